@@ -1,0 +1,71 @@
+"""Bar spacings, UTC days and times: text on the outside, int64 nanoseconds inside."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from dolphin.errors import DolphinError
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
+_UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS, "d": DAY_NS}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_spacing(text: str) -> int:
+    """Nanoseconds of a bar spacing such as ``5s``, ``1m``, ``5m``, ``1h`` or ``1d``.
+
+    Raises
+    ------
+    DolphinError
+        If it is not of that form or does not divide a day (bars are aligned to UTC midnight).
+    """
+    match = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
+    spacing = int(match[1]) * _UNITS[match[2]] if match else 0
+    if spacing <= 0 or DAY_NS % spacing:
+        raise DolphinError(f"'{text}' is no bar spacing", mend="use one that divides a day: 5s, 1m, 5m, 1h, 1d")
+    return spacing
+
+
+def format_spacing(spacing_ns: int) -> str:
+    """The shortest text of a spacing: 300_000_000_000 is ``5m``."""
+    for unit, size in sorted(_UNITS.items(), key=lambda item: -item[1]):
+        if spacing_ns % size == 0:
+            return f"{spacing_ns // size}{unit}"
+    return f"{spacing_ns}ns"
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds UTC of a date or an ISO time; without an offset it is UTC.
+
+    Raises
+    ------
+    DolphinError
+        If it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise DolphinError(
+            f"'{text}' is no time", mend="write 2025-01-31 or 2025-01-31T12:00:00Z (UTC)"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def format_time(ts_ns: int) -> str:
+    """ISO text (UTC, ``Z``), to the second or as fine as needed."""
+    moment = _EPOCH + timedelta(microseconds=ts_ns // 1000)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def format_day(day: int) -> str:
+    """``YYYY-MM-DD`` of a day number (days since 1970-01-01)."""
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+
+
+def days_between(first_ts: int, last_ts: int) -> range:
+    """Day numbers of the UTC days from one close to another, both included."""
+    return range(first_ts // DAY_NS, last_ts // DAY_NS + 1)

@@ -1,0 +1,150 @@
+"""Fills and accounting (ENGINE section 3): the fill model of research, the books of every rung."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dolphin.core.jit import inline
+from dolphin.core.records import CLOSE, DAY_NS, NONE, OPEN
+
+#: A hair in units of ticks or lots, so that a price that is on the grid stays where it is.
+HAIR = 1e-9
+
+
+@inline
+def round_against(price, side, instrument):  # type: ignore[no-untyped-def]
+    """``price`` moved to the tick grid, up for a buy (side +1) and down for a sell (side -1)."""
+    if side > 0:
+        ticks = np.ceil(price / instrument.tick - HAIR)
+    else:
+        ticks = np.floor(price / instrument.tick + HAIR)
+    return ticks * instrument.tick_num / instrument.tick_den
+
+
+@inline
+def lots_below(quantity, instrument):  # type: ignore[no-untyped-def]
+    """The largest multiple of the lot step that is not above ``quantity``."""
+    lots = np.floor(quantity / instrument.lot + HAIR)
+    return lots * instrument.lot_num / instrument.lot_den
+
+
+@inline
+def copy_order(source, target):  # type: ignore[no-untyped-def]
+    """Copy what is wanted; price and fee come from the fill."""
+    target.action = source.action
+    target.asset = source.asset
+    target.side = source.side
+    target.reason = source.reason
+    target.qty = source.qty
+    target.leverage = source.leverage
+
+
+@inline
+def fill_from_model(state, order, s, friction, market, i):  # type: ignore[no-untyped-def]
+    """Fill ``order`` of slot ``s`` at bar ``i``'s price, slipped and rounded against us."""
+    fill = state.fills[s]
+    copy_order(order, fill)
+    direction = order.side if order.action == OPEN else -order.side
+    slipped = market.price[i, order.asset] * (1.0 + direction * friction.slippage)
+    fill.price = round_against(slipped, direction, market.instruments[order.asset])
+    fill.fee = friction.fee * (order.qty * fill.price)
+
+
+@inline
+def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
+    """Book the fill of slot ``s``; a closed trade is appended to ``trades`` while it has room."""
+    account = state.account[0]
+    slot = state.slots[s]
+    fill = state.fills[s]
+    if fill.action == OPEN:
+        slot.side = fill.side
+        slot.asset = fill.asset
+        slot.entry_bar = i
+        slot.qty = fill.qty
+        slot.entry_price = fill.price
+        slot.entry_fee = fill.fee
+        slot.leverage = fill.leverage
+        slot.capital_before = account.capital
+        slot.peak_before = account.peak_equity
+        slot.drawdown_before = (account.peak_equity - account.equity) / account.peak_equity
+        account.capital -= fill.fee
+        account.fees_paid += fill.fee
+        account.open_positions += 1
+    elif fill.action == CLOSE:
+        gross = slot.side * slot.qty * (fill.price - slot.entry_price)
+        pnl = gross - slot.entry_fee - fill.fee
+        account.capital += gross - fill.fee
+        account.fees_paid += fill.fee
+        if pnl > 0.0:
+            account.wins += 1
+            account.gross_win += pnl
+        else:
+            account.gross_loss -= pnl
+        n = account.trades
+        if n < trades.shape[0]:
+            trade = trades[n]
+            trade.entry_bar = slot.entry_bar
+            trade.exit_bar = i
+            trade.asset = slot.asset
+            trade.side = slot.side
+            trade.reason = fill.reason
+            trade.open_positions = account.open_positions
+            trade.qty = slot.qty
+            trade.entry_price = slot.entry_price
+            trade.exit_price = fill.price
+            trade.pnl = pnl
+            trade.pnl_pct = pnl / (slot.qty * slot.entry_price)
+            trade.leverage = slot.leverage
+            trade.capital_before = slot.capital_before
+            trade.capital_after = account.capital
+            trade.peak_before = slot.peak_before
+            trade.drawdown_before = slot.drawdown_before
+        account.trades = n + 1
+        account.open_positions -= 1
+        slot.side = 0
+
+
+@inline
+def close_day(account):  # type: ignore[no-untyped-def]
+    """Fold the equity return of the day that just ended into the running mean and variance."""
+    if account.day_equity > 0.0:
+        daily = account.equity / account.day_equity - 1.0
+        account.days += 1
+        delta = daily - account.day_mean
+        account.day_mean += delta / account.days
+        account.day_m2 += delta * (daily - account.day_mean)
+    account.day_equity = account.equity
+
+
+@inline
+def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
+    """Mark to bar ``i``'s prices: equity, peak, drawdown, day returns, exposure."""
+    account = state.account[0]
+    ts = market.ts[i]
+    if ts >= account.day_end:
+        if account.bars > 0:
+            close_day(account)
+        account.day_end = (ts // DAY_NS + 1) * DAY_NS
+    equity = account.capital
+    if account.open_positions > 0:
+        account.exposed_bars += 1
+        for s in range(slots):
+            slot = state.slots[s]
+            if slot.side != 0:
+                equity += slot.side * slot.qty * (market.price[i, slot.asset] - slot.entry_price)
+    account.equity = equity
+    account.bars += 1
+    if equity > account.peak_equity:
+        account.peak_equity = equity
+    drawdown = (account.peak_equity - equity) / account.peak_equity
+    if drawdown > account.max_drawdown:
+        account.max_drawdown = drawdown
+    if account.capital <= 0.0:
+        account.ruined = 1
+
+
+@inline
+def clear(orders, slots):  # type: ignore[no-untyped-def]
+    """Forget the orders of all slots."""
+    for s in range(slots):
+        orders[s].action = NONE

@@ -1,0 +1,152 @@
+"""Every bar folded into one 64-bit number, stage by stage (ENGINE section 6, PARITY section 3).
+
+A stage word is the sum of its values' bits, each times an odd constant of its own; the words are
+combined the same way and one multiply and xor-shift chains them to the bar before. That is one
+dependent step per bar: the rest overlaps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dolphin.core.bits import float_bits
+from dolphin.core.jit import inline
+from dolphin.core.records import NONE
+
+#: Stages in the order in which one bar passes them.
+STAGES = ("data", "features", "risk", "intent", "fill", "state")
+
+#: Where every chain begins.
+SEED = np.uint64(0x9E3779B97F4A7C15)
+
+_NAN = np.uint64(0x7FF8000000000000)
+_SHIFT = np.uint64(32)
+
+# Odd 64-bit constants, the golden-ratio sequence run through splitmix64 and made odd.
+_K0 = np.uint64(0xE220A8397B1DCDAF)
+_K1 = np.uint64(0x6E789E6AA1B965F5)
+_K2 = np.uint64(0x06C45D188009454F)
+_K3 = np.uint64(0xF88BB8A8724C81ED)
+_K4 = np.uint64(0x1B39896A51A8749B)
+_K5 = np.uint64(0x53CB9F0C747EA2EB)
+_K6 = np.uint64(0x2C829ABE1F4532E1)
+_K7 = np.uint64(0xC584133AC916AB3D)
+
+
+@inline
+def bits(value):  # type: ignore[no-untyped-def]
+    """The bits of a float; every NaN counts as the same one, because CPUs differ in its sign."""
+    return float_bits(value) if value == value else _NAN
+
+
+@inline
+def word(value):  # type: ignore[no-untyped-def]
+    """An integer as a 64-bit word."""
+    return np.uint64(value)
+
+
+@inline
+def chain(digest, data, features, risk, intent, fill, state):  # type: ignore[no-untyped-def]
+    """One step of the chain over the six stage words."""
+    mixed = data * _K0 + features * _K1 + risk * _K2 + intent * _K3 + fill * _K4 + state * _K5
+    folded = (digest ^ mixed) * _K6
+    return folded ^ (folded >> _SHIFT)
+
+
+@inline
+def data_word(state, slots, market, i):  # type: ignore[no-untyped-def]
+    """Bar time, and the price of every asset that is held or was traded in this bar."""
+    total = word(market.ts[i]) * _K0
+    for s in range(slots):
+        slot = state.slots[s]
+        fill = state.fills[s]
+        if slot.side != 0:
+            total += bits(market.price[i, slot.asset]) * _K1
+        elif fill.action != NONE:
+            total += bits(market.price[i, fill.asset]) * _K1
+        total *= _K7
+    return total
+
+
+@inline
+def features_word(columns, market, i):  # type: ignore[no-untyped-def]
+    """The feature row."""
+    total = np.uint64(0)
+    for f in range(columns):
+        total = (total + bits(market.features[i, f])) * _K2
+    return total
+
+
+@inline
+def risk_word(market, i):  # type: ignore[no-untyped-def]
+    """Boost, beta, Rm and posture."""
+    risk = market.risk[i]
+    return (
+        float_bits(risk.boost) * _K0
+        + float_bits(risk.beta) * _K1
+        + float_bits(risk.rm) * _K2
+        + word(risk.posture) * _K3
+    )
+
+
+@inline
+def order_word(order):  # type: ignore[no-untyped-def]
+    """What was wanted: everything of an ORDER but price and fee."""
+    return (
+        word(order.action) * _K0
+        + word(order.asset) * _K1
+        + word(order.side) * _K2
+        + word(order.reason) * _K3
+        + bits(order.qty) * _K4
+        + bits(order.leverage) * _K5
+    )
+
+
+@inline
+def intent_word(state, slots):  # type: ignore[no-untyped-def]
+    """What the strategy wants, slot by slot."""
+    total = np.uint64(0)
+    for s in range(slots):
+        if state.intents[s].action != NONE:
+            total += order_word(state.intents[s]) * _K1
+        total *= _K7
+    return total
+
+
+@inline
+def fill_word(state, slots):  # type: ignore[no-untyped-def]
+    """What was filled, at which price and fee."""
+    total = np.uint64(0)
+    for s in range(slots):
+        fill = state.fills[s]
+        if fill.action != NONE:
+            total += order_word(fill) * _K1 + bits(fill.price) * _K6 + bits(fill.fee) * _K7
+        total *= _K7
+    return total
+
+
+@inline
+def state_word(state, slots, memory):  # type: ignore[no-untyped-def]
+    """Capital, peak, counters, open positions and the strategy's memory after the bar."""
+    account = state.account[0]
+    total = (
+        float_bits(account.capital) * _K0
+        + float_bits(account.peak_equity) * _K1
+        + float_bits(account.equity) * _K2
+        + word(account.trades) * _K3
+    )
+    for s in range(slots):
+        slot = state.slots[s]
+        if slot.side != 0:
+            total += (
+                word(slot.side) * _K4
+                + word(slot.asset) * _K5
+                + word(slot.entry_bar) * _K6
+                + bits(slot.qty) * _K7
+                + bits(slot.entry_price) * _K0
+                + bits(slot.leverage) * _K1
+            )
+        total *= _K7
+    for m in range(memory):
+        total = (total + bits(state.memory[m])) * _K2
+    return total

@@ -1,0 +1,182 @@
+"""One strategy compiled into the step, and the ways to run it: per bar, batch, many."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dolphin.core import jit
+from dolphin.core.digest import SEED, STAGES
+from dolphin.core.records import (
+    ACCOUNT,
+    ORDER,
+    SLOT,
+    TRADE,
+    Market,
+    Records,
+    State,
+)
+from dolphin.core.strategy import Strategy
+
+#: For runs whose trades nobody asked for.
+NO_TRADES = np.zeros(0, TRADE)
+
+_KERNELS = Path(__file__).with_name("kernels.py")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run leaves: closed trades, and per bar equity, capital, position and digest."""
+
+    state: State
+    trades: Records
+    equity: Records
+    capital: Records
+    position: Records
+    digests: Records
+
+
+class Engine:
+    """The compiled core for one strategy. Compiling happens at the first call of each kernel."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.digest = jit.source_digest((*jit.kernel_sources(), strategy.source))
+        self.kernels = _instantiate(strategy, self.digest)
+
+    def new_state(self, assets: int, initial_capital: float) -> State:
+        """A flat account of ``initial_capital`` for a market of ``assets`` columns."""
+        many = self.new_states(assets, np.array([initial_capital]))
+        return State(*(field[0] for field in many[:-1]), many.scratch)
+
+    def new_states(self, assets: int, initial_capital: Records) -> State:
+        """Flat accounts with a leading axis of combinations; ``initial_capital`` is (C,)."""
+        count = len(initial_capital)
+        account = np.zeros((count, 1), ACCOUNT)
+        for field in ("capital", "equity", "peak_equity", "day_equity"):
+            account[field][:, 0] = initial_capital
+        account["digest"] = SEED
+        slots = self.strategy.slots
+        return State(
+            account=account,
+            slots=np.zeros((count, slots), SLOT),
+            intents=np.zeros((count, slots), ORDER),
+            pending=np.zeros((count, slots), ORDER),
+            fills=np.zeros((count, slots), ORDER),
+            memory=np.zeros((count, max(1, self.strategy.memory))),
+            scratch=np.zeros(assets),
+        )
+
+    def run(
+        self, state: State, params: Records, friction: Records, market: Market, start: int, stop: int
+    ) -> Recording:
+        """Bars ``start`` to ``stop`` in one loop, everything recorded.
+
+        ``params`` and ``friction`` are arrays of one record.
+        """
+        bars = stop - start
+        equity, capital = np.empty(bars), np.empty(bars)
+        position, digests = np.empty(bars, np.int8), np.empty(bars, np.uint64)
+        trades = np.zeros(1024, TRADE)
+        reached = start
+        while reached < stop:
+            reached = self.kernels.run_recorded(
+                state, params, friction, market, start, reached, stop,
+                trades, equity, capital, position, digests,
+            )  # fmt: skip
+            if reached < stop:
+                trades = np.concatenate([trades, np.zeros(len(trades), TRADE)])
+        trades = trades[: int(state.account[0]["trades"])]
+        return Recording(state, trades, equity, capital, position, digests)
+
+    def run_per_bar(
+        self,
+        state: State,
+        params: Records,
+        friction: Records,
+        market: Market,
+        start: int,
+        stop: int,
+        on_bar: Callable[[int, Records], None] | None = None,
+    ) -> Records:
+        """The same bars, one Python call each; returns the digest of every bar.
+
+        ``on_bar(i, stages)`` is called after each bar with its stage words, (6,) uint64.
+        """
+        digests, stages = np.empty(stop - start, np.uint64), np.zeros(len(STAGES), np.uint64)
+        trades = NO_TRADES
+        step_bar, account = self.kernels.step_bar, state.account
+        for i in range(start, stop):
+            step_bar(state, params, friction, market, i, trades, stages)
+            digests[i - start] = account["digest"][0]
+            if on_bar is not None:
+                on_bar(i, stages)
+        return digests
+
+    def run_many(
+        self,
+        states: State,
+        params: Records,
+        friction: Records,
+        market: Market,
+        start: int,
+        stop: int,
+        *,
+        threads: int = 1,
+        chunk: int = 64,
+        on_done: Callable[[int], None] | None = None,
+    ) -> None:
+        """All combinations (leading axis of ``states``, ``params``, ``friction``) on all threads.
+
+        ``states`` hold the results afterwards. A combination's floats do not depend on its
+        neighbours, on ``chunk`` or on ``threads``. ``on_done(n)`` hears of ``n`` finished ones.
+        """
+        count = len(params)
+
+        def work(low: int) -> int:
+            high = min(low + chunk, count)
+            part = State(*(field[low:high] for field in states[:-1]), np.empty_like(states.scratch))
+            self.kernels.run_many(part, params[low:high], friction[low:high], market, start, stop, NO_TRADES)
+            return high - low
+
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            try:
+                for done in pool.map(work, range(0, count, chunk)):
+                    if on_done is not None:
+                        on_done(done)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+
+@functools.cache
+def engine_for(strategy: Strategy) -> Engine:
+    """The engine of a strategy, one per process."""
+    return Engine(strategy)
+
+
+def _instantiate(strategy: Strategy, key: str) -> Any:
+    """Execute ``kernels.py`` with the strategy's names set; numba caches it under ``key``."""
+    name = f"dolphin.core.kernels_{key[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = types.ModuleType(name, doc=f"The step of strategy {strategy.name}.")
+    module.__file__ = str(_KERNELS)
+    module.__dict__.update(
+        decide=strategy.decide,
+        SLOTS=strategy.slots,
+        MEMORY=strategy.memory,
+        FEATURES=len(strategy.features),
+        kernel=jit.kernel_in(key),
+    )
+    sys.modules[name] = module  # numba looks a cached kernel's globals up by module name
+    exec(compile(_KERNELS.read_text(), str(_KERNELS), "exec"), module.__dict__)
+    return module

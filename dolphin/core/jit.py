@@ -1,0 +1,78 @@
+"""How this project compiles: no fast math, no SVML, a cache keyed by the sources.
+
+numba's own cache does not notice an edit in a function of another module, so the folder it
+writes to carries a hash of every kernel source. Import this module before any kernel.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+# SVML's log and exp differ from machine to machine; nothing of ours may ever be lowered to it.
+os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")
+
+import numba  # noqa: E402
+from numba.core import config as numba_config  # noqa: E402
+
+PACKAGE = Path(__file__).resolve().parent.parent
+KERNEL_ROOMS = ("core", "features")
+
+
+def source_digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over the names and contents of source files, in sorted order."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@functools.cache
+def kernel_sources() -> tuple[Path, ...]:
+    """Every source file whose bytes can change a bit of a result (core and features)."""
+    return tuple(sorted(p for room in KERNEL_ROOMS for p in (PACKAGE / room).glob("*.py")))
+
+
+@functools.cache
+def kernel_digest() -> str:
+    """The digest of :func:`kernel_sources`."""
+    return source_digest(kernel_sources())
+
+
+def cache_folder(key: str) -> Path:
+    """Where compiled kernels of this key live (under ``NUMBA_CACHE_DIR`` or the user's cache)."""
+    return _cache_root() / key[:16]
+
+
+@functools.cache
+def _cache_root() -> Path:
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "dolphin" / "numba"
+
+
+def kernel_in(key: str) -> Callable[..., Callable[..., Any]]:
+    """A decorator like :func:`kernel` whose compiled code lies in the cache folder of ``key``."""
+
+    def decorate(*args: Any, **options: Any) -> Callable[..., Any]:
+        assert not options.get("fastmath"), "fast math breaks bit-identity"
+        numba_config.CACHE_DIR = str(cache_folder(key))  # read when the function is decorated
+        return numba.njit(*args, error_model="numpy", cache=True, **options)
+
+    return decorate
+
+
+def kernel(*args: Any, **options: Any) -> Callable[..., Any]:
+    """``njit`` with this project's options: numpy error model, on-disk cache, never fast math."""
+    return kernel_in(kernel_digest())(*args, **options)
+
+
+def inline(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A building block of kernels: always inlined, so that views cost no reference counting."""
+    return numba.njit(function, error_model="numpy", forceinline=True, _nrt=False)

@@ -1,0 +1,142 @@
+"""The record layouts that engine and strategies share. All aligned, all eight-byte fields.
+
+Prices and money are float64 in quote currency (USDT), quantities float64 in base units, times
+int64 nanoseconds UTC, bars row numbers of the dataset, assets column numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Intent and fill actions.
+NONE, OPEN, CLOSE = 0, 1, 2
+
+#: Postures of the survival stack, best first (RISK section 3).
+APEX, STALKER, TURTLE, HIBERNATE = 0, 1, 2, 3
+POSTURES = ("APEX", "STALKER", "TURTLE", "HIBERNATE")
+
+DAY_NS = 86_400_000_000_000
+
+
+def _record(**fields: str) -> np.dtype[np.void]:
+    return np.dtype(list(fields.items()), align=True)
+
+
+#: Tick = tick_num / tick_den and lot = lot_num / lot_den, with integer parts (ENGINE section 1).
+INSTRUMENT = _record(
+    tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num="f8", lot_den="f8", min_notional="f8"
+)
+
+#: Inputs of the survival stack and the circuit breaker for one bar.
+RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
+
+#: The fill model of research: fractions of the price, and whether fills wait for the next bar.
+FRICTION = _record(slippage="f8", fee="f8", fill_next="i8")
+
+#: What a strategy wants of one position slot and, with price and fee, what the market gave.
+ORDER = _record(
+    action="i8", asset="i8", side="i8", reason="i8", qty="f8", leverage="f8", price="f8", fee="f8"
+)
+
+#: One position; side 0 is flat.
+SLOT = _record(
+    side="i8",
+    asset="i8",
+    entry_bar="i8",
+    qty="f8",
+    entry_price="f8",
+    entry_fee="f8",
+    leverage="f8",
+    capital_before="f8",
+    peak_before="f8",
+    drawdown_before="f8",
+)
+
+#: Realised capital, mark-to-market equity, and the running sums that all metrics come from.
+ACCOUNT = _record(
+    capital="f8",
+    equity="f8",
+    peak_equity="f8",
+    max_drawdown="f8",
+    gross_win="f8",
+    gross_loss="f8",
+    fees_paid="f8",
+    trades="i8",
+    wins="i8",
+    open_positions="i8",
+    ruined="i8",
+    bars="i8",
+    exposed_bars="i8",
+    day_end="i8",
+    day_equity="f8",
+    days="i8",
+    day_mean="f8",
+    day_m2="f8",
+    digest="u8",
+)
+
+#: One closed trade as the kernel writes it; names and times are added outside.
+TRADE = _record(
+    entry_bar="i8",
+    exit_bar="i8",
+    asset="i8",
+    side="i8",
+    reason="i8",
+    open_positions="i8",
+    qty="f8",
+    entry_price="f8",
+    exit_price="f8",
+    pnl="f8",
+    pnl_pct="f8",
+    leverage="f8",
+    capital_before="f8",
+    capital_after="f8",
+    peak_before="f8",
+    drawdown_before="f8",
+)
+
+Records = NDArray[Any]
+
+
+class Market(NamedTuple):
+    """Everything a decision at bar ``i`` may read, rows ``<= i`` only.
+
+    ``ts`` (T,) int64; ``price``, ``log_price`` (T, N) float64; ``age`` (T, N) int32, bars since
+    the last real price (0 real, -1 before the first); ``features`` (T, F) float64 in the order the
+    strategy declares; ``risk`` (T,) of RISK; ``instruments`` (N,) of INSTRUMENT.
+    """
+
+    ts: Records
+    price: Records
+    log_price: Records
+    age: Records
+    features: Records
+    risk: Records
+    instruments: Records
+
+
+class State(NamedTuple):
+    """Everything that changes: one ACCOUNT, S position slots and what is in flight for them.
+
+    ``intents`` and ``fills`` are of the bar at hand, ``pending`` waits for the next bar's price,
+    ``memory`` (M,) float64 is the strategy's own, ``scratch`` (N,) float64 carries nothing over.
+    """
+
+    account: Records
+    slots: Records
+    intents: Records
+    pending: Records
+    fills: Records
+    memory: Records
+    scratch: Records
+
+
+def neutral_risk(bars: int) -> Records:
+    """Risk inputs of research without a risk feed: boost 1, beta 0, Rm 1, APEX."""
+    risk = np.zeros(bars, RISK)
+    risk["boost"] = 1.0
+    risk["rm"] = 1.0
+    return risk

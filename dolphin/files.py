@@ -1,0 +1,88 @@
+"""Files that are either the old ones or the new ones, never half."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dolphin.errors import DolphinError
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; on success fsync it and rename it into place.
+
+    If the block raises (also on a full disk or an interrupt), the temporary file is removed and
+    ``target`` stays what it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        _sync(part)
+        os.chmod(part, 0o644)
+        os.replace(part, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise DolphinError(
+            f"cannot write: {error.strerror or error}",
+            where=str(target),
+            mend="free some space or choose another folder; what was there before is untouched",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write ``data`` to ``target`` atomically."""
+    with publish(target) as part:
+        part.write_bytes(data)
+
+
+def write_json(target: Path, document: Any) -> None:
+    """Write ``document`` as sorted, indented JSON, atomically. NaN is refused."""
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+    write_bytes(target, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a damaged or missing file is a :class:`DolphinError` that names it."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise DolphinError("no such file", where=str(path)) from None
+    except (OSError, ValueError) as error:
+        raise DolphinError(f"not readable as JSON ({error})", where=str(path)) from error
+
+
+def canonical_json(document: Any) -> bytes:
+    """The one byte form of a document: sorted keys, no spaces, shortest-repr floats, no NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

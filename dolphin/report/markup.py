@@ -1,0 +1,146 @@
+"""Small pieces of HTML: escaped text, tables, lists of facts, and the page around them."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dolphin.report.numerals import plain
+from dolphin.report.style import CSS
+
+# The browser itself refuses every request: a page in a run folder must not call home.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+
+def text(value: object) -> str:
+    """Return ``value`` escaped for element content and for quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes
+    ----------
+    shown : str
+        Text as read; it is escaped on output.
+    order : float or str, optional
+        What a sortable table orders by; the shown text if absent.
+    tone : str
+        CSS classes, e.g. ``gain``.
+    style : str
+        Inline CSS.
+    mark : tuple of (colour, character), optional
+        A coloured sign in front.
+    """
+
+    shown: str
+    order: float | str | None = None
+    tone: str = ""
+    style: str = ""
+    mark: tuple[str, str] | None = None
+
+    def html(self, tag: str, *, name: bool) -> str:
+        attributes = ' scope="row"' if tag == "th" else ""
+        classes = " ".join(c for c in ("name" if name else "", self.tone) if c)
+        attributes += f' class="{text(classes)}"' if classes else ""
+        attributes += f' style="{text(self.style)}"' if self.style else ""
+        attributes += f' data-order="{text(self.order)}"' if self.order is not None else ""
+        mark = f'<i class="mark" style="color:{self.mark[0]}">{self.mark[1]}</i>' if self.mark else ""
+        return f"<{tag}{attributes}>{mark}{text(self.shown)}</{tag}>"
+
+
+def signed(shown: str, value: float | None, *, style: str = "") -> Cell:
+    """Return a cell coloured by the sign of its value."""
+    tone = "" if not value else "gain" if value > 0 else "loss"
+    return Cell(shown, order=value, tone=tone, style=style)
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    foot: Sequence[Cell] | None = None,
+    sortable: bool = False,
+    names: int = 1,
+    kind: str = "",
+) -> str:
+    """Return a table in its own scroll box; the first ``names`` columns are text, the others numbers."""
+    head = "".join(
+        f'<th scope="col"{_name(i < names)}>'
+        + (f'<button type="button">{text(h)}</button>' if sortable else text(h))
+        + "</th>"
+        for i, h in enumerate(heads)
+    )
+    body = "\n".join(_row(row, names) for row in rows)
+    end = f"<tfoot>{_row(foot, names)}</tfoot>" if foot else ""
+    classes = " ".join(c for c in ("sortable" if sortable else "", kind) if c)
+    opening = f'<table class="{classes}">' if classes else "<table>"
+    return (
+        f'<div class="scroll" tabindex="0">{opening}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody>{end}</table></div>"
+    )
+
+
+def _row(cells: Sequence[Cell], names: int) -> str:
+    tags = ("th" if i == 0 and names else "td" for i in range(len(cells)))
+    inner = "".join(c.html(t, name=i < names) for i, (c, t) in enumerate(zip(cells, tags, strict=True)))
+    return f"<tr>{inner}</tr>"
+
+
+def _name(is_name: bool) -> str:
+    return ' class="name"' if is_name else ""
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return names and values as a definition list."""
+    items = "".join(f"<div><dt>{text(k)}</dt><dd>{text(plain(v))}</dd></div>" for k, v in pairs)
+    return f'<dl class="facts">{items}</dl>'
+
+
+def flatten(document: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted name, scalar) of a nested document, in its order."""
+    if isinstance(document, dict) and document:
+        for key, value in document.items():
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(document, list) and all(not isinstance(item, dict | list) for item in document):
+        yield prefix, ", ".join(plain(item) for item in document) or None
+    elif isinstance(document, list):
+        for i, value in enumerate(document):
+            yield from flatten(value, f"{prefix}[{i}]")
+    else:
+        yield prefix, None if document == {} else document
+
+
+def card(title: str, body: str, *, note: str = "", kind: str = "") -> str:
+    """Return a titled section."""
+    aside = f'<p class="note">{text(note)}</p>' if note else ""
+    return f'<section class="card {kind}"><h2>{text(title)}</h2>{aside}{body}</section>'
+
+
+def embedded_json(name: str, document: object) -> str:
+    """Return a data block that scripts read; no name inside can close it."""
+    body = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    for sign, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        body = body.replace(sign, escape)
+    return f'<script type="application/json" id="{text(name)}">{body}</script>'
+
+
+def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
+    """Return a whole document with everything inside it."""
+    code = "".join(f"<script>{script}</script>\n" for script in scripts)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n{code}</body>\n</html>\n"
+    )

@@ -1,0 +1,208 @@
+"""Eigenvalue velocity divergence: the exits and entries of ENGINE section 3, one position slot."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dolphin.core.book import lots_below
+from dolphin.core.jit import inline
+from dolphin.core.rank import most_efficient
+from dolphin.core.records import APEX, CLOSE, HIBERNATE, OPEN, STALKER
+from dolphin.core.strategy import Strategy
+
+REASONS = (
+    "",
+    "LIQUIDATION",
+    "HIBERNATE_HALT",
+    "SUBDAY_ACB_NORMALIZATION",
+    "STOP_LOSS",
+    "FIXED_TP",
+    "MAX_HOLD",
+)
+LIQUIDATION, HIBERNATE_HALT, ACB_TURN, STOP_LOSS, FIXED_TP, MAX_HOLD = range(1, 7)
+
+DAY_NS = 86_400_000_000_000
+
+#: The 60th percentile of ``vol`` on 5-second bars by which the gate was first set.
+LEGACY_VOL_P60 = 0.000099
+
+
+
+class VelDivParams(BaseModel):
+    """Parameters of ``vel_div``; defaults are the specification's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    direction: Literal["short_only", "long_only", "bidirectional"] = "short_only"
+    vel_div: Literal["v50-v750", "v50-v150"] = "v50-v750"
+    short_threshold: Annotated[float, Field(ge=-10.0, lt=0.0)] = -0.02
+    short_extreme: Annotated[float, Field(ge=-10.0, lt=0.0)] = -0.05
+    long_threshold: Annotated[float, Field(ge=-10.0, le=10.0)] = 0.02
+    long_extreme: Annotated[float, Field(gt=0.0, le=10.0)] = 0.05
+    vol_gate_mode: Literal["min", "max", "off"] = "min"
+    vol_p60: Annotated[float, Field(ge=0.0)] = LEGACY_VOL_P60
+    vol_ewma: bool = False
+    rank_lookback: Annotated[int, Field(ge=1, le=5_000)] = 50
+    min_alignment: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
+    base_leverage: Annotated[float, Field(ge=1.0, le=125.0)] = 1.0
+    soft_cap: Annotated[float, Field(ge=1.0, le=125.0)] = 6.0
+    abs_cap: Annotated[float, Field(ge=1.0, le=125.0)] = 6.0
+    convexity: Annotated[int, Field(ge=1, le=3)] = 1
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    tp_pct: Annotated[float, Field(gt=0.0, le=10.0)] = 0.0095
+    stop_pct: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    max_hold_bars: Annotated[int, Field(ge=1, le=10_000_000)] = 125
+    adverse_turn_drop: Annotated[float, Field(ge=0.0)] = 0.2
+    acb_day_reset: bool = False
+    maintenance_margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
+    max_stale_bars: Annotated[int, Field(ge=0)] = 5
+
+    @model_validator(mode="after")
+    def _whole(self) -> VelDivParams:
+        if self.direction != "short_only" and self.long_threshold <= 0.0:
+            raise ValueError(
+                f"long_threshold must be above 0 when direction is {self.direction}, "
+                f"not {self.long_threshold}"
+            )
+        if self.short_extreme >= self.short_threshold:
+            raise ValueError(
+                f"short_extreme ({self.short_extreme}) must lie below short_threshold ({self.short_threshold})"
+            )
+        if self.direction != "short_only" and self.long_extreme <= self.long_threshold:
+            raise ValueError(
+                f"long_extreme ({self.long_extreme}) must lie above long_threshold ({self.long_threshold})"
+            )
+        if self.soft_cap < self.base_leverage:
+            raise ValueError(f"soft_cap ({self.soft_cap}) must not lie below base_leverage ({self.base_leverage})")
+        return self
+
+
+PRESETS: dict[str, dict[str, float]] = {
+    "champion_2026_03": {"soft_cap": 6.0, "abs_cap": 6.0},
+    "v2_gold_fix": {"soft_cap": 8.0, "abs_cap": 9.0},
+    "legacy_99": {"tp_pct": 0.0099},
+}
+
+
+@inline
+def exit_reason(state, params, market, i):  # type: ignore[no-untyped-def]
+    """The first exit that holds at bar ``i``, or 0."""
+    slot = state.slots[0]
+    price = market.price[i, slot.asset]
+    move = slot.side * (price / slot.entry_price - 1.0)
+    open_pnl = slot.side * slot.qty * (price - slot.entry_price)
+    margin = params.maintenance_margin
+    if margin > 0.0 and state.account[0].capital + open_pnl <= margin * slot.qty * price:
+        return LIQUIDATION
+    if market.risk[i].posture == HIBERNATE:
+        return HIBERNATE_HALT
+    if i > 0:
+        if market.risk[i - 1].boost - market.risk[i].boost > params.adverse_turn_drop:
+            return ACB_TURN
+        if params.acb_day_reset and market.ts[i] // DAY_NS != market.ts[i - 1] // DAY_NS:
+            return ACB_TURN
+    if params.stop_pct > 0.0 and move <= -params.stop_pct:
+        return STOP_LOSS
+    if move >= params.tp_pct:
+        return FIXED_TP
+    if i - slot.entry_bar >= params.max_hold_bars:
+        return MAX_HOLD
+    return 0
+
+
+@inline
+def signal_side(vel_div, vol, params):  # type: ignore[no-untyped-def]
+    """-1, 0 or +1: threshold, direction and volatility gate. NaN compares false throughout."""
+    if vol != vol:
+        return 0
+    # Choices are stored by position: vol_gate_mode min 0, max 1, off 2.
+    if params.vol_gate_mode == 0 and vol < params.vol_p60:
+        return 0
+    if params.vol_gate_mode == 1 and vol > params.vol_p60:
+        return 0
+    # direction: short_only 0, long_only 1, bidirectional 2.
+    if params.direction != 1 and vel_div < params.short_threshold:
+        return -1
+    if params.direction != 0 and vel_div > params.long_threshold:
+        return 1
+    return 0
+
+
+@inline
+def leverage_for(vel_div, side, params, risk):  # type: ignore[no-untyped-def]
+    """Notional over capital: signal strength to the power p, boosted, capped by Rm and posture."""
+    threshold = params.short_threshold if side < 0 else params.long_threshold
+    extreme = params.short_extreme if side < 0 else params.long_extreme
+    strength = (abs(vel_div) - abs(threshold)) / (abs(extreme) - abs(threshold))
+    strength = min(max(strength, 0.0), 1.0)
+    power = strength
+    if params.convexity > 1:
+        power = power * strength
+    if params.convexity > 2:
+        power = power * strength
+    leverage = params.base_leverage + (params.soft_cap - params.base_leverage) * power
+    leverage = leverage * (1.0 + risk.beta * (risk.boost - 1.0))
+    leverage = max(min(leverage, params.abs_cap * risk.rm), 1.0)
+    if risk.posture == STALKER:
+        leverage = min(leverage, 2.0)
+    return leverage
+
+
+@inline
+def decide(state, params, market, i):  # type: ignore[no-untyped-def]
+    """Exit first; enter only when flat, so that a bar that exits does not enter."""
+    slot = state.slots[0]
+    intent = state.intents[0]
+    if slot.side != 0:
+        reason = exit_reason(state, params, market, i)
+        if reason != 0:
+            intent.action = CLOSE
+            intent.reason = reason
+            intent.asset = slot.asset
+            intent.side = slot.side
+            intent.qty = slot.qty
+            intent.leverage = slot.leverage
+        return
+    risk = market.risk[i]
+    if risk.posture != APEX and risk.posture != STALKER:
+        return
+    vel_div = market.features[i, 0]
+    side = signal_side(vel_div, market.features[i, 1], params)
+    capital = state.account[0].capital
+    if side == 0 or capital <= 0.0:
+        return
+    asset = most_efficient(
+        market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment, state.scratch
+    )
+    if asset < 0:
+        return
+    price = market.price[i, asset]
+    leverage = leverage_for(vel_div, side, params, risk)
+    instrument = market.instruments[asset]
+    qty = lots_below(capital * params.fraction * leverage / price, instrument)
+    if qty <= 0.0 or qty * price < instrument.min_notional:
+        return
+    intent.action = OPEN
+    intent.reason = 0
+    intent.asset = asset
+    intent.side = side
+    intent.qty = qty
+    intent.leverage = leverage
+
+
+def warmup_bars(params: VelDivParams) -> int:
+    """Rows before the first decision: the longest window and its velocity, and the ranking's."""
+    longest = 750 if params.vel_div == "v50-v750" else 150
+    return max(longest + 2, params.rank_lookback + 1)
+
+
+VEL_DIV = Strategy(
+    name="vel_div",
+    decide=decide,
+    params=VelDivParams,
+    features=("vel_div", "vol"),
+    reasons=REASONS,
+    warmup_bars=warmup_bars,
+)

@@ -1,0 +1,258 @@
+"""One run's configuration: every default filled in, one canonical form, one hash (CLI, config file)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dolphin.core.records import FRICTION, Records
+from dolphin.core.strategy import Strategy
+from dolphin.errors import DolphinError, nearest
+from dolphin.files import canonical_json, sha256_bytes
+from dolphin.strategies import load, presets
+
+#: The value of ``vol_p60`` that stands for the 60th percentile of ``vol`` over the window in use.
+P60 = "p60"
+
+
+class Friction(BaseModel):
+    """The fill model: basis points against us, and the bar whose price fills."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    slippage_bps: Annotated[float, Field(ge=0.0, le=1_000.0)] = 2.0
+    fee_bps: Annotated[float, Field(ge=0.0, le=1_000.0)] = 2.0
+    fill_timing: Literal["close", "next"] = "close"
+
+    def record(self) -> Records:
+        """An array of one FRICTION record."""
+        record = np.zeros(1, FRICTION)
+        record["slippage"] = self.slippage_bps / 1e4
+        record["fee"] = self.fee_bps / 1e4
+        record["fill_next"] = self.fill_timing == "next"
+        return record
+
+
+class Account(BaseModel):
+    """Capital in quote currency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    initial_capital: Annotated[float, Field(gt=0.0, le=1e15)] = 25_000.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved configuration. ``params`` is an instance of the strategy's parameter model."""
+
+    strategy: Strategy
+    strategy_name: str
+    preset: str | None
+    params: BaseModel
+    friction: Friction
+    account: Account
+    vol_p60_of_window: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """Every value, as plain JSON types."""
+        return {
+            "strategy": self.strategy_name,
+            "preset": self.preset,
+            "params": self.params.model_dump(),
+            "friction": self.friction.model_dump(),
+            "account": self.account.model_dump(),
+        }
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical form. The preset's name is left out: only its values count."""
+        document = self.document()
+        del document["preset"]
+        return sha256_bytes(canonical_json(document))
+
+    def with_values(self, values: Mapping[str, Any]) -> Config:
+        """A copy with some keys of params, friction or account replaced, checked again."""
+        document = self.document()
+        if self.vol_p60_of_window:
+            document["params"]["vol_p60"] = P60
+        for key, value in values.items():
+            _place(document, key, value, self.strategy)
+        return _build(document, self.strategy, "--set")
+
+    def with_vol_p60(self, value: float) -> Config:
+        """A copy whose ``vol_p60`` is the number that ``"p60"`` stood for."""
+        params = self.params.model_copy(update={"vol_p60": float(value)})
+        return replace(self, params=params, vol_p60_of_window=False)
+
+    def params_record(self) -> Records:
+        """An array of one parameter record of the strategy."""
+        return params_records([self.params])
+
+
+def params_records(many: list[BaseModel]) -> Records:
+    """(C,) parameter records: floats as float64, integers, booleans and choices as int64."""
+    fields = type(many[0]).model_fields
+    choices = {name: get_args(f.annotation) for name, f in fields.items() if _is_choice(f.annotation)}
+    dtype = np.dtype(
+        [(name, "f8" if f.annotation is float else "i8") for name, f in fields.items()], align=True
+    )
+    records = np.zeros(len(many), dtype)
+    for name in fields:
+        values = [getattr(params, name) for params in many]
+        if name in choices:
+            values = [choices[name].index(value) for value in values]
+        records[name] = values
+    return records
+
+
+def read_config(
+    path: Path, *, overrides: Mapping[str, Any] | None = None, research: Path | None = None
+) -> Config:
+    """Read a TOML or YAML config file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    overrides : mapping, optional
+        ``--set`` values by key (``tp_pct`` or ``friction.fee_bps``); they win over the file.
+    research : Path, optional
+        Where ``module:attribute`` strategies live.
+
+    Raises
+    ------
+    DolphinError
+        On a missing or malformed file, an unknown key, a wrong type, a value out of range.
+    """
+    return parse_config(read_table(path), where=str(path), overrides=overrides, research=research)
+
+
+def parse_config(
+    table: Mapping[str, Any],
+    *,
+    where: str,
+    overrides: Mapping[str, Any] | None = None,
+    research: Path | None = None,
+) -> Config:
+    """Resolve a config table (see :func:`read_config`)."""
+    known = ("strategy", "preset", "params", "friction", "account")
+    for key in table:
+        if key not in known:
+            raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(key, known))
+    name = table.get("strategy", "vel_div")
+    if not isinstance(name, str):
+        raise DolphinError(f"strategy must be a name, not {name!r}", where=where)
+    strategy = load(name, research)
+    document: dict[str, Any] = {"strategy": name, "preset": table.get("preset"), "params": {}}
+    if document["preset"] is not None:
+        offered = presets(strategy)
+        if document["preset"] not in offered:
+            raise DolphinError(
+                f"unknown preset '{document['preset']}'",
+                where=where,
+                mend=nearest(str(document["preset"]), offered),
+            )
+        document["params"].update(offered[document["preset"]])
+    for section in ("params", "friction", "account"):
+        values = table.get(section, {})
+        if not isinstance(values, Mapping):
+            raise DolphinError(f"[{section}] must be a table", where=where)
+        document.setdefault(section, {}).update(values)
+    for key, value in (overrides or {}).items():
+        _place(document, key, value, strategy)
+    return _build(document, strategy, where)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML or (by suffix) YAML file as a table."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DolphinError("no such file", where=str(path), mend="check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DolphinError(f"not readable ({error})", where=str(path)) from None
+    try:
+        table = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise DolphinError(f"not valid: {' '.join(str(error).split())}", where=str(path)) from None
+    if not isinstance(table, dict):
+        raise DolphinError("holds no table of keys", where=str(path))
+    return table
+
+
+def parse_value(text: str) -> Any:
+    """A ``--set key=value`` value by TOML's rules; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _place(document: dict[str, Any], key: str, value: Any, strategy: Strategy) -> None:
+    """Put a key (plain, or ``section.key``) into the section that knows it."""
+    models = {"params": strategy.params, "friction": Friction, "account": Account}
+    section, _, plain = key.rpartition(".")
+    sections = [section] if section else list(models)
+    for candidate in sections:
+        if candidate in models and plain in models[candidate].model_fields:  # type: ignore[attr-defined]
+            document.setdefault(candidate, {})[plain] = value
+            return
+    known = [f for model in models.values() for f in model.model_fields]  # type: ignore[attr-defined]
+    raise DolphinError(f"unknown key '{key}'", mend=nearest(plain, known))
+
+
+def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Config:
+    params = dict(document.get("params", {}))
+    of_window = params.get("vol_p60") == P60
+    if of_window:
+        del params["vol_p60"]
+    return Config(
+        strategy=strategy,
+        strategy_name=document["strategy"],
+        preset=document.get("preset"),
+        params=validate(strategy.params, params, "params", where),
+        friction=validate(Friction, document.get("friction", {}), "friction", where),
+        account=validate(Account, document.get("account", {}), "account", where),
+        vol_p60_of_window=of_window,
+    )
+
+
+def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: str, where: str) -> M:
+    """An instance of ``model``, or one line that says which key is wrong and why."""
+    for key in values:
+        if key not in model.model_fields:
+            raise DolphinError(
+                f"unknown key '{key}' in [{section}]", where=where, mend=nearest(key, model.model_fields)
+            )
+    exact = {key: _exact(value, model.model_fields[key].annotation) for key, value in values.items()}
+    try:
+        return model.model_validate(exact, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise DolphinError(f"[{section}] {reason}", where=where) from None
+        key = first["loc"][0]
+        reason = reason[0].lower() + reason[1:]
+        raise DolphinError(f"[{section}] {key} = {first['input']!r}: {reason}", where=where) from None
+
+
+def _exact(value: Any, kind: Any) -> Any:
+    """Allow what loses nothing under strict validation: 2 for a float, 2.0 for an integer."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is int and type(value) is float and value.is_integer():
+        return int(value)
+    return value
+
+
+def _is_choice(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is Literal
