@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,40 @@ def publish(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def publish_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target``; on success sync its files and move it into place.
+
+    An existing ``target`` is moved aside for the blink between two renames and removed afterwards;
+    if the block raises, it stays what it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+    old = part.with_suffix(".old")
+    try:
+        yield part
+        for path in part.rglob("*"):
+            _sync(path)
+        part.chmod(0o755)
+        _sync(part)
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise DolphinError(
+            f"cannot write: {error.strerror or error}",
+            where=str(target),
+            mend="free some space or choose another folder; what was there before is untouched",
+        ) from error
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(target: Path, data: bytes) -> None:

@@ -114,7 +114,7 @@ def round_prices(values: NDArray[np.float64], precision: int) -> NDArray[np.floa
     ``k / 10**p`` with integer ``k`` below 2**53 is the double nearest to that decimal, so only the choice
     of ``k`` can go wrong, and only where ``x * 10**p`` lies next to a half: those few go through Python.
     """
-    scale = 10.0**precision
+    scale = float(10**precision)
     scaled = values * scale
     whole = np.rint(scaled)
     rounded = whole / scale

@@ -81,6 +81,10 @@ class FeatureBlock:
         """The bars start..stop-1 as views."""
         return FeatureBlock(**{name: values[start:stop] for name, values in self.arrays().items()})
 
+    def copy(self) -> FeatureBlock:
+        """A block that shares no memory with this one."""
+        return FeatureBlock(**{name: np.array(values) for name, values in self.arrays().items()})
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The attributes by name, in order."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -94,7 +98,9 @@ class FeatureBlock:
             If the definition is not one of :data:`VEL_DIV`.
         """
         if definition not in VEL_DIV:
-            raise DolphinError(f"unknown vel_div definition '{definition}'", mend=nearest(definition, VEL_DIV))
+            raise DolphinError(
+                f"unknown vel_div definition '{definition}'", mend=nearest(definition, VEL_DIV)
+            )
         fast, slow = VEL_DIV[definition]
         return self.v[:, fast] - self.v[:, slow]
 

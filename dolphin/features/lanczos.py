@@ -21,6 +21,8 @@ UNPROVEN = 1e-10  # relative residual that is asked for where the gap cannot be 
 NARROW = 0.02  # gaps below this part of theta count as none
 EXHAUSTED = 1e-14  # a relative residual below which there is nothing left to gain
 NEWTON_LIMIT = 200
+CANCELLED = 1e-5  # a new direction shorter than this part of n is orthogonalised twice
+LONG = 12  # beyond this size the Ritz value is computed at every fourth size only
 
 
 @inline
@@ -74,39 +76,35 @@ def ritz(alpha, beta, ratio, size, low, high):  # type: ignore[no-untyped-def]
     """
     theta = low
     slope = 1.0
+    final = False
     for _ in range(NEWTON_LIMIT):
         pivot = theta - alpha[size - 1]
         slope = 1.0
-        below = pivot <= 0.0
+        below = pivot <= 0.0  # a pivot u_1, u_2, ... that is not positive: theta is below the root
         for back in range(size - 1):
-            j = size - 2 - back
             if below:
                 break
+            j = size - 2 - back
             ratio[j] = beta[j] / pivot
             pivot = theta - alpha[j] - beta[j] * ratio[j]
             slope = 1.0 + ratio[j] * ratio[j] * slope
-            if j > 0:
-                below = pivot <= 0.0
-        if below:
-            low = theta
-            after = 0.5 * (low + high)
-        else:
-            if pivot < 0.0:
-                low = theta
-            else:
-                high = theta
-            after = theta - pivot / slope
-            if abs(after - theta) <= 2e-16 * theta:
-                break
-            if not (low < after < high):
-                after = 0.5 * (low + high)
-        if after == theta or high - low <= 2e-16 * high:
-            if below:
-                theta = high
-                high = math.inf
-                low = theta
-                continue
+            below = j > 0 and pivot <= 0.0
+        if final:
             break
+        if below or pivot < 0.0:
+            low = theta
+        else:
+            high = theta
+        after = 0.5 * (low + high)
+        if not below:
+            newton = theta - pivot / slope
+            if low <= newton <= high:
+                after = newton
+        if abs(after - theta) <= 2e-16 * theta:
+            if not below:
+                break
+            final = True  # the bracket has closed on a pole: its upper end is the root
+            after = high
         theta = after
     return theta, slope
 
@@ -138,12 +136,14 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
     for j in range(width):
         q[0, j] *= inverse
     theta = 0.0
+    upper = 0.0  # the largest Ritz value is between theta and this
     residual = 0.0
     slope = 1.0
     proven = False
     size = 0
     while True:
         multiply(c, q, size)
+        norm = 0.0
         for sweep in range(2):
             for back in range(size + 1):
                 i = size - back
@@ -152,31 +152,36 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
                     q[size + 1, j] -= part * q[i, j]
                 if sweep == 0 and back == 0:
                     alpha[size] = part
-            if size < 6:  # one sweep is enough while the basis is short
+            norm = math.sqrt(dot(q, size + 1, q, size + 1))
+            if norm > CANCELLED * n:  # otherwise the rounding of the first sweep shows: once more
                 break
-        norm = math.sqrt(dot(q, size + 1, q, size + 1))
         beta[size] = norm
         if size == 0:
             theta = alpha[0]
+            upper = theta
             residual = norm
         else:
-            half = 0.5 * (theta - alpha[size])
+            half = 0.5 * (upper - alpha[size])
             b = beta[size - 1]
-            high = 0.5 * (theta + alpha[size]) + math.sqrt(half * half + b * b)
-            theta, slope = ritz(alpha, beta, ratio, size + 1, theta, high * (1.0 + 1e-15))
-            last = 1.0
-            for j in range(size):
-                last *= ratio[j]
-            residual = norm * last / math.sqrt(slope)
+            upper = 0.5 * (upper + alpha[size]) + math.sqrt(half * half + b * b)
         size += 1
+        last = size >= n or norm <= EXHAUSTED * upper
+        if size > 1:
+            if size > LONG and size % 4 != 0 and not last:
+                residual = math.inf
+            else:
+                theta, slope = ritz(alpha, beta, ratio, size, theta, upper * (1.0 + 1e-15))
+                upper = theta
+                residual = norm / math.sqrt(slope)
+                for j in range(size - 1):
+                    residual *= ratio[j]
         gap = theta - second_bound(theta, n, square)
         proven = gap > NARROW * theta
         if proven:
-            if residual * residual <= TOLERANCE * theta * gap:
-                break
-        elif residual <= UNPROVEN * theta:
-            break
-        if size >= n or norm <= EXHAUSTED * theta:
+            last = last or residual * residual <= TOLERANCE * theta * gap
+        else:
+            last = last or residual <= UNPROVEN * theta
+        if last:
             break
         inverse = 1.0 / norm
         for j in range(width):

@@ -177,9 +177,8 @@ def padded(assets: int) -> int:
     return -4 * (-assets // 4)
 
 
-def fixed_vector(assets: int, salt: float) -> np.ndarray:
-    """A start vector without symmetry: fractional parts of multiples of an irrational, in 0.5..1.5."""
-    k = np.arange(1, assets + 1)
+def fixed_vector(assets: int) -> np.ndarray:
+    """A start vector without symmetry: fractional parts of multiples of sqrt(2), in 0.5 to 1.5."""
     vector = np.zeros(padded(assets))
-    vector[:assets] = 0.5 + (k * salt) % 1.0
+    vector[:assets] = 0.5 + (np.arange(1, assets + 1) * 2.0**0.5) % 1.0
     return vector

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,7 @@ def extremes(values: NDArray[np.float64], points: int = 4_000) -> NDArray[np.int
     buckets = max((points - 2) // 2, 1)
     edges = np.linspace(0, rows, buckets + 1).astype(np.int64)
     keep = [0, rows - 1]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = values[low:high]
         keep += (int(low + part.argmin()), int(low + part.argmax()))
     return np.unique(np.asarray(keep, dtype=np.int64))

@@ -10,16 +10,17 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from dolphin.report.decimate import extremes
-from dolphin.report.numerals import number, percent, significant
+from dolphin.report.numerals import TIMES, number, percent, significant
 from dolphin.report.palette import GAIN, LOSS, QUIET, reason_marks
 from dolphin.report.run_folder import Run
 from dolphin.report.summaries import period_returns, return_histogram, thin
 
-POINTS = 4_000
-MARKERS = 4_000
+POINTS = 6_000
+MARKERS = 3_000
 
 Figure = dict[str, Any]
 
@@ -39,7 +40,13 @@ def _layout(**more: Any) -> Figure:
 
 def _axis(**more: Any) -> Figure:
     title = more.pop("title", None)
-    base: Figure = {"automargin": True, "zeroline": False, "showline": False, "ticks": ""}
+    base: Figure = {
+        "automargin": True,
+        "zeroline": False,
+        "showline": False,
+        "ticks": "",
+        "showspikes": False,
+    }
     if title:
         base["title"] = {"text": title, "standoff": 8, "font": {"size": 12}}
     return base | more
@@ -47,28 +54,40 @@ def _axis(**more: Any) -> Figure:
 
 def equity_figure(run: Run) -> Figure:
     """Equity and realised capital above, drawdown below, on one time axis; a few thousand points each."""
-    equity = _curve(run, "equity", name="Equity", line={"color": GAIN, "width": 1.6})
-    capital = _curve(run, "capital", name="Realised capital", line={"color": QUIET, "width": 1, "shape": "hv"})
-    drawdown = _curve(
-        run,
-        "drawdown",
-        factor=-1.0,
-        name="Drawdown",
-        line={"color": LOSS, "width": 1},
-        fill="tozeroy",
-        fillcolor="rgba(216,100,42,0.22)",
-        yaxis="y2",
-    )
+    # One set of rows for the three curves, so that a hover reads them at the same bar.
+    columns = [run.equity[name].to_numpy() for name in ("equity", "capital", "drawdown")]
+    rows = np.unique(np.concatenate([extremes(values, POINTS // 3) for values in columns]))
+    bars = run.equity[rows]
+    shared = {"type": "scatter", "mode": "lines" if len(rows) > 1 else "markers", "x": _moments(bars["ts"])}
+    equity = shared | {
+        "y": bars["equity"].to_list(),
+        "name": "Equity",
+        "line": {"color": GAIN, "width": 1.6},
+    }
+    capital = shared | {
+        "y": bars["capital"].to_list(),
+        "name": "Realised capital",
+        "line": {"color": QUIET, "width": 1, "shape": "hv"},
+    }
+    drawdown = shared | {
+        "y": (0.0 - bars["drawdown"]).to_list(), "name": "Drawdown", "yaxis": "y2", "fill": "tozeroy",
+        "fillcolor": "rgba(216,100,42,0.22)", "line": {"color": LOSS, "width": 1},
+    }  # fmt: skip
     money = "%{y:,.2f}<extra>%{fullData.name}</extra>"
     equity["hovertemplate"] = capital["hovertemplate"] = money
     drawdown["hovertemplate"] = "%{y:.2%}<extra>Drawdown</extra>"
     start = run.initial_capital
+    low, high = (float(v) for v in (run.equity["equity"].min(), run.equity["equity"].max()))  # type: ignore[arg-type]
+    flat = {"range": [start * 0.99, start * 1.01]} if low == high == start else {}
+    safe = {"range": [-0.01, 0.0005]} if not (run.equity["drawdown"] > 0).any() else {"rangemode": "tozero"}
+    spike = {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "solid"}
+    money_ticks = ",.4~s" if high - low > 0.005 * start else ",.2f"
     layout = _layout(
         hovermode="x unified",
         hoversubplots="axis",
-        xaxis=_axis(type="date", anchor="y2", hoverformat="%Y-%m-%d %H:%M:%S", showgrid=False),
-        yaxis=_axis(domain=[0.34, 1.0], tickformat=",.4~s", title="USDT", nticks=8),
-        yaxis2=_axis(domain=[0.0, 0.29], tickformat=".0%", title="Drawdown", nticks=5, rangemode="tozero"),
+        xaxis=_axis(type="date", anchor="y2", hoverformat="%Y-%m-%d %H:%M:%S", showgrid=False, **spike),
+        yaxis=_axis(domain=[0.34, 1.0], tickformat=money_ticks, title="USDT", nticks=8, **flat),
+        yaxis2=_axis(domain=[0.0, 0.29], tickformat=".2~%", title="Drawdown", nticks=5, **safe),
         shapes=[
             {
                 "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": start, "y1": start,
@@ -79,22 +98,11 @@ def equity_figure(run: Run) -> Figure:
     return {"data": [capital, equity, drawdown], "layout": layout}
 
 
-def _curve(run: Run, column: str, *, factor: float = 1.0, **style: Any) -> Figure:
-    values = run.equity[column].to_numpy()
-    rows = extremes(values, POINTS)
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(rows) > 1 else "markers",
-        "x": _moments(run.equity["ts"][rows]),
-        # The base never shows "-0.00%": adding zero turns -0.0 into 0.0.
-        "y": [float(v) * factor + 0.0 for v in values[rows]],
-        **style,
-    }
-
-
 def _moments(ts: pl.Series) -> list[str]:
     fine = bool((ts % 1_000_000_000 != 0).any())
-    return pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
+    return (
+        pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
+    )
 
 
 def daily_figure(run: Run) -> Figure:
@@ -108,11 +116,12 @@ def daily_figure(run: Run) -> Figure:
         "marker": {"color": [GAIN if r >= 0 else LOSS for r in returns]},
         "hovertemplate": "%{x|%a %Y-%m-%d}<br>%{y:+.2%}<extra></extra>",
     }
+    daily = {"dtick": 86_400_000} if days.height <= 8 else {}
+    flat = {} if any(returns) else {"range": [-0.01, 0.01]}
     layout = _layout(
         bargap=0.25,
-        xaxis=_axis(type="date", showgrid=False, tickformat="%d %b" if days.height > 1 else "%Y-%m-%d")
-        | ({"nticks": 1} if days.height == 1 else {}),
-        yaxis=_axis(tickformat="+.1~%", zeroline=True, zerolinewidth=1, title="Return"),
+        xaxis=_axis(type="date", showgrid=False, tickformat="%d %b", **daily),
+        yaxis=_axis(tickformat=".2~%", zeroline=True, zerolinewidth=1, title="Return", **flat),
     )
     return {"data": [bars], "layout": layout}
 
@@ -138,21 +147,30 @@ def trade_figure(run: Run) -> Figure:
                 "hovertext": [_trade_text(row) for row in part.iter_rows(named=True)],
                 "hovertemplate": "%{hovertext}<extra></extra>",
                 "marker": {
-                    "color": color, "symbol": symbol, "size": 8 if trades.height < 800 else 5, "opacity": 0.75,
-                    "line": {"width": 0},
+                    "color": color, "symbol": symbol, "size": 8 if trades.height < 800 else 5,
+                    "opacity": 0.75, "line": {"width": 0},
                 },
             }
         )  # fmt: skip
     layout = _layout(
         hovermode="closest",
         xaxis=_axis(title="Bars held", zeroline=False, rangemode="tozero", tickformat=",d"),
-        yaxis=_axis(title="P&L / notional", tickformat="+.1~%", zeroline=True, zerolinewidth=1),
+        yaxis=_axis(
+            title="P&L / notional", tickformat=".2~%", zeroline=True, zerolinewidth=1, range=_room(trades)
+        ),
     )
     views = {
         "held": {"data": {"x": held}, "layout": _x_view("-", "Bars held", ",d")},
         "time": {"data": {"x": moments}, "layout": _x_view("date", "Exit time (UTC)", "")},
     }
     return {"data": data, "layout": layout, "views": views}
+
+
+def _room(trades: pl.DataFrame) -> list[float]:
+    """Range of the returns and zero, with a little air."""
+    returns = [0.0, *trades["pnl_pct"].to_list()]
+    air = 0.07 * (max(returns) - min(returns)) or 0.01
+    return [min(returns) - air, max(returns) + air]
 
 
 def _x_view(kind: str, title: str, ticks: str) -> Figure:
@@ -174,11 +192,12 @@ def exit_reasons(run: Run) -> list[str]:
 def _trade_text(trade: dict[str, Any]) -> str:
     # Plotly reads a little HTML in hover text; names are escaped so that they stay names.
     moment = _moments(pl.Series([trade["ts"]]))[0]
+    asset, side, reason = (html.escape(trade[key]) for key in ("asset", "side", "exit_reason"))
     return (
-        f"<b>{html.escape(trade['asset'])}</b> {html.escape(trade['side'])} {trade['leverage']:.2f}×<br>"
+        f"<b>{asset}</b> {side} {trade['leverage']:.2f}{TIMES}<br>"
         f"{significant(trade['entry_price'], 8)} → {significant(trade['exit_price'], 8)}<br>"
         f"{percent(trade['pnl_pct'], 3, signed=True)} · {number(trade['pnl'], signed=True)} USDT<br>"
-        f"{html.escape(trade['exit_reason'])} after {trade['bars_held']:,} bars<br>{moment}"
+        f"{reason} after {trade['bars_held']:,} bars<br>{moment}"
     )
 
 
@@ -198,11 +217,12 @@ def histogram_figure(run: Run) -> Figure:
         "hovertemplate": "%{customdata}<br>%{y:,} trades<extra></extra>",
     }
     mean = float(returns.mean())
+    whole = {"dtick": 1} if bins.counts.max() <= 5 else {}
     layout = _layout(
         bargap=0.06,
         margin={"l": 8, "r": 8, "t": 26, "b": 8},
-        xaxis=_axis(title="P&L / notional", tickformat="+.1~%", showgrid=False),
-        yaxis=_axis(title="Trades", tickformat=",d", rangemode="tozero"),
+        xaxis=_axis(title="P&L / notional", tickformat=".2~%", showgrid=False),
+        yaxis=_axis(title="Trades", tickformat=",d", rangemode="tozero", **whole),
         shapes=[
             {
                 "type": "line", "x0": mean, "x1": mean, "yref": "paper", "y0": 0, "y1": 1,
@@ -211,8 +231,8 @@ def histogram_figure(run: Run) -> Figure:
         ],
         annotations=[
             {
-                "x": mean, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "xanchor": "center",
-                "text": f"mean {percent(mean, 3, signed=True)}",
+                "x": mean, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
+                "xanchor": "center", "text": f"mean {percent(mean, 3, signed=True)}",
             }
         ],
     )  # fmt: skip

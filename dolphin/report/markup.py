@@ -73,8 +73,10 @@ def table(
     kind: str = "",
 ) -> str:
     """Return a table in its own scroll box; the first ``names`` columns are text, the others numbers."""
+    rows = list(rows)
+    prose = [bool(rows) and rows[0][i].tone == "prose" for i in range(len(heads))]
     head = "".join(
-        f'<th scope="col"{_name(i < names)}>'
+        f'<th scope="col"{_name(i < names or prose[i])}>'
         + (f'<button type="button">{text(h)}</button>' if sortable else text(h))
         + "</th>"
         for i, h in enumerate(heads)

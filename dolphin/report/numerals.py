@@ -6,7 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-MISSING = "–"
+MISSING = "\u2013"
+TIMES = "\u00d7"
 NANOSECONDS = 1_000_000_000
 _MINUS = "\u2212"
 

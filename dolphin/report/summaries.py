@@ -85,12 +85,17 @@ class Histogram:
 
 
 def return_histogram(returns: NDArray[np.float64]) -> Histogram:
-    """Count ``returns`` (shape (n,), n >= 1) in bins of a readable width (Freedman and Diaconis, 8 to 80 bins)."""
+    """Count ``returns`` (shape (n,), n >= 1) in bins of a readable width.
+
+    The width is Freedman and Diaconis', held between an 80th of the range and a
+    share of it that shrinks with the number of trades (an 8th to a 30th).
+    """
     low, high = min(float(returns.min()), 0.0), max(float(returns.max()), 0.0)
     span = (high - low) or 0.01
+    coarsest = float(np.clip(2.0 * len(returns) ** 0.5, 8.0, 30.0))
     quartiles = np.quantile(returns, [0.25, 0.75])
     ideal = 2.0 * float(quartiles[1] - quartiles[0]) / len(returns) ** (1.0 / 3.0)
-    width = float(np.clip(ideal, span / 80.0, span / 8.0))
+    width = float(np.clip(ideal, span / 80.0, span / coarsest))
     below, above = int(np.ceil(-low / width)), int(np.floor(high / width)) + 1
     below += -below * width > low  # rounding must not leave the lowest return outside
     edges = np.arange(-below, above + 1, dtype=np.float64) * width

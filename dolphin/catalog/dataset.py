@@ -1,0 +1,240 @@
+"""An opened dataset: what its manifest says, its rows, and its prices on the full time grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dolphin.catalog.cache import cached
+from dolphin.catalog.instruments import Instrument
+from dolphin.catalog.store import (
+    SCHEMA_VERSION,
+    check_name,
+    damaged_files,
+    dataset_digest,
+    manifest_path,
+    rows_digest,
+    version_folder,
+)
+from dolphin.catalog.times import days_between, format_day
+from dolphin.errors import DolphinError, nearest
+from dolphin.files import read_json, sha256_file
+from dolphin.workspace import Workspace
+
+
+class Prices(NamedTuple):
+    """Closing prices of every symbol at every bar of the grid.
+
+    Attributes
+    ----------
+    ts : int64 [T]
+        Close of the bar, ns UTC, one spacing apart without holes.
+    close : float64 [T, N]
+        Price, forward-filled; NaN before a symbol's first.
+    age : int32 [T, N]
+        Bars since the last real price: 0 is real, -1 is before the first.
+    """
+
+    ts: NDArray[np.int64]
+    close: NDArray[np.float64]
+    age: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One immutable version of a dataset; see :func:`open_dataset`.
+
+    ``digest`` is the SHA-256 of its logical content: equal on every machine for equal data.
+    """
+
+    name: str
+    digest: str
+    spacing_ns: int
+    symbols: tuple[str, ...]
+    reference: str
+    instruments: tuple[Instrument, ...]
+    synthetic: bool
+    source: str
+    n_bars: int
+    first_ts: int
+    last_ts: int
+    root: Path = field(repr=False)
+    manifest: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """Every UTC day of the grid (``YYYY-MM-DD``), also those without a row."""
+        return tuple(format_day(d) for d in days_between(self.first_ts, self.last_ts))
+
+    @property
+    def reference_column(self) -> int:
+        """Column of the reference symbol."""
+        return self.symbols.index(self.reference)
+
+    @property
+    def cache_root(self) -> Path:
+        """Folder of the hot caches."""
+        return self.root / "cache"
+
+    def prices(self) -> Prices:
+        """Closing prices from the hot cache, which is built when missing or damaged."""
+        key = f"{self.name}-{self.digest[:16]}-prices"
+        arrays = cached(self.cache_root, key, self._build_prices)
+        return Prices(arrays["ts"], arrays["close"], arrays["age"])
+
+    def frame(self) -> pl.LazyFrame:
+        """The rows as they were stored: symbol, ts (close ns), open, high, low, close, volume."""
+        return pl.scan_parquet([self._path(date) for date in self.manifest["days"]], hive_partitioning=False)
+
+    def day(self, date: str) -> pl.DataFrame:
+        """The rows of one UTC day, after checking the file against the manifest.
+
+        Raises
+        ------
+        DolphinError
+            If the file is missing or damaged; its name is in the message.
+        """
+        path, entry = self._path(date), self.manifest["days"][date]
+        if not path.is_file():
+            raise DolphinError("data file is missing", where=str(path), mend=self._mend())
+        if sha256_file(path) != entry["sha256"]:
+            raise DolphinError("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
+        return pl.read_parquet(path, hive_partitioning=False)
+
+    def _path(self, date: str) -> Path:
+        return version_folder(self.root, self.name, self.digest) / self.manifest["days"][date]["file"]
+
+    def _mend(self) -> str:
+        return f"make it again: {self.manifest.get('made', 'dolphin data import')}"
+
+    def _build_prices(self) -> dict[str, NDArray[Any]]:
+        shape = (self.n_bars, len(self.symbols))
+        ts = self.first_ts + self.spacing_ns * np.arange(self.n_bars, dtype=np.int64)
+        close = np.full(shape, np.nan)
+        symbols = pl.Enum(list(self.symbols))
+        for date in self.manifest["days"]:
+            frame = self.day(date)
+            column = frame["symbol"].cast(symbols).to_physical().to_numpy()
+            row = (frame["ts"].to_numpy() - self.first_ts) // self.spacing_ns
+            close[row, column] = frame["close"].to_numpy()
+        return {"ts": ts, "close": close, "age": fill_forward(close)}
+
+
+def fill_forward(close: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Fill NaN with the last price above it, in place; return the age of each price in bars.
+
+    Parameters
+    ----------
+    close : float64 [T, N]
+        Prices with NaN where there is none; changed in place.
+
+    Returns
+    -------
+    int32 [T, N]
+        0 where the price is real, -1 before the first.
+    """
+    bars = np.arange(close.shape[0], dtype=np.int32)
+    age = np.empty(close.shape, np.int32)
+    for j in range(close.shape[1]):
+        real = np.maximum.accumulate(np.where(np.isnan(close[:, j]), np.int32(-1), bars))
+        close[:, j] = np.where(real >= 0, close[real, j], np.nan)
+        age[:, j] = np.where(real >= 0, bars - real, np.int32(-1))
+    return age
+
+
+def list_datasets(workspace: Workspace) -> list[str]:
+    """Names of the datasets that have a manifest."""
+    return sorted(path.stem for path in workspace.catalog.glob("*.json"))
+
+
+def open_dataset(workspace: Workspace, name: str) -> Dataset:
+    """The current version of a dataset.
+
+    Raises
+    ------
+    DolphinError
+        If there is none of that name (the nearest is suggested), or its manifest or files are damaged
+        or not on this machine.
+    """
+    check_name(name)
+    path = manifest_path(workspace.catalog, name)
+    if not path.is_file():
+        known = list_datasets(workspace)
+        raise DolphinError(
+            f"no dataset '{name}'",
+            where=str(workspace.catalog),
+            mend=nearest(name, known) if known else "make one with 'dolphin data import' or 'data generate'",
+        )
+    return from_manifest(workspace.catalog, read_json(path), path)
+
+
+def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Dataset:
+    """A dataset by its manifest; the manifest's digest and the files' sizes are checked."""
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
+        raise DolphinError(
+            f"not a manifest of schema {SCHEMA_VERSION}", where=str(path), mend="import the data again"
+        )
+    try:
+        instruments = tuple(Instrument(**entry) for entry in manifest["instruments"])
+        dataset = Dataset(
+            name=manifest["name"],
+            digest=manifest["digest"],
+            spacing_ns=manifest["spacing_ns"],
+            symbols=tuple(manifest["symbols"]),
+            reference=manifest["reference"],
+            instruments=instruments,
+            synthetic=manifest["synthetic"],
+            source=manifest["source"],
+            n_bars=manifest["bars"],
+            first_ts=manifest["first_ts"],
+            last_ts=manifest["last_ts"],
+            root=catalog,
+            manifest=manifest,
+        )
+        identity = ("schema", "spacing_ns", "symbols", "reference", "instruments", "synthetic")
+        digest = dataset_digest({key: manifest[key] for key in identity}, manifest["days"])
+        sizes = {entry["file"]: entry["bytes"] for entry in manifest["days"].values()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DolphinError(
+            f"damaged manifest ({error})", where=str(path), mend="restore it from git or import again"
+        ) from error
+    if digest != dataset.digest:
+        raise DolphinError(
+            "damaged manifest (its digest does not match its contents)",
+            where=str(path),
+            mend="restore it from git or import again",
+        )
+    folder = version_folder(catalog, dataset.name, dataset.digest)
+    for file, size in sizes.items():
+        if not (folder / file).is_file():
+            raise DolphinError("data file is missing", where=str(folder / file), mend=dataset._mend())
+        if (folder / file).stat().st_size != size:
+            raise DolphinError(
+                "damaged: digest differs from the manifest's", where=str(folder / file), mend=dataset._mend()
+            )
+    return dataset
+
+
+def verify(workspace: Workspace, name: str) -> list[str]:
+    """Re-hash every file of a dataset and its rows; return one line per problem (none: intact)."""
+    path = manifest_path(workspace.catalog, name)
+    try:
+        dataset = open_dataset(workspace, name)
+    except DolphinError as error:
+        manifest = read_json(path) if path.is_file() else None
+        if not isinstance(manifest, dict) or error.where == str(path) or not path.is_file():
+            raise
+        return damaged_files(workspace.catalog, manifest)
+    problems = damaged_files(workspace.catalog, dataset.manifest)
+    for date, entry in dataset.manifest["days"].items():
+        if any(entry["file"] in line for line in problems):
+            continue
+        if rows_digest(dataset.day(date), dataset.symbols) != entry["content"]:
+            problems.append(f"{dataset._path(date)}: its rows are not those of the dataset digest")
+    return problems

@@ -1,0 +1,158 @@
+"""The report of the promotion gate, as a page a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dolphin.errors import DolphinError
+from dolphin.report.markup import Cell, card, facts, flatten, page, table, text
+from dolphin.report.numerals import MISSING, number, plain, significant
+
+_KEYS = ("verdict", "candidate", "floors", "checks", "evidence", "created")
+_ACRONYMS = ("cscv", "dsr", "pbo", "pf", "psr", "roi")
+
+
+def gate_page(report: dict[str, Any]) -> str:
+    """Return a gate report as one self-contained HTML document without scripts.
+
+    Parameters
+    ----------
+    report : dict
+        ``verdict`` (PASS or REFUSED), ``candidate`` (facts), ``floors`` (each with name, metric, window, op,
+        limit, value, passed, reason), ``checks`` (name, passed, detail), ``evidence`` (nested facts),
+        ``created`` (time). Other keys are shown as further evidence.
+
+    Raises
+    ------
+    DolphinError
+        A key is missing, or the verdict does not follow from its own floors and checks: such a page
+        would tell a person something that the evidence below it denies.
+    """
+    missing = [key for key in _KEYS if key not in report]
+    if missing:
+        raise DolphinError(f"no {', '.join(missing)}", where="gate report", mend="run the gate again")
+    verdict = str(report["verdict"])
+    if verdict not in ("PASS", "REFUSED"):
+        raise DolphinError(f"verdict {verdict!r} is neither PASS nor REFUSED", where="gate report")
+    failed = [
+        str(row.get("name", "?")) for row in [*report["floors"], *report["checks"]] if not row.get("passed")
+    ]
+    if verdict == "PASS" and failed:
+        raise DolphinError(f"verdict PASS although {', '.join(failed)} did not pass", where="gate report")
+    return page(f"Gate {verdict}: {_name(report)}", "\n".join(_sections(report, verdict, failed)))
+
+
+def _name(report: dict[str, Any]) -> str:
+    candidate = report["candidate"]
+    if not isinstance(candidate, dict):
+        return str(candidate)
+    return str(candidate.get("name") or candidate.get("strategy") or candidate.get("hash") or "candidate")
+
+
+def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterator[str]:
+    tone = "good" if verdict == "PASS" else "bad"
+    yield (
+        f'<header><div class="title"><h1>Promotion gate: {text(_name(report))}</h1>'
+        f'<span class="badge {tone}">{verdict}</span></div>'
+        f'<p class="sub">{text(plain(report["created"]))}</p></header>'
+    )
+    count = len(report["floors"]) + len(report["checks"])
+    if failed:
+        yield f'<p class="notice bad">{len(failed)} of {count} did not pass: {text(", ".join(failed))}.</p>'
+    elif verdict == "REFUSED":
+        yield '<p class="notice bad">Refused although every floor and check passed; see the evidence.</p>'
+    if report["floors"]:
+        yield card("Floors", _floors(report["floors"]))
+    if report["checks"]:
+        yield card("Checks", _checks(report["checks"]))
+    candidate = report["candidate"]
+    yield card("Candidate", facts(flatten(candidate if isinstance(candidate, dict) else {"name": candidate})))
+    further = {k: v for k, v in report.items() if k not in _KEYS}
+    for name, value in {**report["evidence"], **further}.items():
+        yield card(_heading(name), _evidence(value))
+
+
+def _heading(name: object) -> str:
+    words = str(name).replace("_", " ").split()
+    known = [w.upper() if w in _ACRONYMS else w for w in words]
+    return " ".join([known[0][:1].upper() + known[0][1:], *known[1:]]) if known else ""
+
+
+def _outcome(passed: object) -> Cell:
+    return (
+        Cell("pass", tone="gain", mark=("var(--gain)", "✔"))
+        if passed
+        else Cell("FAIL", tone="loss", mark=("var(--loss)", "✖"))
+    )
+
+
+def _floors(floors: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            _outcome(f.get("passed")),
+            Cell(plain(f.get("name"))),
+            Cell(plain(f.get("metric"))),
+            Cell(plain(f.get("window"))),
+            Cell(_value(f.get("value"))),
+            Cell(f"{_operator(f.get('op'))} {_limit(f.get('limit'))}".strip()),
+            Cell(str(f.get("reason") or ""), tone="prose"),
+        ]
+        for f in floors
+    ]
+    return table(["", "Floor", "Metric", "Window", "Value", "Limit", "Reason"], rows, names=4)
+
+
+def _operator(op: object) -> str:
+    return {">=": "≥", "<=": "≤", None: ""}.get(op, str(op)) if isinstance(op, str | None) else str(op)
+
+
+def _checks(checks: list[dict[str, Any]]) -> str:
+    rows = [
+        [_outcome(c.get("passed")), Cell(plain(c.get("name"))), Cell(_detail(c.get("detail")), tone="prose")]
+        for c in checks
+    ]
+    return table(["", "Check", "Detail"], rows, names=3)
+
+
+def _detail(detail: object) -> str:
+    if isinstance(detail, dict | list):
+        return "; ".join(f"{k}: {_value(v)}" if k else _value(v) for k, v in flatten(detail))
+    return str(detail) if detail is not None else ""
+
+
+def _limit(value: object) -> str:
+    return significant(value) if isinstance(value, float) else _value(value)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return {"inf": "∞", "-inf": "\u2212∞", "nan": MISSING}.get(value, value)
+    if isinstance(value, float):
+        return number(value, 4)
+    return plain(value)
+
+
+def _evidence(value: Any) -> str:
+    """A list of records is a table, nested facts are lists under their own heading."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        heads = list(dict.fromkeys(key for item in value for key in item))
+        rows = [
+            [Cell(_detail(v) if isinstance(v := item.get(h), dict | list) else _value(v)) for h in heads]
+            for item in value
+        ]
+        return table([str(h) for h in heads], rows)
+    if not isinstance(value, dict):
+        return facts(flatten(value if isinstance(value, list) else [value]))
+    flat = {k: v for k, v in value.items() if not _nested(v)}
+    blocks = [facts(flatten(flat))] if flat else []
+    blocks += [
+        f"<h3>{text(str(k).replace('_', ' '))}</h3>{_evidence(v)}" for k, v in value.items() if _nested(v)
+    ]
+    return "".join(blocks)
+
+
+def _nested(value: Any) -> bool:
+    return (isinstance(value, dict) and bool(value)) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
