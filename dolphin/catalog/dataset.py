@@ -104,7 +104,9 @@ class Dataset:
         if not path.is_file():
             raise DolphinError("data file is missing", where=str(path), mend=self._mend())
         if sha256_file(path) != entry["sha256"]:
-            raise DolphinError("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
+            raise DolphinError(
+                "damaged: digest differs from the manifest's", where=str(path), mend=self._mend()
+            )
         return pl.read_parquet(path, hive_partitioning=False)
 
     def _path(self, date: str) -> Path:

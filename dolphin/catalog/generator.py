@@ -5,14 +5,17 @@ and mild volatility clustering, beta lies in 0.85 to 1.25, and an asset's own va
 factor's. The absorption ratio therefore stays near 0.9, and its bar-to-bar velocity is a few tenths of
 a percent. Everything below is stated in bars, so that it works at any spacing.
 
-**Decoupling events.** After 150 bars without one, each bar starts an event with probability 1/60 (about
-7 a day at 1m). For 1 to 3 bars every asset gets an extra shock of its own with 1.6 to 2.2 times the
-factor's variance: the absorption ratio of 50 bars falls by about 3 to 4 % per such bar, so ``vel_div``
-drops below -0.025. Over the next 100 bars the market drifts, evenly.
+**Decoupling events.** After 150 bars without one, each bar starts an event with probability 1/100 (about
+6 a day at 1m). For 1 to 3 bars every asset gets an extra shock of its own with 1.5 to 1.9 times the
+factor's variance: the absorption ratio of 50 bars falls by about 3 % per such bar, so ``vel_div`` drops
+to about -0.03. Over the next 100 bars the market drifts, evenly.
 
-- ``edge``: the drift is DOWN 1.5 % with probability 0.70 and UP 0.9 % otherwise, for a beta of 1; between
+- ``edge``: the drift is DOWN 1.5 % with probability 0.75 and UP 0.7 % otherwise, for a beta of 1; between
   events a steady drift up makes the expected change zero. So a short entered at the event meets a take
-  profit of 0.95 % in most cases before 125 bars: this is the planted edge.
+  profit of 0.95 % in most cases before 125 bars: this is the planted edge. With the defaults of
+  ``vel_div`` (volatility gate off, 8 bps a round trip), 55 days at 1m over five seeds: profit factor 1.5
+  to 3.9, win rate 63 to 77 %, maximum drawdown 8 to 19 %, about 2.7 trades a day. The finer the spacing,
+  the smaller the noise beside the drift (profit factor about 13 at 5s, 1.4 to 3 at 5m).
 - ``null``: the same events, correlations and size of the drift, but the drift's sign is drawn anew for
   every bar from a stream of its own, and there is no drift between: prices are a martingale. (One sign
   per event would leave a trend, hence an edge for whoever waits to see the direction.)
@@ -170,7 +173,8 @@ class Market:
         own, shape = (words.random_raw(bars * n).reshape(bars, n) for words in self._words[1:])
         out = {key: np.empty((n, bars)) for key in ("open", "high", "low", "close", "volume")}
         plan = self._plan
-        self._variance = walk(
+        advance: Any = walk
+        self._variance = advance(
             self._level, self._variance, common, own, shape, self._deviation,
             plan.drift[at], plan.shock[at], plan.calm[at], plan.wild[at],
             self._beta, self._own_ratio, *self._grid, self._turnover, *out.values(),
@@ -268,7 +272,9 @@ def _check(preset: str, days: int, assets: int, seed: int, spacing_ns: int) -> N
         if not least <= value <= most:
             raise DolphinError(f"{what} is {value}", mend=f"choose {least} to {most}")
     if spacing_ns <= 0 or DAY_NS % spacing_ns or DAY_NS // spacing_ns < 2:
-        raise DolphinError(f"spacing {format_spacing(spacing_ns)} does not fit a day", mend="choose 5s, 1m, 5m")
+        raise DolphinError(
+            f"spacing {format_spacing(spacing_ns)} does not fit a day", mend="choose 5s, 1m, 5m"
+        )
 
 
 def _clean(symbols: tuple[str, ...], rows: int) -> dict[str, Any]:

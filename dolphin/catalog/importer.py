@@ -6,6 +6,7 @@ spills its rows by UTC day; the second merges each day, rounds prices and writes
 
 from __future__ import annotations
 
+import difflib
 import shlex
 import uuid
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ def import_klines(
     start_ns: int | None = None,
     stop_ns: int | None = None,
     on_bad: str = "error",
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import a kline file or folder as dataset ``name``.
@@ -86,6 +88,8 @@ def import_klines(
     on_bad : {"error", "reject"}
         What a row with a NaN, a price <= 0, or an unsorted or duplicate time does: stop the import, or
         be set aside in ``rejected.parquet`` (unsorted rows are sorted and counted).
+    notes : sequence of str
+        Caveats that every report made from the data shows.
 
     Raises
     ------
@@ -105,17 +109,19 @@ def import_klines(
         job.identify(instruments, reference, source)
         job.write(progress)
         wanted = f" --symbols {','.join(symbols)}" if symbols else ""
-        about = {
+        quality = job.summary()
+        about: dict[str, Any] = {
             "source": str(source),
             "made": f"dolphin data import {shlex.quote(str(source))} --name {name}{wanted}",
             "ingest_id": str(uuid.uuid4()),
             "instruments_from": str(instruments) if instruments else "inferred from the data",
             "sources": job.lineage,
-            "quality": job.summary(),
+            "notes": list(notes),
+            "quality": quality,
         }
         manifest, unchanged = draft.publish(about)
     dataset = from_manifest(workspace.catalog, manifest, manifest_path(workspace.catalog, name))
-    return ImportReport(dataset, about["quality"], unchanged, tuple(str(p) for p in skipped))
+    return ImportReport(dataset, quality, unchanged, tuple(str(p) for p in skipped))
 
 
 class _Import:
@@ -169,7 +175,9 @@ class _Import:
             self.seen.update(frame["symbol"].unique().to_list())
             if self.infer:
                 self._count_decimals(frame)
-            frame = frame.with_columns(pl.lit(index, pl.Int32).alias("file"), pl.col("ts").alias("day") // DAY_NS)
+            frame = frame.with_columns(
+                pl.lit(index, pl.Int32).alias("file"), pl.col("ts").alias("day") // DAY_NS
+            )
             for (day,), part in frame.group_by("day", maintain_order=True):
                 target = stage / f"{day}-{index}.arrow"
                 with writing(target):
@@ -227,11 +235,11 @@ class _Import:
             raise DolphinError("no row is left", where=str(source), mend="check --from, --to and the data")
         symbols = tuple(sorted(self.seen))
         if reference not in self.seen:
-            hint = nearest(reference, symbols).removesuffix("?")
+            closest = difflib.get_close_matches(reference, symbols, n=1, cutoff=0.0)[0]
             raise DolphinError(
                 f"the reference symbol {reference} is not in the data",
                 where=str(source),
-                mend=f"choose one with --reference ({hint})",
+                mend=f"choose one that is: --reference {closest}",
             )
         if instruments is not None:
             found = load_instruments(instruments, symbols)

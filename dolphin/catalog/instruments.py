@@ -78,7 +78,9 @@ def load_instruments(path: Path, symbols: Iterable[str]) -> tuple[Instrument, ..
     document = read_json(path)
     table = document.get("instruments", document) if isinstance(document, dict) else None
     if not isinstance(table, dict):
-        raise DolphinError("holds no instruments", where=str(path), mend="map each symbol to its tick and lot")
+        raise DolphinError(
+            "holds no instruments", where=str(path), mend="map each symbol to its tick and lot"
+        )
     found = []
     for symbol in symbols:
         entry = table.get(symbol)

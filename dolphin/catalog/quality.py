@@ -16,8 +16,6 @@ from dolphin.errors import DolphinError
 
 PRICES = VALUES[:4]
 OFF_GRID_SHARE = 0.01  # more than this share of a file off the grid: the spacing does not fit
-_BODY_LOW = pl.min_horizontal("open", "close")
-_BODY_HIGH = pl.max_horizontal("open", "close")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ RULES = (
         "outside_range",
         "open or close outside [low, high]",
         False,
-        (_BODY_LOW < pl.col("low")) | (_BODY_HIGH > pl.col("high")),
+        ~(pl.col("open").is_between("low", "high") & pl.col("close").is_between("low", "high")),
     ),
     Rule("off_grid", "time off the grid", False),
     Rule("duplicate", "duplicate time", True),

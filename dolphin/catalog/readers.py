@@ -138,7 +138,7 @@ def _time_ns(ts: pl.Series, path: Path) -> pl.Series:
         raise DolphinError(f"column 'ts' is {ts.dtype}, no time", where=str(path))
     else:
         ts = ts.cast(pl.Int64)
-        last = int(ts.max() or 0)  # type: ignore[call-overload]
+        last = int(ts.drop_nulls().to_numpy().max(initial=0))
         factor = 10**6 if last < 10**14 else 10**3 if last < 10**17 else 1
         ts = ts * factor
     odd = int(ts.null_count()) + int((~ts.is_between(_EARLIEST_NS, _LATEST_NS)).sum() or 0)

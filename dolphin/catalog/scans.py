@@ -135,7 +135,5 @@ def _manifest(dataset: Dataset, scanner: str) -> dict[str, Any]:
         found = read_json(path)
     except DolphinError:
         return fresh  # a scan can always be made again
-    same = isinstance(found, dict) and all(
-        found.get(k) == fresh[k] for k in ("schema", "dataset", "scanner")
-    )
+    same = isinstance(found, dict) and all(found.get(k) == fresh[k] for k in ("schema", "dataset", "scanner"))
     return found if same and isinstance(found.get("days"), dict) else fresh

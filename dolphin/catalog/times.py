@@ -24,7 +24,7 @@ def parse_spacing(text: str) -> int:
     match = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
     spacing = int(match[1]) * _UNITS[match[2]] if match else 0
     if spacing <= 0 or DAY_NS % spacing:
-        raise DolphinError(f"'{text}' is no bar spacing", mend="use one that divides a day: 5s, 1m, 5m, 1h, 1d")
+        raise DolphinError(f"'{text}' is no bar spacing", mend="use one that divides a day: 5s, 1m, 1h")
     return spacing
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import ln
 from dolphin.features.block import SHORT, WINDOWS
-from dolphin.features.lanczos import lanczos
+from dolphin.features.lanczos import ALLOWED, COLD_RESIDUAL, WARM_RESIDUAL, bounded, lanczos
 from dolphin.features.moments import (
     RING,
     RING_MASK,
@@ -146,30 +146,26 @@ def absorption(row, w, n, state):  # type: ignore[no-untyped-def]
             state.c,
             state.square,
         )
-    best = 0.0
-    error = np.inf
+    value = 0.0
+    residual = np.inf
     products = 0
-    warm = state.warm[w] == 1
+    warm = state.warm[w] == 1 and start_from(state, w, True) > LOST
     while True:
-        norm = start_from(state, w, warm)
-        if norm > LOST:
-            value, residual, size, proven = lanczos(
-                state.c, n, square, state.basis, state.alpha, state.beta, state.ratio
-            )
-            products += size
-            if value > best:
-                best = value
-                error = residual
-                for j in range(state.active.size):
-                    state.vector[w, j] = state.basis[0, j]
-            state.warm[w] = proven
-            if proven:
-                break
-        # Without a proof a warm vector may have missed the largest eigenvalue: the fixed one decides.
         if not warm:
+            start_from(state, w, False)
+        enough = WARM_RESIDUAL if warm else COLD_RESIDUAL
+        value, residual, size, proven = lanczos(
+            state.c, n, square, enough, state.basis, state.alpha, state.beta, state.ratio
+        )
+        products += size
+        # A warm vector may have missed the largest eigenvalue: prove that it has not, or start afresh.
+        if proven or not warm or bounded(state.c, value * (1.0 + ALLOWED), state.centred):
             break
         warm = False
-    return best / n, error, products
+    for j in range(state.active.size):
+        state.vector[w, j] = state.basis[0, j]
+    state.warm[w] = 1
+    return value / n, residual, products
 
 
 @inline

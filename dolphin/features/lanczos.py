@@ -5,7 +5,7 @@ the largest Ritz value and r the norm of its residual, lambda_1 - theta <= r^2 /
 (Kato-Temple). lambda_2 has a rigorous upper bound from the trace n and the squared Frobenius norm:
 the other n - 1 eigenvalues have a known mean m and variance, and none of them exceeds
 m + sqrt(n - 2) * deviation (Samuelson's inequality). Where the bound leaves no gap (no factor
-dominates), the residual itself must be below the tolerance.
+dominates), a factorisation proves afterwards that no eigenvalue is larger (:func:`bounded`).
 
 Literature: Parlett, *The Symmetric Eigenvalue Problem*, chapters 10 to 13.
 """
@@ -17,7 +17,9 @@ import math
 from dolphin.core.jit import inline
 
 TOLERANCE = 1e-11  # relative error of lambda at which the iteration stops
-UNPROVEN = 1e-10  # relative residual that is asked for where the gap cannot be proven
+ALLOWED = 1e-10  # relative error of lambda that :func:`bounded` must exclude
+WARM_RESIDUAL = 2e-7  # relative residual to stop at without a gap: the error is proven afterwards,
+COLD_RESIDUAL = 1e-10  # or, from the fixed vector, is at most this
 NARROW = 0.02  # gaps below this part of theta count as none
 EXHAUSTED = 1e-14  # a relative residual below which there is nothing left to gain
 NEWTON_LIMIT = 200
@@ -110,7 +112,7 @@ def ritz(alpha, beta, ratio, size, low, high):  # type: ignore[no-untyped-def]
 
 
 @inline
-def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def]
+def lanczos(c, n, square, enough, q, alpha, beta, ratio):  # type: ignore[no-untyped-def]
     """Largest eigenvalue of ``c`` from the start vector in q[0] (not zero, any norm).
 
     Parameters
@@ -121,6 +123,8 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
         Order of the matrix, at least 2.
     square : float
         Sum of the squares of ``c``.
+    enough : float
+        Relative residual to stop at where no gap can be proven.
     q : float64[M + 1, M]
         Basis; on return q[0] holds the eigenvector.
     alpha, beta, ratio : float64[M + 1]
@@ -129,7 +133,7 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
     Returns
     -------
     theta, residual / theta, products, proven
-        ``proven`` tells that the gap is certified or the space exhausted from a start vector.
+        ``proven`` tells that the norms certify a gap, and with it the error.
     """
     width = c.shape[0]
     inverse = 1.0 / math.sqrt(dot(q, 0, q, 0))
@@ -143,15 +147,18 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
     size = 0
     while True:
         multiply(c, q, size)
+        part = dot(q, size, q, size + 1)
+        alpha[size] = part
+        for j in range(width):
+            q[size + 1, j] -= part * q[size, j]
         norm = 0.0
-        for sweep in range(2):
-            for back in range(size + 1):
-                i = size - back
-                part = dot(q, i, q, size + 1)
+        for _ in range(2):
+            for i in range(size + 1):  # the products do not wait for each other
+                ratio[i] = dot(q, i, q, size + 1)
+            for i in range(size + 1):
+                part = ratio[i]
                 for j in range(width):
                     q[size + 1, j] -= part * q[i, j]
-                if sweep == 0 and back == 0:
-                    alpha[size] = part
             norm = math.sqrt(dot(q, size + 1, q, size + 1))
             if norm > CANCELLED * n:  # otherwise the rounding of the first sweep shows: once more
                 break
@@ -180,7 +187,7 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
         if proven:
             last = last or residual * residual <= TOLERANCE * theta * gap
         else:
-            last = last or residual <= UNPROVEN * theta
+            last = last or residual <= enough * theta
         if last:
             break
         inverse = 1.0 / norm
@@ -195,3 +202,26 @@ def lanczos(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def
         for j in range(width):
             q[0, j] += part * q[k, j]
     return theta, residual / theta, size, proven
+
+
+@inline
+def bounded(c, bound, work):  # type: ignore[no-untyped-def]
+    """Whether no eigenvalue of ``c`` exceeds ``bound``: bound I - c has only positive pivots.
+
+    ``work`` is float64[1, M, M]. Rounding moves the answer by some 1e-14 of the bound.
+    """
+    width = c.shape[0]
+    for i in range(width):
+        for j in range(width):
+            work[0, i, j] = -c[i, j]
+        work[0, i, i] += bound
+    for k in range(width):
+        pivot = work[0, k, k]
+        if not pivot > 0.0:
+            return False
+        inverse = 1.0 / pivot
+        for i in range(k + 1, width):
+            part = work[0, k, i] * inverse
+            for j in range(i - i % 4, width):  # whole groups of four; what is left of i is not read
+                work[0, i, j] -= part * work[0, k, j]
+    return True

@@ -56,7 +56,8 @@ def equity_figure(run: Run) -> Figure:
     """Equity and realised capital above, drawdown below, on one time axis; a few thousand points each."""
     # One set of rows for the three curves, so that a hover reads them at the same bar.
     columns = [run.equity[name].to_numpy() for name in ("equity", "capital", "drawdown")]
-    rows = np.unique(np.concatenate([extremes(values, POINTS // 3) for values in columns]))
+    points = POINTS if run.equity.height <= POINTS else POINTS // 3
+    rows = np.unique(np.concatenate([extremes(values, points) for values in columns]))
     bars = run.equity[rows]
     shared = {"type": "scatter", "mode": "lines" if len(rows) > 1 else "markers", "x": _moments(bars["ts"])}
     equity = shared | {
@@ -214,7 +215,7 @@ def histogram_figure(run: Run) -> Figure:
         "width": (high - low).tolist(),
         "customdata": [f"{percent(a, 2)} to {percent(b, 2)}" for a, b in zip(low, high, strict=True)],
         "marker": {"color": [GAIN if m > 0 else LOSS for m in middle], "line": {"width": 0}},
-        "hovertemplate": "%{customdata}<br>%{y:,} trades<extra></extra>",
+        "hovertemplate": "%{customdata}<br>trades: %{y:,}<extra></extra>",
     }
     mean = float(returns.mean())
     whole = {"dtick": 1} if bins.counts.max() <= 5 else {}

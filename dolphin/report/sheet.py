@@ -15,7 +15,7 @@ from dolphin.report.markup import card, embedded_json, facts, flatten, page, tex
 from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
-from dolphin.report.style import CHARTS, SORT
+from dolphin.report.style import CHARTS, TABLES
 
 _DAY = 86_400_000_000_000
 _SHORT_RUN_DAYS = 62
@@ -45,7 +45,7 @@ def tear_sheet(run_dir: Path) -> str:
 
     run = read_run(Path(run_dir))
     body = "\n".join(_sections(run))
-    return page(_title(run), body, scripts=(get_plotlyjs(), CHARTS, SORT))
+    return page(_title(run), body, scripts=(get_plotlyjs(), CHARTS, TABLES))
 
 
 def write_tear_sheet(run_dir: Path, out: Path) -> None:
@@ -114,7 +114,7 @@ def _header(run: Run) -> str:
     return (
         f'<header><div class="title"><h1>{text(run.config.get("strategy", "run"))}</h1>{badges}</div>'
         f'<p class="sub">{preset}dataset <b>{text(_dataset(run))}</b>'
-        f" · <b>{first}</b> to <b>{last}</b> UTC · {bars}{spacing}</p></header>"
+        f' · <b class="when">{first}</b> to <b class="when">{last}</b> UTC · {bars}{spacing}</p></header>'
     )
 
 
@@ -220,9 +220,9 @@ def _keys(traces: list[tuple[str, str, str, int]], *, views: bool = False) -> st
     )
     if views:
         buttons += (
-            '<span class="gap"></span>'
+            '<span class="views">'
             '<button type="button" data-view="held" aria-pressed="true">by bars held</button>'
-            '<button type="button" data-view="time" aria-pressed="false">by time</button>'
+            '<button type="button" data-view="time" aria-pressed="false">by time</button></span>'
         )
     return f'<div class="keys">{buttons}</div>'
 

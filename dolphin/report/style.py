@@ -10,5 +10,5 @@ def _asset(name: str) -> str:
 
 
 CSS = _asset("page.css")
-SORT = _asset("sort.js")
+TABLES = _asset("tables.js")
 CHARTS = _asset("charts.js")

@@ -95,6 +95,7 @@ def return_histogram(returns: NDArray[np.float64]) -> Histogram:
     coarsest = float(np.clip(2.0 * len(returns) ** 0.5, 8.0, 30.0))
     quartiles = np.quantile(returns, [0.25, 0.75])
     ideal = 2.0 * float(quartiles[1] - quartiles[0]) / len(returns) ** (1.0 / 3.0)
+    ideal = ideal or span / coarsest  # half of all returns equal: the rule has no answer
     width = float(np.clip(ideal, span / 80.0, span / coarsest))
     below, above = int(np.ceil(-low / width)), int(np.floor(high / width)) + 1
     below += -below * width > low  # rounding must not leave the lowest return outside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -186,6 +187,21 @@ def read_table(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DolphinError("holds no table of keys", where=str(path))
     return table
+
+
+def to_toml(document: Mapping[str, Any]) -> str:
+    """A config document (:meth:`Config.document`) as TOML."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in document.items() if isinstance(value, str)]
+    for section, values in document.items():
+        if isinstance(values, Mapping):
+            # JSON's strings, numbers and booleans are TOML's, but a float must keep its point.
+            body = [f"{key} = {_toml_value(value)}" for key, value in values.items()]
+            lines += ["", f"[{section}]", *body]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else json.dumps(value)
 
 
 def parse_value(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ from dolphin.catalog import open_dataset, parse_time
 from dolphin.core.engine import engine_for
 from dolphin.core.records import Market, Records
 from dolphin.errors import DolphinError, nearest
-from dolphin.files import canonical_json, sha256_bytes
-from dolphin.study.config import Config, params_records, parse_config, read_config, read_table
+from dolphin.files import canonical_json, sha256_bytes, write_bytes
+from dolphin.study.config import Config, params_records, parse_config, read_config, read_table, to_toml
 from dolphin.study.market import choose, feature_columns, open_market
 from dolphin.study.metrics import METRICS, metrics_of
 from dolphin.study.registry import SCHEMA, Registry
@@ -138,7 +139,7 @@ def sweep(
     market = open_market(dataset, study.config, progress)
     start, stop = window_rows(market.ts, study.start_ns, study.stop_ns, study.name)
     columns = feature_columns(dataset)
-    base = resolve_p60(study.config, choose(columns, study.config)[start:stop, _vol_column(study.config)])
+    base = resolve_p60(study.config, choose(columns, study.config)[start:stop, vol_column(study.config)])
     engine, registry = engine_for(study.config.strategy), Registry(workspace)
     sample = SAMPLERS[study.sampler](study.space, study.trials, study.seed)
     done = _registered(registry, study, dataset.digest, engine.digest) if resume else set()
@@ -175,7 +176,7 @@ def sweep(
             for k, trial in enumerate(group):
                 rows[trial].update({name: measured[name][k].item() for name in METRICS})
         finished = low + len(batch)
-        registry.append(_frame([rows[trial] | common for trial in batch]))
+        registry.append(trial_frame([rows[trial] | common for trial in batch]))
         if progress:
             progress(finished, len(todo), "trials")
     return SweepReport(
@@ -227,6 +228,17 @@ def best_trials(registry: Registry, study: Study, dataset_digest: str, count: in
     )
 
 
+def write_best(workspace: Workspace, study: Study, best: pl.DataFrame) -> Path | None:
+    """Write the best trial's config to ``experiments/<study>/best.toml``; None without one."""
+    if best.is_empty():
+        return None
+    row = best.row(0, named=True)
+    target = workspace.experiments / study.name / "best.toml"
+    head = f"# Trial {row['trial']} of study {study.name}: {study.objective} = {row[study.objective]!r}\n"
+    write_bytes(target, (head + to_toml(json.loads(row["config"]))).encode())
+    return target
+
+
 def _build(base: Config, sample: list[tuple[int, dict[str, Any]]]) -> tuple[dict[int, dict[str, Any]], dict[int, Config]]:
     """Registry rows of all trials, and the configs of those that the strategy accepts."""
     rows: dict[int, dict[str, Any]] = {}
@@ -256,7 +268,8 @@ def _by_features(configs: dict[int, Config]) -> Iterator[tuple[tuple[Config, Any
         yield (configs[group[0]], key), group
 
 
-def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Registry rows as a frame; what a row does not name is null."""
     return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
 
 
@@ -288,8 +301,11 @@ def _check_names(space: Space, config: Config, where: str) -> None:
                 raise DolphinError(error.what, where=f"{where}: [search]", mend=error.mend) from None
 
 
-def _vol_column(config: Config) -> int:
+def vol_column(config: Config) -> int:
+    """The column of ``market.features`` that ``vol_p60`` is a percentile of."""
     names = config.strategy.features
+    if config.vol_p60_of_window and "vol" not in names:
+        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
     return names.index("vol") if "vol" in names else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from dolphin.features import WINDOWS, FeatureBlock
@@ -26,7 +25,7 @@ def plain_absorption(close: np.ndarray, t: int, w: int) -> float:
     """a_w[t] by LAPACK from the definition; NaN with fewer than two active assets."""
     if t < w:
         return np.nan
-    returns = np.diff(np.log(close[t - w : t + 1]), axis=0)
+    returns = np.log(close[t - w + 1 : t + 1] / close[t - w : t])
     active = np.isfinite(returns).all(axis=0) & (returns != returns[0]).any(axis=0)
     if active.sum() < 2:
         return np.nan

@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dolphin.features.lanczos import lanczos, second_bound
+from dolphin.features.lanczos import COLD_RESIDUAL, bounded, lanczos, second_bound
 from dolphin.features.moments import fixed_vector, padded
 
 
 @numba.njit(error_model="numpy")
-def call(c, n, square, q, alpha, beta, ratio):  # type: ignore[no-untyped-def]
-    return lanczos(c, n, square, q, alpha, beta, ratio)
+def call(c, n, square, enough, q, alpha, beta, ratio):  # type: ignore[no-untyped-def]
+    return lanczos(c, n, square, enough, q, alpha, beta, ratio)
+
+
+@numba.njit(error_model="numpy")
+def call_bounded(c, bound, work):  # type: ignore[no-untyped-def]
+    return bounded(c, bound, work)
+
+
+def none_above(matrix: np.ndarray, bound: float) -> bool:
+    m = padded(len(matrix))
+    c = np.zeros((m, m))
+    c[: len(matrix), : len(matrix)] = matrix
+    return bool(call_bounded(c, bound, np.full((1, m, m), np.nan)))
 
 
 def solve(matrix: np.ndarray, start: np.ndarray | None = None) -> tuple[float, float, int, bool, np.ndarray]:
@@ -26,7 +38,7 @@ def solve(matrix: np.ndarray, start: np.ndarray | None = None) -> tuple[float, f
     if start is not None:
         q[0, :n] = start
     work = [np.zeros(m + 1) for _ in range(3)]
-    theta, residual, size, proven = call(c, n, float((matrix**2).sum()), q, *work)
+    theta, residual, size, proven = call(c, n, float((matrix**2).sum()), COLD_RESIDUAL, q, *work)
     return theta, residual, size, bool(proven), q[0, :n]
 
 
@@ -58,6 +70,8 @@ def test_lapack_agrees_and_a_proof_is_a_proof(n: int, rows: int, factor: float, 
     truth = np.linalg.norm(matrix @ vector - theta * vector) / theta
     assert residual == pytest.approx(truth, rel=1e-2, abs=1e-13)
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-12)
+    assert none_above(matrix, values[-1] * (1.0 + 1e-10))
+    assert not none_above(matrix, values[-1] * (1.0 - 1e-10))
     # Started at a wrong eigenvector, it may fail to find the largest, but never claims a proof then.
     start = vectors[:, max(0, n - 1 - warm)]
     theta, _, _, proven, _ = solve(matrix, start)
@@ -70,6 +84,7 @@ def test_no_correlation_at_all() -> None:
     theta, residual, size, _, _ = solve(np.eye(7))
     assert (theta, size) == (pytest.approx(1.0, abs=1e-15), 1)
     assert residual < 1e-14
+    assert none_above(np.eye(7), 1.0 + 1e-10) and not none_above(np.eye(7), 1.0)
 
 
 @pytest.mark.parametrize("rho", [1.0, -1.0, 0.5, -0.5, 1e-6, 0.0])
@@ -94,7 +109,7 @@ def test_start_in_the_wrong_block_is_not_proven() -> None:
     start = np.r_[np.ones(4), np.zeros(5)]
     theta, _, _, proven, _ = solve(matrix, start)
     assert theta == pytest.approx(2.5, abs=1e-13)
-    assert not proven
+    assert not proven and not none_above(matrix, theta * (1.0 + 1e-10))
     assert solve(matrix)[0] == pytest.approx(3.4, rel=1e-10)
 
 

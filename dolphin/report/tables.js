@@ -13,3 +13,9 @@ document.querySelectorAll('table.sortable').forEach(table => {
     body.append(...rows);
   }));
 });
+
+// On a narrow screen a table of months opens where the run begins.
+document.querySelectorAll('table.heat').forEach(table => {
+  const first = table.querySelector('td[data-order]'), box = table.parentElement;
+  if (first) box.scrollLeft = first.offsetLeft - table.rows[0].cells[0].offsetWidth;
+});

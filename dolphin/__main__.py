@@ -1,0 +1,7 @@
+"""``python -m dolphin``."""
+
+import sys
+
+from dolphin.cli import main
+
+sys.exit(main())

@@ -1,0 +1,79 @@
+"""The verbs put together, and what every one of them does with a mistake or an interrupt.
+
+Nothing heavy is imported here: ``dolphin --help`` answers before numba or polars are touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from dolphin.cli import (
+    backtest,
+    check,
+    data,
+    doctor,
+    gate,
+    init,
+    ladder,
+    parity,
+    promote,
+    report,
+    scan,
+    sweep,
+)
+from dolphin.errors import DolphinError
+
+app = typer.Typer(
+    name="dolphin",
+    help="Research-first backtesting and parity: one engine from sweep to live, and the first difference named.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
+app.add_typer(data.app, name="data")
+app.command("scan")(scan.scan)
+app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
+app.command("trials")(sweep.trials)
+app.command("parity")(parity.parity)
+app.command("ladder")(ladder.ladder)
+app.command("check")(check.check)
+app.command("gate")(gate.gate)
+app.add_typer(promote.app, name="promote")
+app.command("report")(report.report)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code (0 yes, 1 an honest no, 2 could not run, 130 interrupted)."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
+    except DolphinError as error:
+        return _complain(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()} (see 'dolphin --help')", 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted; what was finished is kept, run the same command to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", 2)
+    except MemoryError:
+        return _complain("out of memory; use a shorter window or fewer symbols", 2)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(line: str, code: int) -> int:
+    print("dolphin: " + " ".join(line.split()), file=sys.stderr)
+    return code

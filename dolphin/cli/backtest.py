@@ -1,0 +1,53 @@
+"""``dolphin backtest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dolphin.cli.common import (
+    ConfigFile,
+    From,
+    Json,
+    Sets,
+    To,
+    emit,
+    load_config,
+    progress_bar,
+    say,
+    table,
+    window,
+)
+
+
+def backtest(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    start: From = None,
+    stop: To = None,
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """One configuration over one window: metrics, trades, equity, digests."""
+    from dolphin import workspace
+    from dolphin.study.backtest import backtest as run_backtest
+
+    home = workspace.find()
+    settings = load_config(config, sets)
+    with progress_bar() as progress:
+        run = run_backtest(home, name, settings, *window(start, stop), out=out, progress=progress)
+    from dolphin.study.run import metrics_document, run_document
+
+    metrics = metrics_document(run)
+    document = {"out": str(out), "metrics": metrics, "run": run_document(run), "config_hash": run.config.hash}
+
+    def show() -> None:
+        if run.dataset.synthetic:
+            say("SYNTHETIC data: this market is generated", style="bold yellow")
+        table(None, ("metric", "value"), [(key, metrics[key]) for key in metrics])
+        say(f"final digest {run.final_digest}; written to {out}")
+
+    emit(document, as_json, show)

@@ -1,0 +1,121 @@
+"""What the verbs share: options, progress on stderr, one JSON document or tables on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dolphin.study.config import Config
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or YAML.")]
+From = Annotated[str | None, typer.Option("--from", help="First bar close, inclusive (UTC), e.g. 2025-01-31.")]
+To = Annotated[str | None, typer.Option("--to", help="Last bar close, exclusive (UTC).")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value over the config file; repeatable.")]
+
+Progress = Callable[[int, int, str], None]
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on stderr with rate and time left; yields ``callable(done, total, text)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(done: int, total: int, text: str) -> None:
+            if text not in tasks:
+                tasks[text] = bars.add_task(text, total=total)
+            bars.update(tasks[text], completed=done, total=total)
+
+        yield advance
+
+
+def emit(document: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    """The result: as one JSON document, or as ``show`` prints it."""
+    if as_json:
+        print(json.dumps(document, indent=1, allow_nan=False, default=str))
+    else:
+        show()
+
+
+def say(*parts: object, style: str | None = None) -> None:
+    """A line for people on stdout, with rich markup off."""
+    console().print(*parts, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """A line for people on stderr."""
+    print(line, file=sys.stderr)
+
+
+def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout; numbers to the right. Not cut to the width of a pipe."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", header_style="bold")
+    for k, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(figure(value)) for value in row))
+    console().print(drawn)
+
+
+def console() -> Any:
+    """The stdout console; a pipe gets 160 columns."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def figure(value: object) -> str:
+    """A value as people read it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.2f}"
+    return str(value)
+
+
+def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]:
+    """``--from`` and ``--to`` in nanoseconds."""
+    from dolphin.catalog import parse_time
+
+    return (parse_time(start) if start else None), (parse_time(stop) if stop else None)
+
+
+def load_config(path: Path, sets: list[str] | None) -> Config:
+    """The config file with ``--set`` over it."""
+    from dolphin import workspace
+    from dolphin.errors import DolphinError
+    from dolphin.study.config import parse_value, read_config
+
+    overrides = {}
+    for item in sets or ():
+        key, equals, text = item.partition("=")
+        if not equals or not key.strip():
+            raise DolphinError(f"--set {item}: not of the form key=value", mend="e.g. --set tp_pct=0.0099")
+        overrides[key.strip()] = parse_value(text.strip())
+    return read_config(path, overrides=overrides, research=workspace.find().research)

@@ -1,0 +1,60 @@
+"""``dolphin ladder``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dolphin.cli.common import (
+    ConfigFile,
+    From,
+    Json,
+    Sets,
+    To,
+    emit,
+    load_config,
+    progress_bar,
+    table,
+    window,
+)
+
+
+def ladder(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    config: ConfigFile,
+    rungs: Annotated[str, typer.Option("--rungs", help="Which, comma separated.")] = "0,1,2",
+    start: From = None,
+    stop: To = None,
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """One configuration up the parity ladder: kernel, vectorbt, Nautilus."""
+    from dolphin import workspace
+    from dolphin.errors import DolphinError
+    from dolphin.parity import ladder as climb
+    from dolphin.study.backtest import prepare
+
+    known = ("0", "1", "2")
+    chosen = [part.strip() for part in rungs.split(",") if part.strip()]
+    for part in chosen:
+        if part not in known:
+            raise DolphinError(f"--rungs {rungs}: no rung '{part}'", mend="known: 0, 1, 2")
+    home = workspace.find()
+    settings = load_config(config, sets)
+    with progress_bar() as progress:
+        dataset, market, settings, low, high = prepare(home, name, settings, *window(start, stop), progress)
+        report = climb(
+            dataset, market, settings, low, high, rungs=tuple(int(part) for part in chosen), progress=progress
+        )
+
+    def show() -> None:
+        rows = [
+            (r.rung, r.name, "equal" if r.passed else "DIFFERS", r.bars, round(r.seconds, 1), r.detail)
+            for r in report.results
+        ]
+        table(None, ("rung", "through", "verdict", "bars", "seconds", "detail"), rows)
+
+    emit(report.as_dict(), as_json, show)
+    if not report.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,72 @@
+"""A single backtest as the command runs it: opened, run, written, and registered as a trial."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from dolphin.catalog import Dataset, open_dataset
+from dolphin.core.records import Market
+from dolphin.files import canonical_json
+from dolphin.study.config import Config
+from dolphin.study.market import Progress, feature_columns, open_market
+from dolphin.study.metrics import METRICS
+from dolphin.study.registry import Registry
+from dolphin.study.run import Run, resolve_p60, run, window_rows, write_run
+from dolphin.study.sweep import trial_frame, vol_column
+from dolphin.workspace import Workspace
+
+#: The study name under which runs by hand are registered: they are looks at the data too.
+BY_HAND = "backtest"
+
+
+def prepare(
+    workspace: Workspace,
+    name: str,
+    config: Config,
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Dataset, Market, Config, int, int]:
+    """The dataset and its market, the config with ``p60`` resolved, and the rows of the window."""
+    dataset = open_dataset(workspace, name)
+    market = open_market(dataset, config, progress)
+    start, stop = window_rows(market.ts, start_ns, stop_ns, name)
+    config = resolve_p60(config, market.features[start:stop, vol_column(config)])
+    return dataset, market, config, start, stop
+
+
+def backtest(
+    workspace: Workspace,
+    name: str,
+    config: Config,
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
+
+    With ``out`` the run folder is written. The run is registered either way.
+    """
+    dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
+    done = run(dataset, market, config, start, stop)
+    if out is not None:
+        write_run(done, feature_columns(dataset)["regime"], out)
+    row = {
+        "time_ns": time.time_ns(),
+        "study": BY_HAND,
+        "trial": 0,
+        "state": "done",
+        "config_hash": config.hash,
+        "config": canonical_json(config.document()).decode(),
+        "dataset": name,
+        "dataset_digest": dataset.digest,
+        "first_ts": int(market.ts[start]),
+        "last_ts": int(market.ts[stop - 1]),
+        "engine_digest": done.engine.digest,
+        **{metric: done.metrics[metric] for metric in METRICS},
+    }
+    Registry(workspace).append(trial_frame([row]))
+    return done
