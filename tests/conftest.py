@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Compiling counts as slowness, and a verdict on a change must not depend on the draw.
+settings.register_profile("dolphin", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("dolphin")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

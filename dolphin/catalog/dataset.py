@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dolphin.catalog.cache import cached
 from dolphin.catalog.instruments import Instrument
 from dolphin.catalog.store import (
+    COLUMNS,
     SCHEMA_VERSION,
     check_name,
     damaged_files,
@@ -92,8 +93,8 @@ class Dataset:
         """The rows as they were stored: symbol, ts (close ns), open, high, low, close, volume."""
         return pl.scan_parquet([self._path(date) for date in self.manifest["days"]], hive_partitioning=False)
 
-    def day(self, date: str) -> pl.DataFrame:
-        """The rows of one UTC day, after checking the file against the manifest.
+    def day(self, date: str, columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
+        """The rows (of these columns) of one UTC day, after checking the file against the manifest.
 
         Raises
         ------
@@ -107,7 +108,7 @@ class Dataset:
             raise DolphinError(
                 "damaged: digest differs from the manifest's", where=str(path), mend=self._mend()
             )
-        return pl.read_parquet(path, hive_partitioning=False)
+        return pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
 
     def _path(self, date: str) -> Path:
         return version_folder(self.root, self.name, self.digest) / self.manifest["days"][date]["file"]
@@ -121,7 +122,7 @@ class Dataset:
         close = np.full(shape, np.nan)
         symbols = pl.Enum(list(self.symbols))
         for date in self.manifest["days"]:
-            frame = self.day(date)
+            frame = self.day(date, ("symbol", "ts", "close"))
             column = frame["symbol"].cast(symbols).to_physical().to_numpy()
             row = (frame["ts"].to_numpy() - self.first_ts) // self.spacing_ns
             close[row, column] = frame["close"].to_numpy()

@@ -16,9 +16,10 @@ to about -0.03. Over the next 100 bars the market drifts, evenly.
   ``vel_div`` (volatility gate off, 8 bps a round trip), 55 days at 1m over five seeds: profit factor 1.5
   to 3.9, win rate 63 to 77 %, maximum drawdown 8 to 19 %, about 2.7 trades a day. The finer the spacing,
   the smaller the noise beside the drift (profit factor about 13 at 5s, 1.4 to 3 at 5m).
-- ``null``: the same events, correlations and size of the drift, but the drift's sign is drawn anew for
-  every bar from a stream of its own, and there is no drift between: prices are a martingale. (One sign
-  per event would leave a trend, hence an edge for whoever waits to see the direction.)
+- ``null``: the same random moves and the same events at the same bars, without any drift. A constant
+  mean does not enter a correlation, so the features are those of ``edge`` but for the bars where the
+  drift changes, while prices are a martingale: friction alone decides, profit factor about 0.5 to 0.9.
+  (A drift of random sign per event would be a trend, hence an edge for whoever waits to see it.)
 - ``crash``: ``null``, and in the middle of the sample the factor falls 30 % within an hour (at least 12
   bars) at three times the deviation and a fifth of the own moves (correlation towards 1), then rises by
   12 % over four times as long.
@@ -123,6 +124,8 @@ def generate(
             values = {key: array.ravel() for key, array in market.day(bars).items()}
             frame = pl.DataFrame({"symbol": column, "ts": np.tile(ts, assets), **values})
             draft.write_day(START_NS // DAY_NS + day, frame)
+        if progress:
+            progress(days, days, "generated")
         quality = _clean(symbols, bars * days * assets)
         text = f"--preset {preset} --days {days} --assets {assets} --spacing {format_spacing(spacing_ns)}"
         about = {
@@ -208,8 +211,7 @@ def make_plan(preset: str, bars: int, spacing_ns: int, seed: int) -> Plan:
         per_event = DOWN_PROBABILITY * DOWN + (1.0 - DOWN_PROBABILITY) * UP
         drift[drift == 0.0] = -per_event / (QUIET_BARS + EVENT_ODDS - DRIFT_BARS)
     else:
-        down = 0
-        drift *= np.where(uniform(_stream(seed, 7), bars) < 0.5, 1.0, -1.0)
+        down, drift = 0, np.zeros(bars)
     if preset == "crash":
         _plant_crash(drift, calm, wild, spacing_ns)
     return Plan(drift, shock, calm, wild, np.array(starts, np.int64), down)

@@ -283,6 +283,8 @@ class _Import:
             for part in parts:
                 part.unlink()
         self.draft.set_aside(self.quality.rejected())
+        if progress:
+            progress(len(self.parts), len(self.parts), "written")
 
     def summary(self) -> dict[str, Any]:
         """The quality numbers, as they go into manifest and report."""

@@ -92,16 +92,20 @@ def write_day(
 
 
 def read_features(
-    dataset: Dataset, scanner: str, columns: Sequence[str] | None = None
+    dataset: Dataset,
+    scanner: str,
+    columns: Sequence[str] | None = None,
+    days: Sequence[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Feature columns (by default all of them, with ``ts``) of the whole grid, one array each.
+    """Feature columns (by default all, with ``ts``) of these days (by default the whole grid).
 
     Raises
     ------
     DolphinError
         If a day is missing or its file damaged.
     """
-    missing = missing_days(dataset, scanner)
+    days = dataset.days if days is None else days
+    missing = [date for date in missing_days(dataset, scanner) if date in days]
     if missing:
         raise DolphinError(
             f"{len(missing)} days are not scanned, the first {missing[0]}",
@@ -110,7 +114,7 @@ def read_features(
         )
     entries = _manifest(dataset, scanner)["days"]
     frames = []
-    for date in dataset.days:
+    for date in days:
         path = scan_folder(dataset) / f"{date}.parquet"
         if sha256_file(path) != entries[date]["sha256"]:
             raise DolphinError(

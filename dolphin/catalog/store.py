@@ -185,19 +185,37 @@ class Draft:
             **about,
         }
         target, path = version_folder(self.catalog, self.name, digest), manifest_path(self.catalog, self.name)
-        if target.exists():
-            old = read_json(path) if path.exists() else {}
-            if old.get("digest") == digest and not damaged_files(self.catalog, old):
-                return old, True
+        old = read_json(path) if path.exists() and target.exists() else {}
+        kept = old.get("digest") == digest and not damaged_files(self.catalog, old)
+        if kept and old.get("rejected") == self.rejected:
+            return old, True
         with writing(target):
-            if target.exists():
-                target.rename(Path(tempfile.mkdtemp(dir=target.parent, prefix=".old.")) / target.name)
-            for folder in (*(p for p in self.folder.iterdir() if p.is_dir()), self.folder):
-                _sync(folder)
-            self.folder.rename(target)
-            _sync(target.parent)
+            if kept:  # the same rows, but other ones were refused on the way: add those
+                self._move_rejected(target, manifest)
+            elif damaged_files(self.catalog, manifest):  # none of them there, as a rule
+                self._move(target)
         write_json(path, manifest)
         return manifest, False
+
+    def _move(self, target: Path) -> None:
+        """Put the draft where the version belongs; a damaged one there makes way."""
+        if target.exists():
+            target.rename(Path(tempfile.mkdtemp(dir=target.parent, prefix=".old.")) / target.name)
+        for folder in (*(p for p in self.folder.iterdir() if p.is_dir()), self.folder):
+            _sync(folder)
+        self.folder.rename(target)
+        _sync(target.parent)
+
+    def _move_rejected(self, target: Path, manifest: dict[str, Any]) -> None:
+        """Add the rows set aside to an existing version, beside those of an earlier import."""
+        if self.rejected is None:
+            return
+        file = self.rejected["file"]
+        if (target / file).exists():
+            file = f"rejected-{self.rejected['sha256'][:16]}.parquet"
+        (self.folder / self.rejected["file"]).rename(target / file)
+        _sync(target)
+        manifest["rejected"] = {**self.rejected, "file": file}
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from dolphin.cli import (
     backtest,
@@ -56,13 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
         code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
     except DolphinError as error:
         return _complain(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        return 2
-    except click.ClickException as error:
-        return _complain(f"{error.format_message()} (see 'dolphin --help')", 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _complain("interrupted; what was finished is kept, run the same command to go on", 130)
+    except TyperException as error:
+        # Without arguments the help is what was asked for, and already printed.
+        return _complain(f"{error.format_message()} (see 'dolphin --help')", 2) if error.format_message() else 2
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -71,7 +69,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(f"{where}{error.strerror or error}", 2)
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
-    return code if isinstance(code, int) else 0
+    # Typer turns an interrupt inside a verb into this code.
+    return _interrupted() if code == 130 else code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    return _complain("interrupted; what was finished is kept, run the same command to go on", 130)
 
 
 def _complain(line: str, code: int) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table, window
+from dolphin.errors import DolphinError
 
 app = typer.Typer(help="Datasets: import, generate, list, show, verify.", no_args_is_help=True)
 
@@ -102,13 +103,19 @@ def generate(
 def list_(as_json: Json = False) -> None:
     """All datasets."""
     from dolphin import workspace
-    from dolphin.catalog import list_datasets
+    from dolphin.catalog import list_datasets, open_dataset
 
-    rows = [_summary(dataset) for dataset in list_datasets(workspace.find())]
+    home, rows = workspace.find(), []
+    for name in list_datasets(home):
+        try:
+            rows.append(_summary(open_dataset(home, name)) | {"state": "ok"})
+        except DolphinError as error:  # its data is damaged or not on this machine; the others still count
+            rows.append({"name": name, "state": str(error)})
+    columns = max(rows, key=len, default={})
 
     def show() -> None:
         if rows:
-            table(None, tuple(rows[0]), [tuple(row.values()) for row in rows])
+            table(None, tuple(columns), [tuple(row.get(column) for column in columns) for row in rows])
         else:
             say("no datasets yet; try 'dolphin data generate --name demo --preset edge'")
 

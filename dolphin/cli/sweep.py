@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, note, progress_bar, say, table
+from dolphin.cli.common import Json, emit, progress_bar, say, table
+from dolphin.errors import DolphinError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from dolphin.study.sweep import Study
+
+class Interrupted(DolphinError):
+    """Stopped by the user half-way; the message says how to go on."""
+
+    exit_code = 130
+
 
 StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).")]
 
@@ -35,8 +42,10 @@ def sweep(
         with progress_bar() as progress:
             done = run_sweep(home, study, resume=resume, threads=threads, progress=progress)
     except KeyboardInterrupt:
-        note(f"the finished batches are registered; go on with: dolphin sweep {study_file} --resume")
-        raise
+        raise Interrupted(
+            "interrupted; the finished batches are registered",
+            mend=f"go on with: dolphin sweep {study_file} --resume",
+        ) from None
     best = write_best(home, study, done.best)
     rate = done.ran / done.seconds if done.seconds else 0.0
     document = {
@@ -81,7 +90,7 @@ def trials(
     registry = Registry(home)
     best = best_trials(registry, study, dataset.digest, count)
     looked_at = registry.count_on(dataset.digest)
-    document = {"study": study.name, "configurations_on_this_data": looked_at, "trials": best.to_dicts()}
+    document = {"study": study.name, "configurations_on_this_data": looked_at, "trials": [_spelled(row) for row in best.to_dicts()]}
 
     def show() -> None:
         say(f"{looked_at:,} different configurations were looked at on this data")
@@ -90,10 +99,16 @@ def trials(
     emit(document, as_json, show)
 
 
-def _metrics(row: dict[str, Any]) -> dict[str, Any]:
-    from dolphin.study.metrics import METRICS, spelled
+def _spelled(row: dict[str, Any]) -> dict[str, Any]:
+    from dolphin.study.metrics import spelled
 
-    return {name: spelled(row[name]) for name in METRICS}
+    return {name: spelled(value) for name, value in row.items()}
+
+
+def _metrics(row: dict[str, Any]) -> dict[str, Any]:
+    from dolphin.study.metrics import METRICS
+
+    return {name: value for name, value in _spelled(row).items() if name in METRICS}
 
 
 def _show_trials(study: Study, best: pl.DataFrame) -> None:

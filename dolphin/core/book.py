@@ -10,21 +10,29 @@ from dolphin.core.records import CLOSE, DAY_NS, NONE, OPEN
 #: A hair in units of ticks or lots, so that a price that is on the grid stays where it is.
 HAIR = 1e-9
 
+#: The same for millions of ticks, where rounding of the quotient alone exceeds HAIR (4 half-ulps).
+RELATIVE_HAIR = 2.0**-51
+
+
+@inline
+def hair(steps):  # type: ignore[no-untyped-def]
+    """How far from a whole number of steps still counts as whole."""
+    return max(HAIR, steps * RELATIVE_HAIR)
+
 
 @inline
 def round_against(price, side, instrument):  # type: ignore[no-untyped-def]
     """``price`` moved to the tick grid, up for a buy (side +1) and down for a sell (side -1)."""
-    if side > 0:
-        ticks = np.ceil(price / instrument.tick - HAIR)
-    else:
-        ticks = np.floor(price / instrument.tick + HAIR)
+    ticks = price / instrument.tick
+    ticks = np.ceil(ticks - hair(ticks)) if side > 0 else np.floor(ticks + hair(ticks))
     return ticks * instrument.tick_num / instrument.tick_den
 
 
 @inline
 def lots_below(quantity, instrument):  # type: ignore[no-untyped-def]
     """The largest multiple of the lot step that is not above ``quantity``."""
-    lots = np.floor(quantity / instrument.lot + HAIR)
+    lots = quantity / instrument.lot
+    lots = np.floor(lots + hair(lots))
     return lots * instrument.lot_num / instrument.lot_den
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from dolphin.core.logarithm import ln_array
 from dolphin.errors import DolphinError, nearest
 
 WINDOWS = (50, 150, 300, 750)
@@ -80,6 +82,22 @@ class FeatureBlock:
     def rows(self, start: int, stop: int) -> FeatureBlock:
         """The bars start..stop-1 as views."""
         return FeatureBlock(**{name: values[start:stop] for name, values in self.arrays().items()})
+
+    def fill(self, known: Mapping[str, np.ndarray], close: np.ndarray) -> None:
+        """Put stored columns (those of :meth:`columns`) and their log prices into the first rows.
+
+        Parameters
+        ----------
+        known : mapping of ndarray [K]
+            Columns by name; others are ignored.
+        close : float64[T, N]
+            Prices; the first K rows count.
+        """
+        head = self.rows(0, len(known["vol"]))
+        for name, column in head.columns().items():
+            if name != "vel_div":  # not stored but derived: the difference of two others
+                column[:] = known[name]
+        head.log_price[:] = ln_array(close[: len(head)])
 
     def copy(self) -> FeatureBlock:
         """A block that shares no memory with this one."""

@@ -104,7 +104,8 @@ class Scanner:
         self._columns = Columns(**self._row.arrays())
         self._ts = np.empty(1, np.int64)
         self._close = np.empty((1, n_assets))
-        self._last = np.iinfo(np.int64).min
+        self._last = int(np.iinfo(np.int64).min)
+        self._recalled = False  # warmed from stored features: no sums until the next day's first bar
 
     @property
     def n_assets(self) -> int:
@@ -126,6 +127,13 @@ class Scanner:
         """
         if ts <= self._last:
             raise DolphinError(f"bar time {ts} is not after {self._last}")
+        if np.shape(price) != (self.n_assets,):
+            raise DolphinError(f"prices of shape {np.shape(price)} for {self.n_assets} assets")
+        if self._recalled and ts // DAY == self._last // DAY:
+            raise DolphinError(
+                f"bar time {ts} is inside a UTC day", mend="warm up without `known`, or up to a day's end"
+            )
+        self._recalled = False
         self._ts[0] = ts
         self._close[0] = price
         scan_rows(self._ts, self._close, self.reference, self._state, self._columns)
@@ -159,6 +167,7 @@ class Scanner:
             raise DolphinError(f"`known` has shape {known.log_price.shape}, the prices {close.shape}")
         else:
             _recall(close, known, self._state)
+            self._recalled = len(ts) > 0
         if len(ts):
             self._last = int(ts[-1])
         return known

@@ -45,7 +45,8 @@ class Range:
         if self.step is not None:
             return self._point(int(u * self.count))
         if self.log:
-            return self.low * (self.high / self.low) ** u
+            value = self.low * (self.high / self.low) ** u
+            return round(value) if isinstance(self.low, int) and isinstance(self.high, int) else value
         return self.low + u * (self.high - self.low)
 
     def points(self) -> tuple[float, ...]:
@@ -93,6 +94,9 @@ def _dimension(name: str, entry: Any, where: str) -> Dimension:
         values = entry["choices"]
         if not isinstance(values, list) or not values or len(entry) > 1:
             raise DolphinError("choices must be a non-empty list, alone", where=where)
+        for value in values:
+            if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+                raise DolphinError(f"choice {value!r} is no text, number or boolean", where=where)
         return Choices(tuple(values))
     for key in ("low", "high"):
         if key not in entry:
@@ -102,6 +106,8 @@ def _dimension(name: str, entry: Any, where: str) -> Dimension:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise DolphinError(f"{key} = {value!r} is not a number", where=where)
     log = entry.get("log", False)
+    if not isinstance(log, bool):
+        raise DolphinError(f"log = {log!r} is neither true nor false", where=where)
     low, high, step = entry["low"], entry["high"], entry.get("step")
     if high < low:
         raise DolphinError(f"empty range: high ({high}) lies below low ({low})", where=where)
@@ -109,6 +115,6 @@ def _dimension(name: str, entry: Any, where: str) -> Dimension:
         raise DolphinError(f"step must be above 0, not {step}", where=where)
     if log and (low <= 0 or step is not None):
         raise DolphinError("a log range needs low > 0 and no step", where=where)
-    if step is None and isinstance(low, int) and isinstance(high, int):
+    if step is None and not log and isinstance(low, int) and isinstance(high, int):
         step = 1  # integers stay integers
-    return Range(low, high, step, bool(log))
+    return Range(low, high, step, log)

@@ -66,8 +66,8 @@ def spoilt(tmp_path: Path, case: str) -> Path:
         path.write_bytes(b"PAR1 and then nothing")
     elif case == "no rows":
         path = tmp_path / "a.parquet"
-        pl.DataFrame(schema=dict.fromkeys(("symbol",), pl.String) | {"ts": pl.Int64} |
-                     dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64)).write_parquet(path)  # fmt: skip
+        numbers = dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64)
+        pl.DataFrame(schema={"symbol": pl.String, "ts": pl.Int64, **numbers}).write_parquet(path)
     elif case == "text price":
         path = tmp_path / "a.parquet"
         pl.DataFrame({"symbol": ["A"], "ts": [ROWS[0][0]], "open": ["x"], "high": [1.0], "low": [1.0],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dolphin.features.kernel import absorption, new_state
 from dolphin.features.lanczos import COLD_RESIDUAL, bounded, lanczos, second_bound
 from dolphin.features.moments import fixed_vector, padded
 
@@ -119,3 +120,20 @@ def test_warm_start_takes_one_product() -> None:
     theta, _, size, proven, _ = solve(matrix, vector)
     assert size == 1 and proven
     assert theta == pytest.approx(np.linalg.eigvalsh(matrix)[-1], rel=1e-11)
+
+
+@numba.njit(error_model="numpy")
+def call_absorption(n, state):  # type: ignore[no-untyped-def]
+    return absorption(0, 0, n, state)
+
+
+def test_a_warm_vector_in_the_wrong_block_is_found_out() -> None:
+    state = new_state(9)
+    state.s2[0, :4, :4], state.s2[0, 4:9, 4:9] = equicorrelated(4, 0.5), equicorrelated(5, 0.6)
+    state.active[:9] = True
+    state.vector[0, :4] = 0.5
+    state.warm[0] = 1
+    ratio, residual, products = call_absorption(9, state)
+    assert ratio == pytest.approx(3.4 / 9.0, rel=1e-10)
+    assert residual < 1e-9 and products > 1
+    assert np.abs(state.vector[0, :4]).max() < 1e-4

@@ -181,7 +181,7 @@ def test_an_outlier_passes_through() -> None:
 def test_a_drift_far_above_the_noise() -> None:
     ts, close = make_market(1000, 4, 9, factor=0.0)
     close[:, 1] = np.exp(
-        1e-2 * np.arange(1000) + 1e-5 * np.cumsum(np.random.default_rng(1).normal(size=1000))
+        1e-2 * np.arange(1000) + 1e-7 * np.cumsum(np.random.default_rng(1).normal(size=1000))
     )
     block = scan(ts, close, 0)
     assert worst_error(block, close, np.arange(50, 1000, 7)) < 1e-9
@@ -277,6 +277,12 @@ def test_errors_say_what_is_wrong() -> None:
     scanner.update(5, close[0])
     with pytest.raises(DolphinError, match="not after"):
         scanner.update(5, close[1])
+    with pytest.raises(DolphinError, match="prices of shape"):
+        scanner.update(6, close[0, :2])
+    recalled = Scanner(3, 0)
+    recalled.warm(ts[:100], close[:100], whole.rows(0, 100))
+    with pytest.raises(DolphinError, match="inside a UTC day"):
+        recalled.update(int(ts[100]), close[100])
     with pytest.raises(DolphinError, match="already"):
         scanner.warm(ts, close)
 

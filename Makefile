@@ -1,0 +1,44 @@
+# Everything sets up what it needs: a virtual environment from the pinned lock, then the job.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY) ## the virtual environment
+
+$(READY): requirements.lock pyproject.toml
+	@python="$$(scripts/find-python)" && \
+	  echo "setting up $(VENV) with $$($$python --version)" && \
+	  { [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## generated market to frozen champion, and an honest refusal (offline)
+	@$(BIN)/python scripts/demo.py
+
+test: $(READY) ## the fast suite
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY) ## the tests that take long
+	@$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(READY) ## every speed claim, side by side with its peer
+	@$(BIN)/python -m benchmarks
+
+lock: ## renew requirements.lock (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the targets made
+	@rm -rf $(VENV) build demo_workspace *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,319 @@
+"""The gate: run the candidate again on its own data, judge the floors, gather the evidence.
+
+Floors come first. A candidate that breaches one is refused already, so the costly evidence (parity
+ladder, look-ahead, warm-up, fresh processes) is not gathered for it, and the report says so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog import verify as verify_dataset
+from dolphin.core.records import DAY_NS
+from dolphin.gate.candidate import Candidate
+from dolphin.gate.champions import iso_time, open_champion, pointer_path
+from dolphin.gate.floors import Floor, Floors, judge, read_floors
+from dolphin.gate.measure import Measure
+from dolphin.gate.report import Check, FloorResult, GateReport, plain
+from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
+from dolphin.parity.checks import append_only, lookahead, warmup
+from dolphin.study.config import Config
+from dolphin.study.market import open_market
+from dolphin.study.metrics import METRICS, spelled
+from dolphin.study.registry import Registry
+from dolphin.study.run import Run, iso, resolve_p60
+from dolphin.workspace import Workspace
+
+Progress = Callable[[int, int, str], None]
+Climb = Callable[..., Any]
+
+#: Rungs of the parity ladder that a pass needs.
+RUNGS = (0, 1, 2)
+NOT_RUN = "not run because floors were breached"
+
+
+def evaluate(
+    workspace: Workspace,
+    candidate: Candidate,
+    *,
+    tier2: bool,
+    parity: bool | None = None,
+    progress: Progress | None = None,
+    climb: Climb | None = None,
+) -> GateReport:
+    """Judge a candidate; moves nothing.
+
+    Parameters
+    ----------
+    tier2 : bool
+        Also the promotion targets, and not worse than the present blue champion.
+    parity : bool, optional
+        Whether parity ladder, look-ahead, warm-up and append-only checks are part of it. By default
+        they are, except for a champion, whose frozen digests are compared instead.
+    climb : callable, optional
+        The parity ladder; by default :func:`dolphin.parity.ladder`.
+    """
+    parity = candidate.kind != "champion" if parity is None else parity
+    floors = read_floors(workspace)
+    tell = progress or (lambda done, total, text: None)
+    tell(0, 4, "gate: running the candidate")
+    measure = _measure(candidate, candidate.config, progress)
+    rival = _rival(workspace, candidate, progress)
+    judged = tuple(_judge(floors, measure, rival, tier2))
+    checks = [_data(workspace, candidate), _registry(workspace)]
+    if candidate.recorded:
+        checks.append(_reproduced(candidate, measure.whole))
+    evidence: dict[str, Any] = {
+        "trials": trial_counts(workspace, measure.whole),
+        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
+        "gate": {
+            "floors_file": "promote/floors.toml" if floors.own else "those of the package",
+            "floors_sha256": floors.sha256,
+            "floors_are_the_default": floors.default,
+            "tier2": tier2,
+            "champion_compared": rival.config.hash if rival else None,
+        },
+        "windows": windows(floors, measure),
+    }
+    if not all(floor.passed for floor in judged):
+        evidence["not_run"] = {"determinism": NOT_RUN}
+        if parity:
+            evidence["not_run"] |= {"parity ladder, look-ahead, warm-up, append-only": NOT_RUN}
+    else:
+        tell(1, 4, "gate: two fresh processes")
+        checks.append(_deterministic(measure.whole))
+        if parity:
+            tell(2, 4, "gate: look-ahead and warm-up")
+            checks += _honest(measure)
+            tell(3, 4, "gate: parity ladder")
+            rungs, evidence["parity"] = _climb(measure, climb, progress)
+            checks += rungs
+    tell(4, 4, "gate: done")
+    return GateReport(
+        candidate=about(candidate, measure),
+        floors=judged,
+        checks=tuple(checks),
+        evidence=evidence,
+        created=iso_time(time.time_ns()),
+        measure=measure,
+    )
+
+
+def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
+    """Facts of the candidate as it was judged."""
+    ts, run = measure.market.ts, measure.whole
+    return {
+        "name": candidate.name,
+        "kind": candidate.kind,
+        "strategy": measure.config.strategy_name,
+        "config_hash": measure.config.hash,
+        "vol_p60_taken_from_the_gate_window": candidate.config.vol_p60_of_window,
+        "engine_digest": run.engine.digest,
+        "final_digest": run.final_digest,
+        "dataset": candidate.dataset.name,
+        "dataset_digest": candidate.dataset.digest,
+        "synthetic": candidate.dataset.synthetic,
+        "window": {
+            "from": iso(ts[candidate.start]),
+            "to": iso(ts[candidate.stop - 1]),
+            "days": (candidate.stop - candidate.start) * candidate.dataset.spacing_ns / DAY_NS,
+            "bars": candidate.stop - candidate.start,
+        },
+    }
+
+
+def windows(floors: Floors, measure: Measure) -> list[dict[str, Any]]:
+    """Metrics of every window that a floor is about."""
+    seen = {floor.window.name: floor.window for tier in floors.tiers.values() for floor in tier}
+    rows = []
+    for window in seen.values():
+        found = measure.over(window)
+        figures = {name: spelled(found.metrics[name]) for name in METRICS if name in found.metrics}
+        rows.append({"window": window.name, "span": found.text, "problem": found.problem, **figures})
+    return rows
+
+
+def trial_counts(workspace: Workspace, run: Run) -> dict[str, Any]:
+    """How many configurations were looked at on this data; read from the registry, never typed in."""
+    registry, digest = Registry(workspace), run.dataset.digest
+    ts = run.market.ts
+    first, last = int(ts[run.start]), int(ts[run.stop - 1])
+    done = registry.trials().filter(pl.col("state") == "done")
+    overlap = (pl.col("first_ts") <= last) & (pl.col("last_ts") >= first)
+    here = pl.col("dataset_digest") == digest
+
+    def count(*predicates: pl.Expr) -> int:
+        return int(done.filter(*predicates).select(pl.col("config_hash").n_unique()).collect().item())
+
+    looked, registered = registry.count_on(digest), count(here, pl.col("config_hash") == run.config.hash) > 0
+    return {
+        "configurations_on_this_data": looked + (not registered),
+        "of_them_registered": looked,
+        "candidate_is_registered": registered,
+        "on_an_overlapping_window_of_it": count(here, overlap) + (not registered),
+        "on_any_data_of_that_time": count(overlap) + (not registered),
+        "registry_head": registry.head(),
+    }
+
+
+def _measure(candidate: Candidate, config: Config, progress: Progress | None) -> Measure:
+    market = open_market(candidate.dataset, config, progress)
+    if config.vol_p60_of_window:
+        column = config.strategy.features.index("vol")
+        config = resolve_p60(config, market.features[candidate.start : candidate.stop, column])
+    return Measure(candidate.dataset, market, config, candidate.start, candidate.stop)
+
+
+def _rival(workspace: Workspace, candidate: Candidate, progress: Progress | None) -> Measure | None:
+    """The blue champion on the candidate's data and window: only so are the two comparable."""
+    if not pointer_path(workspace, "blue").is_file():
+        return None
+    champion = open_champion(workspace, "blue")
+    if candidate.champion is not None and candidate.champion.hash == champion.hash:
+        return _measure(candidate, candidate.config, progress)
+    return _measure(candidate, Candidate.from_pointer(workspace, "blue").config, progress)
+
+
+def _judge(floors: Floors, measure: Measure, rival: Measure | None, tier2: bool) -> Iterator[FloorResult]:
+    tiers = ["tier1", *(["tier2"] if tier2 else [])]
+    if getattr(measure.config.params, "direction", None) != "short_only":
+        tiers.append("green")
+    for tier in tiers:
+        for floor in floors.tiers[tier]:
+            limit, note = floor.limit, ""
+            if floor.or_champions_own and rival is not None:
+                limit, note = _own_worst(floor, rival)
+            yield _judge_one(floors, tier, floor, limit, note, measure)
+    if tier2 and rival is not None:
+        for floor in floors.tiers["champion"]:
+            assert floor.tolerance is not None
+            theirs = float(rival.over(floor.window).metrics.get(floor.metric, math.nan))
+            slack = -floor.tolerance if floor.op in (">", ">=") else floor.tolerance
+            # A champion without the figure (no trades there) cannot be fallen short of.
+            limit = theirs + slack if math.isfinite(theirs) else slack * math.inf
+            note = f"champion {theirs:.6g} here, tolerance {floor.tolerance:g}"
+            yield _judge_one(floors, "champion", floor, limit, note, measure)
+
+
+def _own_worst(floor: Floor, rival: Measure) -> tuple[float, str]:
+    """The floor's limit, or the champion's own worst window where that is lower."""
+    worst = rival.over(floor.window).metrics.get(floor.metric, math.nan)
+    if worst < floor.limit:
+        return worst, f"the champion's own worst; it does not meet {floor.limit:g} itself"
+    return floor.limit, ""
+
+
+def _judge_one(
+    floors: Floors, tier: str, floor: Floor, limit: float, note: str, measure: Measure
+) -> FloorResult:
+    found = measure.over(floor.window)
+    value = found.metrics.get(floor.metric, math.nan)
+    if found.problem:
+        passed, reason = False, found.problem
+    else:
+        against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
+        passed, reason = judge(
+            against, value, found.metrics["trades"], floors.enough_trades(tier, floor.window)
+        )
+    reason = "; ".join(part for part in (reason, note) if part)
+    return FloorResult(
+        floor.name, floor.metric, f"{floor.window.name}: {found.text}", floor.op, limit, value, passed, reason
+    )
+
+
+def _data(workspace: Workspace, candidate: Candidate) -> Check:
+    problems = verify_dataset(workspace, candidate.dataset.name)
+    detail = (
+        problems[0] if problems else f"every file and row of '{candidate.dataset.name}' as in its manifest"
+    )
+    return Check("data", not problems, detail)
+
+
+def _registry(workspace: Workspace) -> Check:
+    problems = Registry(workspace).problems()
+    return Check("trial registry", not problems, problems[0] if problems else "its chain holds")
+
+
+def _reproduced(candidate: Candidate, run: Run) -> Check:
+    """The gate's own run against what is on record: every bar of a champion, the last one of a run."""
+    recorded, name = candidate.recorded, f"same as {candidate.recorded['origin']}"
+    same_engine = recorded["engine_digest"] == run.engine.digest
+    engine = "same engine" if same_engine else "engine sources differ from those recorded"
+    if candidate.digests is not None:
+        different = np.flatnonzero(candidate.digests[: len(run.recording.digests)] != run.recording.digests)
+        if len(candidate.digests) != len(run.recording.digests):
+            return Check(
+                name, False, f"{len(candidate.digests)} bars are frozen, {run.stop - run.start} were run"
+            )
+        if len(different):
+            bar = run.start + int(different[0])
+            return Check(
+                name, False, f"decisions differ from bar {bar} ({iso(run.market.ts[bar])}) on; {engine}"
+            )
+    if recorded["final_digest"] != run.final_digest:
+        return Check(
+            name, False, f"final digest {run.final_digest}, on record {recorded['final_digest']}; {engine}"
+        )
+    if outcome(run)["metrics"] != recorded["metrics"]:
+        return Check(name, False, f"digests equal, but the metrics on record differ; {engine}")
+    return Check(name, True, f"{run.stop - run.start} bars, final digest {run.final_digest}; {engine}")
+
+
+def _deterministic(run: Run) -> Check:
+    here, job = outcome(run), job_of(run)
+    for seed in HASH_SEEDS:
+        there = fresh(job, seed)
+        if there != here:
+            what = next(key for key in here if here[key] != there[key])
+            return Check("determinism", False, f"a fresh process (PYTHONHASHSEED={seed}) gives other {what}")
+    return Check(
+        "determinism",
+        True,
+        f"{len(HASH_SEEDS)} fresh processes, PYTHONHASHSEED {' and '.join(HASH_SEEDS)}: same digests",
+    )
+
+
+def _honest(measure: Measure) -> list[Check]:
+    window = measure.dataset, measure.market, measure.config, measure.start, measure.stop
+    found = (lookahead(*window), warmup(*window), append_only(measure.dataset))
+    return [Check(result.name, result.passed, result.detail) for result in found]
+
+
+def _climb(
+    measure: Measure, climb: Climb | None, progress: Progress | None
+) -> tuple[list[Check], dict[str, Any]]:
+    """Climb the ladder; a check per rung, and its document without the seconds it took."""
+    if climb is None:
+        from dolphin.parity.ladder import ladder
+
+        climb = ladder
+    found = climb(
+        measure.dataset,
+        measure.market,
+        measure.config,
+        measure.start,
+        measure.stop,
+        rungs=RUNGS,
+        progress=progress,
+    )
+    checks = [Check(f"parity rung {r.rung}: {r.name}", bool(r.passed), str(r.detail)) for r in found.results]
+    climbed = {r.rung for r in found.results}
+    checks += [
+        Check(f"parity rung {rung}", False, "the ladder did not climb it")
+        for rung in RUNGS
+        if rung not in climbed
+    ]
+    return checks, _timeless(plain(found.as_dict()))
+
+
+def _timeless(value: Any) -> Any:
+    """Without ``seconds``: what is frozen holds no wall clock."""
+    if isinstance(value, dict):
+        return {key: _timeless(item) for key, item in value.items() if key != "seconds"}
+    return [_timeless(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,106 @@
+"""The metrics that floors are about, each over its own window of the gate's data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dolphin.catalog import Dataset, parse_time
+from dolphin.core.records import DAY_NS, Market
+from dolphin.errors import DolphinError
+from dolphin.gate.floors import Window
+from dolphin.study.config import Config
+from dolphin.study.metrics import daily_equity, worst_rolling_roi
+from dolphin.study.run import Run, iso, run
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of one window; ``metrics`` is empty and ``problem`` says why if it cannot be measured."""
+
+    metrics: dict[str, Any]
+    start: int
+    stop: int
+    text: str
+    problem: str = ""
+
+
+@dataclass
+class Measure:
+    """One configuration over any window; a window is run once, from a flat account of its own.
+
+    That is what ``dolphin backtest --from --to`` gives, so every figure can be had again by hand.
+    """
+
+    dataset: Dataset
+    market: Market
+    config: Config
+    start: int
+    stop: int
+    _runs: dict[tuple[int, int], Run] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Run:
+        """The run over the gate window."""
+        return self._run(self.start, self.stop)
+
+    def over(self, window: Window) -> Measured:
+        """The metrics of a window of the floors file."""
+        if window.rolling:
+            return self._rolling(window)
+        start, stop, problem = self._rows(window)
+        text = self._text(window, start, stop)
+        if problem:
+            return Measured({}, start, stop, text, problem)
+        return Measured(self._run(start, stop).metrics, start, stop, text)
+
+    def _rolling(self, window: Window) -> Measured:
+        assert window.days is not None
+        whole = self.whole
+        ts = self.market.ts[self.start : self.stop]
+        daily = daily_equity(ts, whole.recording.equity, self.config.account.initial_capital)
+        worst = worst_rolling_roi(daily, window.days)
+        text = f"any {window.days} days of {self._text(window, self.start, self.stop)}"
+        if math.isnan(worst) and len(daily) <= window.days:
+            return Measured({}, self.start, self.stop, text, self._too_short(window.days))
+        return Measured({"roi": worst, "trades": whole.metrics["trades"]}, self.start, self.stop, text)
+
+    def _rows(self, window: Window) -> tuple[int, int, str]:
+        """Rows of a window, and why it cannot be measured.
+
+        The last D days are the last D x 24 h of bars, so that data whose bars close at midnight is
+        not cut a day short by its last bar.
+        """
+        ts = self.market.ts
+        if window.start is not None and window.stop is not None:
+            start, stop = (int(np.searchsorted(ts, parse_time(t))) for t in (window.start, window.stop))
+            if start >= stop or start < self.start or stop > self.stop:
+                return start, stop, f"{window.start} to {window.stop} is not inside the gate window"
+            return start, stop, ""
+        if window.days is None:
+            return self.start, self.stop, ""
+        bars = window.days * DAY_NS // self.dataset.spacing_ns
+        if bars > self.stop - self.start:
+            return self.start, self.stop, self._too_short(window.days)
+        return self.stop - bars, self.stop, ""
+
+    def _too_short(self, days: int) -> str:
+        have = (self.stop - self.start) * self.dataset.spacing_ns / DAY_NS
+        return f"needs {days} days of bars, the gate window has {have:.4g}"
+
+    def _text(self, window: Window, start: int, stop: int) -> str:
+        ts = self.market.ts
+        if start >= stop or stop > len(ts):
+            return f"{window.start} to {window.stop}"
+        days = (stop - start) * self.dataset.spacing_ns / DAY_NS
+        return f"{iso(ts[start])} to {iso(ts[stop - 1])} ({days:.4g} days)"
+
+    def _run(self, start: int, stop: int) -> Run:
+        if (start, stop) not in self._runs:
+            if not 0 <= start < stop <= len(self.market.ts):
+                raise DolphinError(f"rows {start} to {stop} are not within the {len(self.market.ts)} bars")
+            self._runs[start, stop] = run(self.dataset, self.market, self.config, start, stop)
+        return self._runs[start, stop]

@@ -1,0 +1,184 @@
+"""``dolphin promote``: freeze what passes the gate and move a pointer; roll back, show, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dolphin.errors import Refused
+from dolphin.gate.champions import (
+    POINTERS,
+    Champion,
+    champion_at,
+    check_reason,
+    install,
+    lineage,
+    locked,
+    open_champion,
+    pointer_path,
+    recover,
+    roll_back,
+    who_am_i,
+)
+from dolphin.workspace import Workspace
+
+Progress = Callable[[int, int, str], None]
+
+
+def promote(
+    workspace: Workspace,
+    candidate: Any,
+    *,
+    pointer: str = "blue",
+    reason: str,
+    who: str | None = None,
+    progress: Progress | None = None,
+    climb: Callable[..., Any] | None = None,
+) -> Champion:
+    """Run the gate and, only if all of it passes, freeze the candidate and move the pointer.
+
+    The promotion targets (tier 2) are for blue; a move of green needs tier 1 and the evidence.
+
+    Raises
+    ------
+    Refused
+        With every breached floor and failed check, its value and its limit.
+    DolphinError
+        Without a reason, or when the gate cannot run or the champion cannot be written.
+    """
+    from dolphin.gate.evaluation import evaluate
+    from dolphin.gate.freeze import contents_of
+
+    check_reason(reason)
+    pointer_path(workspace, pointer)
+    with locked(workspace):
+        recover(workspace).require_intact()
+    report = evaluate(
+        workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb
+    )
+    if not report.passed:
+        lines = "; ".join(failure.line for failure in report.failures)
+        raise Refused(f"not promoted: {lines}", where=candidate.name)
+    who = who or who_am_i()
+    contents = contents_of(workspace, candidate, report, who)
+    return install(workspace, contents, pointer=pointer, reason=reason, who=who)
+
+
+def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:
+    """Move the pointer to the champion before the present one, with a line in the audit log."""
+    return roll_back(workspace, reason=reason, pointer=pointer, who=who)
+
+
+def show(workspace: Workspace, *, lines: int = 5) -> dict[str, Any]:
+    """Pointers with a summary of their champions, and the last lines of the audit log."""
+    with locked(workspace):
+        state = recover(workspace)
+    pointers = {
+        name: _summary(open_champion(workspace, name)) if pointer_path(workspace, name).is_file() else None
+        for name in POINTERS
+    }
+    return {
+        "pointers": pointers,
+        "before": {name: lineage(state.log, name)[:-1] for name in POINTERS},
+        "audit": list(state.log.lines[-lines:]),
+        "problems": list(state.problems),
+        "completed": list(state.completed),
+    }
+
+
+def verify(
+    workspace: Workspace,
+    *,
+    rerun: bool = False,
+    progress: Progress | None = None,
+    climb: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Re-hash every file of every champion, check pointers and the audit chain.
+
+    What a crash left half done is completed first and reported under ``completed``.
+
+    Parameters
+    ----------
+    rerun : bool
+        Also run each pointer's champion again: floors, digests bar by bar, parity evidence.
+
+    Returns
+    -------
+    dict
+        ``passed``; ``problems`` (lines that name the file); ``completed``; ``champions`` and
+        ``audit_lines`` (counts); ``unreferenced`` (champions that no line of the log names, left by a
+        crash before the log, harmless); ``reruns`` (gate report per pointer).
+    """
+    with locked(workspace):
+        state = recover(workspace)
+    problems = list(state.problems)
+    folder = workspace.promote / "champions"
+    present = {path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")}
+    named = {line["new"] for line in state.log.lines}
+    for digest in sorted(present | named):
+        found = champion_at(workspace, digest)
+        problems += [f"{found.folder}: missing"] if digest not in present else found.problems()
+    problems = list(dict.fromkeys(problems))
+    reruns = {}
+    if rerun and not problems:
+        from dolphin.gate.candidate import Candidate
+        from dolphin.gate.evaluation import evaluate
+
+        for name in [name for name in POINTERS if pointer_path(workspace, name).is_file()]:
+            candidate = Candidate.from_pointer(workspace, name)
+            report = evaluate(workspace, candidate, tier2=False, parity=True, progress=progress, climb=climb)
+            reruns[name] = report.as_dict()
+            problems += [f"{name}: {failure.line}" for failure in report.failures]
+    return {
+        "passed": not problems,
+        "problems": problems,
+        "completed": list(state.completed),
+        "champions": len(present),
+        "unreferenced": sorted(present - named),
+        "audit_lines": len(state.log.lines),
+        "reruns": reruns,
+    }
+
+
+def runtime_problems(workspace: Workspace, champion: Champion) -> list[str]:
+    """What differs here from what was frozen: files, engine, strategy, library lock. Live runs on none.
+
+    Installed versions count where no lock file was frozen.
+    """
+    from dolphin.core.engine import engine_for
+    from dolphin.features import scanner_digest
+    from dolphin.gate.freeze import runtime
+    from dolphin.strategies import load
+
+    problems = champion.problems()
+    if problems:
+        return problems
+    frozen, now = champion.document("provenance.json"), runtime(workspace)
+    engine = engine_for(load(frozen["strategy"]["name"], workspace.research))
+    pairs = [
+        ("engine digest", frozen["engine_digest"], engine.digest),
+        ("scanner digest", frozen["scanner_digest"], scanner_digest()),
+        ("library lock", frozen["lock"]["sha256"], now["lock"]["sha256"]),
+    ]
+    if frozen["lock"]["sha256"] is None:
+        pairs += [(f"version of {n}", v, now["installed"].get(n)) for n, v in frozen["installed"].items()]
+    return [f"{what}: frozen with {then}, here {here}" for what, then, here in pairs if then != here]
+
+
+def _summary(champion: Champion) -> dict[str, Any]:
+    run, provenance = champion.document("run.json"), champion.document("provenance.json")
+    gate = champion.document("gate.json")
+    return {
+        "champion": champion.hash,
+        "folder": str(Path("promote") / "champions" / champion.hash),
+        "created": provenance["created"],
+        "who": provenance["who"],
+        "strategy": provenance["strategy"]["name"],
+        "config_hash": provenance["config_hash"],
+        "dataset": run["dataset"]["name"],
+        "synthetic": run["synthetic"],
+        "window": gate["candidate"]["window"],
+        "metrics": champion.document("metrics.json")["whole"],
+        "final_digest": run["final_digest"],
+    }

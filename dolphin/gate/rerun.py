@@ -1,0 +1,88 @@
+"""The same run in a fresh process: ``python -m dolphin.gate.rerun`` takes a job on stdin.
+
+Determinism is judged by two of these with different ``PYTHONHASHSEED``: nothing that only this
+process knows can then have made the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dolphin.errors import DolphinError
+from dolphin.files import sha256_bytes
+
+HASH_SEEDS = ("0", "20260301")
+
+
+def outcome(run: Any) -> dict[str, Any]:
+    """What must be equal: the digest of every bar, the last one, the metrics as spelled in JSON."""
+    from dolphin.study.run import metrics_document
+
+    return {
+        "final_digest": run.final_digest,
+        "digests": sha256_bytes(run.recording.digests.astype("<u8").tobytes()),
+        "metrics": json.loads(json.dumps(metrics_document(run))),
+    }
+
+
+def job_of(run: Any) -> dict[str, Any]:
+    """The job that repeats ``run``: plain JSON types."""
+    return {
+        "root": str(run.dataset.root.parent),
+        "dataset": run.dataset.name,
+        "digest": run.dataset.digest,
+        "config": run.config.document(),
+        "start": run.start,
+        "stop": run.stop,
+    }
+
+
+def fresh(job: dict[str, Any], hash_seed: str) -> dict[str, Any]:
+    """Run ``job`` in a new process; its outcome.
+
+    Raises
+    ------
+    DolphinError
+        If that process fails; the last line of its stderr is in the message.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "dolphin.gate.rerun"],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise DolphinError(f"the run failed in a fresh process: {lines[-1]}", mend="run 'dolphin doctor'")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Read a job, run it, print its outcome."""
+    job = json.load(sys.stdin)
+    from dolphin.catalog import open_dataset
+    from dolphin.study.config import parse_config
+    from dolphin.study.market import open_market
+    from dolphin.study.run import run
+    from dolphin.workspace import Workspace
+
+    workspace = Workspace(Path(job["root"]))
+    dataset = open_dataset(workspace, job["dataset"])
+    if dataset.digest != job["digest"]:
+        raise DolphinError("the dataset changed during the gate", where=dataset.name)
+    table = {key: value for key, value in job["config"].items() if value is not None}
+    config = parse_config(table, where="job", research=workspace.research)
+    result = run(dataset, open_market(dataset, config), config, job["start"], job["stop"])
+    json.dump(outcome(result), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""A Nautilus backtest of one configuration, matched by Nautilus, decided by our kernels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import numpy as np
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.config import CacheConfig, LoggingConfig, RiskEngineConfig
+from nautilus_trader.model.currencies import USDT
+from nautilus_trader.model.data import Bar, BarSpecification, BarType
+from nautilus_trader.model.enums import AccountType, AggregationSource, BarAggregation, OmsType, PriceType
+from nautilus_trader.model.identifiers import TraderId
+from nautilus_trader.model.instruments import CryptoPerpetual
+from nautilus_trader.model.objects import Money
+
+from dolphin.catalog import Instrument
+from dolphin.core.engine import Engine
+from dolphin.core.records import Market, Records, State
+from dolphin.errors import DolphinError
+from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
+from dolphin.live.scan import SCAN_CLIENT, scans
+from dolphin.live.session import FILL, Session, own_market
+from dolphin.live.strategy import KernelStrategy
+
+#: Where the strategy reads prices: in the scan object, or from one bar per instrument before it.
+Feed = Literal["scan", "bars"]
+
+#: More than any strategy asks for: sizes and limits are the core's business.
+LEVERAGE = Decimal(1000)
+
+_UNITS = (
+    (86_400_000_000_000, BarAggregation.DAY),
+    (3_600_000_000_000, BarAggregation.HOUR),
+    (60_000_000_000, BarAggregation.MINUTE),
+    (1_000_000_000, BarAggregation.SECOND),
+    (1_000_000, BarAggregation.MILLISECOND),
+)
+
+
+@dataclass(frozen=True)
+class NautilusRun:
+    """What a run leaves.
+
+    Attributes
+    ----------
+    digests : uint64 [bars]
+    stages : uint64 [bars, 6]
+        Stage words of every bar.
+    fills : array of FILL
+        In the order in which they were booked.
+    realized : float64 [closed positions]
+        Nautilus' realised P&L, net of its commissions.
+    account_total : float
+        Nautilus' balance of the account.
+    refusals : tuple of str
+        Orders that were denied or rejected.
+    state : State
+        Ours after the last bar.
+    events : int
+        Data objects that Nautilus processed.
+    seconds : float
+        Of the run alone, without making data objects.
+    """
+
+    digests: Records
+    stages: Records
+    fills: Records
+    realized: Records
+    account_total: float
+    refusals: tuple[str, ...]
+    state: State
+    events: int
+    seconds: float
+
+
+def run_backtest(
+    engine: Engine,
+    instruments: Sequence[Instrument],
+    spacing_ns: int,
+    market: Market,
+    params: Records,
+    friction: Records,
+    initial_capital: float,
+    start: int,
+    stop: int,
+    *,
+    feed: Feed = "scan",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> NautilusRun:
+    """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
+
+    Rows before ``start`` are history that the strategy knows. Memory: 20 bytes per row and asset, and
+    with ``feed="bars"`` about 200 per bar event.
+
+    Raises
+    ------
+    DolphinError
+        If the run ends early: Nautilus stops by itself when an account goes below zero in a way it
+        does not model.
+    """
+    hedging = engine.strategy.slots > 1
+    backtest = BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId("PARITY-001"),
+            logging=LoggingConfig(bypass_logging=True),
+            cache=CacheConfig(bar_capacity=1, tick_capacity=1, drop_instruments_on_reset=False),
+            risk_engine=RiskEngineConfig(max_order_submit_rate="1000000/00:00:01"),
+            run_analysis=False,
+        )
+    )
+    try:
+        quotes = QuotesOnDemand()
+        backtest.add_venue(
+            venue=VENUE,
+            oms_type=OmsType.HEDGING if hedging else OmsType.NETTING,
+            account_type=AccountType.MARGIN,
+            base_currency=USDT,
+            starting_balances=[Money(initial_capital, USDT)],
+            default_leverage=LEVERAGE,
+            fill_model=SlippedFills(instruments, market.instruments, float(friction["slippage"][0])),
+            modules=[quotes],
+        )
+        perpetuals = [perpetual(instrument, float(friction["fee"][0])) for instrument in instruments]
+        for instrument in perpetuals:
+            backtest.add_instrument(instrument)
+        data: list = list(scans(market, start, stop, with_prices=feed == "scan"))
+        bar_types: list[BarType] = []
+        if feed == "bars":
+            bar_types, data = _with_bars(backtest, perpetuals, spacing_ns, market, start, stop, data)
+        backtest.add_data(data, client_id=SCAN_CLIENT)
+        session = Session(engine, params, friction, own_market(market, start, stop), initial_capital, start, stop)
+        strategy = KernelStrategy(
+            session, perpetuals, bar_types=bar_types, quotes=quotes, hedging=hedging
+        )
+        backtest.add_strategy(strategy)
+        began = time.perf_counter()
+        backtest.run()
+        seconds = time.perf_counter() - began
+        if session.bar != stop - 1 or not session.closed:
+            raise DolphinError(f"the Nautilus backtest stopped at row {session.bar} of {stop - 1}")
+        total = backtest.portfolio.account(VENUE).balance_total(USDT).as_double()
+        return NautilusRun(
+            digests=session.digests,
+            stages=session.stages,
+            fills=np.array(session.fills, FILL),
+            realized=np.array(strategy.realized),
+            account_total=total,
+            refusals=tuple(strategy.refusals),
+            state=session.state,
+            events=len(data),
+            seconds=seconds,
+        )
+    finally:
+        backtest.dispose()
+
+
+def bar_type(instrument: CryptoPerpetual, spacing_ns: int) -> BarType:
+    """External last-price bars of this spacing, in the largest unit that divides it."""
+    for unit, aggregation in _UNITS:
+        if spacing_ns % unit == 0:
+            spec = BarSpecification(spacing_ns // unit, aggregation, PriceType.LAST)
+            return BarType(instrument.id, spec, AggregationSource.EXTERNAL)
+    raise DolphinError(f"a spacing of {spacing_ns} ns is finer than Nautilus bars", mend="use whole milliseconds")
+
+
+def _with_bars(
+    backtest: BacktestEngine,
+    perpetuals: Sequence[CryptoPerpetual],
+    spacing_ns: int,
+    market: Market,
+    start: int,
+    stop: int,
+    scan_objects: list,
+) -> tuple[list[BarType], list]:
+    """Bar types by column, and all data in time order: a row's bars, then its scan.
+
+    The catalog's grid holds closes only, so a bar is its close; forward-filled prices are no bars.
+    """
+    types = [bar_type(instrument, spacing_ns) for instrument in perpetuals]
+    rows: list[list] = [[] for _ in range(stop - start)]
+    for j, (kind, instrument) in enumerate(zip(types, perpetuals, strict=True)):
+        real = np.flatnonzero(market.age[start:stop, j] == 0)
+        close = np.ascontiguousarray(market.price[start:stop, j][real])
+        ts = market.ts[start:stop][real].astype(np.uint64)
+        volume = np.full(len(real), float(DEPTH))
+        bars: list[Bar] = Bar.from_raw_arrays_to_list(
+            kind, instrument.price_precision, instrument.size_precision,
+            close, close, close, close, volume, ts, ts,
+        )  # fmt: skip
+        for k, bar in zip(real.tolist(), bars, strict=True):
+            rows[k].append(bar)
+    data: list = []
+    for bars, scan in zip(rows, scan_objects, strict=True):
+        data += bars
+        data.append(scan)
+    return types, data

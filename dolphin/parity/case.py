@@ -1,0 +1,176 @@
+"""What the rungs have in common: one configuration over one window, its batch run, the first difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dolphin.catalog import Dataset
+from dolphin.core.digest import STAGES
+from dolphin.core.engine import NO_TRADES, Engine, Recording, engine_for
+from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.study.config import Config
+
+#: An order as it was filled: ``direction`` +1 bought, -1 sold.
+ORDER_FILLED = np.dtype(
+    [
+        ("bar", "i8"), ("slot", "i8"), ("action", "i8"), ("asset", "i8"), ("direction", "i8"),
+        ("qty", "f8"), ("price", "f8"), ("fee", "f8"),
+    ]
+)  # fmt: skip
+
+
+class Trace(NamedTuple):
+    """A run seen bar by bar: digests (bars,), stage words (bars, 6), fills (of ORDER_FILLED)."""
+
+    digests: Records
+    stages: Records
+    fills: Records
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration over rows ``start`` to ``stop``: what every rung must reproduce."""
+
+    dataset: Dataset
+    market: Market
+    config: Config
+    start: int
+    stop: int
+
+    @property
+    def bars(self) -> int:
+        """How many bars the window has."""
+        return self.stop - self.start
+
+    @property
+    def capital(self) -> float:
+        """Initial capital."""
+        return self.config.account.initial_capital
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The compiled core."""
+        return engine_for(self.config.strategy)
+
+    @cached_property
+    def params(self) -> Records:
+        """The parameter record."""
+        return self.config.params_record()
+
+    @cached_property
+    def friction(self) -> Records:
+        """The friction record."""
+        return self.config.friction.record()
+
+    @cached_property
+    def batch(self) -> Recording:
+        """The batch loop over the window: the reference of every rung."""
+        state = self.engine.new_state(self.market.price.shape[1], self.capital)
+        return self.engine.run(state, self.params, self.friction, self.market, self.start, self.stop)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """One Python call per bar over the window."""
+        return self.trace_on(self.market)
+
+    def trace_on(self, market: Market) -> Trace:
+        """One Python call per bar, on this market."""
+        state = self.engine.new_state(market.price.shape[1], self.capital)
+        stages = np.zeros((self.bars, len(STAGES)), np.uint64)
+        fills: list[tuple] = []
+        actions = state.fills["action"]
+
+        def on_bar(i: int, words: Records) -> None:
+            stages[i - self.start] = words
+            if actions.any():
+                fills.extend(_filled(state.fills, i))
+
+        digests = self.engine.run_per_bar(
+            state, self.params, self.friction, market, self.start, self.stop, on_bar
+        )
+        return Trace(digests, stages, np.array(fills, ORDER_FILLED))
+
+    def shortened(self, bars: int) -> Case:
+        """The same case over its first ``bars`` bars."""
+        if bars >= self.bars:
+            return self
+        return Case(self.dataset, self.market, self.config, self.start, self.start + bars)
+
+    def batch_stages(self, bar: int) -> Records:
+        """Stage words of ``bar`` after a batch run up to it."""
+        kernels = self.engine.kernels
+        state = self.engine.new_state(self.market.price.shape[1], self.capital)
+        digests, stages = np.empty(bar - self.start, np.uint64), np.zeros(len(STAGES), np.uint64)
+        kernels.run_digested(
+            state, self.params, self.friction, self.market, self.start, bar, NO_TRADES, digests
+        )
+        kernels.step_bar(state, self.params, self.friction, self.market, bar, NO_TRADES, stages)
+        return stages
+
+    def divergence(self, digests: Records, stages: Records) -> Divergence | None:
+        """Where digests (bars,) first differ from the batch's; ``stages`` (bars, 6) are theirs."""
+        differ = digests != self.batch.digests
+        if not differ.any():
+            return None
+        k = int(np.argmax(differ))
+        bar = self.start + k
+        unequal = stages[k] != self.batch_stages(bar)
+        stage = STAGES[int(np.argmax(unequal))] if unequal.any() else "chain"
+        return Divergence(bar, int(self.market.ts[bar]), stage, int(differ.sum()))
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first bar that differs, and the first stage that differs there."""
+
+    bar: int
+    ts: int
+    stage: str
+    differing: int
+
+    def sentence(self) -> str:
+        """In plain words."""
+        return f"the first bar that differs is {self.bar} ({utc(self.ts)}), at stage {self.stage}"
+
+    def facts(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "first_bar": self.bar,
+            "first_time": utc(self.ts),
+            "first_stage": self.stage,
+            "differing_bars": self.differing,
+        }
+
+
+def utc(ts: int) -> str:
+    """ISO 8601 with the fraction that it needs."""
+    text = str(np.datetime64(int(ts), "ns"))
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
+def unequal_fills(ours: Records, theirs: Records) -> str | None:
+    """The first order that is not the same bit for bit, in words; None if all are."""
+    names = ORDER_FILLED.names or ()
+    for k, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+        for name in names:
+            if a[name] != b[name]:
+                return f"order {k} (bar {int(a['bar'])}) has {name} {b[name]!s}, ours {a[name]!s}"
+    if len(ours) != len(theirs):
+        return f"{len(theirs)} orders were filled, ours {len(ours)}"
+    return None
+
+
+def _filled(fills: Records, bar: int) -> list[tuple]:
+    rows = []
+    for slot, fill in enumerate(fills):
+        if fill["action"] != NONE:
+            direction = int(fill["side"]) if fill["action"] == OPEN else -int(fill["side"])
+            money = (float(fill[name]) for name in ("qty", "price", "fee"))
+            rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), direction, *money))
+    return rows

@@ -1,0 +1,308 @@
+"""No look-ahead, no warm-up dependence, nothing rewritten (PARITY section 4).
+
+The look-ahead check gives a run its rows one bar at a time, as live does: at every bar of the window
+all later rows are missing, altered or shuffled, and the chained digest must still be that of the
+plain run. So each bar is a cut, and the first bar that peeked is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog import Dataset, missing_days, scan_folder
+from dolphin.core.digest import STAGES
+from dolphin.core.engine import NO_TRADES, engine_for
+from dolphin.core.records import DAY_NS, Market
+from dolphin.errors import DolphinError
+from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
+from dolphin.study.config import Config
+from dolphin.study.market import choose
+from dolphin.study.run import iso
+
+Progress = Callable[[int, int, str], None]
+
+#: Rows before and after a cut that a re-scan sees: more than the longest window on either side.
+BEFORE, AFTER = 1600, 800
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found; ``detail`` is one line for people."""
+
+    name: str
+    passed: bool
+    detail: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return asdict(self)
+
+
+def lookahead(
+    dataset: Dataset,
+    market: Market,
+    config: Config,
+    start: int,
+    stop: int,
+    *,
+    cuts: int | Sequence[int] = 4,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> CheckResult:
+    """Decisions and features up to a bar do not change with what comes after it.
+
+    Parameters
+    ----------
+    market : Market
+        All rows of the dataset, as the strategy of ``config`` reads them.
+    start, stop : int
+        Rows of the run; every one of them is a cut for the decisions.
+    cuts : int or sequence of int
+        How many rows (spread evenly), or which ones, are cuts for the re-scanned features.
+    seed : int
+        Of the altered and shuffled rows.
+    """
+    name = "look-ahead"
+    _check_rows(market, start, stop)
+    if isinstance(cuts, int):
+        cuts = [int(row) for row in np.linspace(start, stop - 1, cuts + 2)[1:-1]]
+    baseline = _digests(market, config, start, stop)
+    futures = _futures(market, start, stop, np.random.default_rng(seed))
+    for done, (what, later) in enumerate(futures):
+        if progress:
+            progress(done, 4, f"look-ahead: later rows {what}")
+        row = _first_peek(market, later, config, start, stop, baseline, cut_short=what == "removed")
+        if row is not None:
+            return CheckResult(
+                name,
+                False,
+                f"the decision at bar {row} ({iso(market.ts[row])}) changes when later rows are {what}",
+            )
+    if progress:
+        progress(3, 4, "look-ahead: features scanned again")
+    for cut in cuts:
+        found = _scan_peek(market, dataset.reference_column, int(cut), seed)
+        if found is not None:
+            return CheckResult(name, False, found)
+    return CheckResult(
+        name,
+        True,
+        f"{stop - start} bars decided with all later rows removed, altered and shuffled, "
+        f"features scanned again at {len(cuts)} cuts: bit for bit the same",
+    )
+
+
+def warmup(
+    dataset: Dataset, market: Market, config: Config, start: int, stop: int, *, bars: int | None = None
+) -> CheckResult:
+    """Decisions do not depend on history before the stated warm-up.
+
+    A run that starts with exactly ``history_bars(spacing) + warmup_bars(params)`` rows before it
+    is compared with one that has all rows; both start flat at the same bar, the first at or after
+    ``start`` with that much history.
+
+    Parameters
+    ----------
+    bars : int, optional
+        Bars to compare; by default as many as the warm-up, because what is missing fades.
+    """
+    name = "warm-up"
+    _check_rows(market, start, stop)
+    need = history_bars(dataset.spacing_ns) + int(config.strategy.warmup_bars(config.params))
+    begin = max(start, need)
+    if begin >= stop:
+        return CheckResult(
+            name, False, f"{need} warm-up bars are stated, and only {stop} bars exist before the window's end"
+        )
+    stop = min(stop, begin + (bars or need))
+    low = begin - need
+    block = scan(market.ts[low:stop], market.price[low:stop], dataset.reference_column)
+    short = _without_history(market, choose(block.columns(), config), low, stop)
+    full, cut = _digests(market, config, begin, stop), _digests(short, config, begin, stop)
+    row = _first_difference(full, cut)
+    if row is not None:
+        return CheckResult(
+            name,
+            False,
+            f"with the stated {need} warm-up bars only, bar {begin + row} ({iso(market.ts[begin + row])}), "
+            f"{row} bars after the start, is decided differently than with all {begin}",
+        )
+    return CheckResult(
+        name,
+        True,
+        f"{stop - begin} bars from {iso(market.ts[begin])}: {need} warm-up bars decide like all {begin}",
+    )
+
+
+def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
+    """Stored feature rows equal a fresh scan that knows nothing after them.
+
+    Parameters
+    ----------
+    days : int
+        Stored days to scan again, spread evenly from the first to the last.
+    """
+    name, scanner = "append-only", scanner_digest()
+    damaged = missing_days(dataset, scanner, deep=True)
+    if damaged:
+        path = scan_folder(dataset) / f"{damaged[0]}.parquet"
+        return CheckResult(name, False, f"{path}: missing, or changed since it was written")
+    prices = dataset.prices()
+    picks = sorted({int(n) for n in np.linspace(0, len(dataset.days) - 1, days)})
+    first = int(prices.ts[0] // DAY_NS)
+    for n in picks:
+        path = scan_folder(dataset) / f"{dataset.days[n]}.parquet"
+        low, high = (int(np.searchsorted(prices.ts, (first + k) * DAY_NS)) for k in (n, n + 1))
+        begin = max(0, low - history_bars(dataset.spacing_ns))
+        block = scan(prices.ts[begin:high], prices.close[begin:high], dataset.reference_column)
+        fresh = {"ts": prices.ts[low:high], **block.rows(low - begin, high - begin).columns()}
+        stored = pl.read_parquet(path, hive_partitioning=False)
+        for column, values in fresh.items():
+            kept = stored[column].to_numpy()
+            if kept.dtype != values.dtype or kept.shape != values.shape or not _same_bits(kept, values):
+                return CheckResult(
+                    name, False, f"{path}: column {column} is not what a scan up to that day gives"
+                )
+    dates = ", ".join(dataset.days[n] for n in picks)
+    return CheckResult(
+        name,
+        True,
+        f"{len(dataset.days)} stored days as written; {dates} scanned again without what followed: equal",
+    )
+
+
+def _check_rows(market: Market, start: int, stop: int) -> None:
+    if not 0 <= start < stop <= len(market.ts):
+        raise DolphinError(f"rows {start} to {stop} are not within the {len(market.ts)} bars")
+
+
+def _digests(market: Market, config: Config, start: int, stop: int) -> np.ndarray:
+    engine = engine_for(config.strategy)
+    state = engine.new_state(market.price.shape[1], config.account.initial_capital)
+    return engine.run(state, config.params_record(), config.friction.record(), market, start, stop).digests
+
+
+def _first_peek(
+    market: Market,
+    later: Market,
+    config: Config,
+    start: int,
+    stop: int,
+    baseline: np.ndarray,
+    *,
+    cut_short: bool,
+) -> int | None:
+    """The first bar whose digest changes when the rows after it are those of ``later``.
+
+    ``later`` is overwritten: its rows become the market's as their bar arrives. ``cut_short``
+    also ends the arrays at the bar; what lies behind is still ``later``, never foreign memory.
+    """
+    engine = engine_for(config.strategy)
+    state = engine.new_state(market.price.shape[1], config.account.initial_capital)
+    params, friction = config.params_record(), config.friction.record()
+    stages = np.zeros(len(STAGES), np.uint64)
+    step_bar, account = engine.kernels.step_bar, state.account
+    pairs = [(here, there) for here, there in zip(later[:-1], market[:-1], strict=True)]
+    shown = _frozen_like(later, market)
+    for i in range(start, stop):
+        for here, there in pairs:
+            here[i] = there[i]
+        known = _shortened(shown, i + 1) if cut_short else shown
+        step_bar(state, params, friction, known, i, NO_TRADES, stages)
+        if account["digest"][0] != baseline[i - start]:
+            return i
+    return None
+
+
+def _futures(
+    market: Market, start: int, stop: int, random: np.random.Generator
+) -> Iterator[tuple[str, Market]]:
+    """Copies of the market whose rows from ``start`` on are removed, altered, shuffled."""
+    for what in ("removed", "altered", "shuffled"):
+        copy = Market._make([*(np.array(values) for values in market[:-1]), market.instruments])
+        later = slice(start, None)
+        count = len(market.ts) - start
+        if what == "removed":
+            for values in (copy.price, copy.log_price, copy.features):
+                values[later] = np.nan
+            copy.age[later] = -1
+            copy.risk[later] = np.zeros((), copy.risk.dtype)
+        elif what == "altered":
+            copy.price[later] *= random.uniform(0.5, 1.5, copy.price[later].shape)
+            copy.log_price[later] = np.log(copy.price[later])
+            copy.features[later] *= random.normal(0.0, 3.0, copy.features[later].shape)
+            copy.risk["boost"][later] += random.uniform(0.0, 1.0, count)
+            copy.risk["rm"][later] *= random.uniform(0.0, 1.0, count)
+        else:
+            order = start + random.permutation(count)
+            for values, original in zip(copy[:-1], market[:-1], strict=True):
+                values[later] = original[order]
+        yield what, copy
+
+
+def _shortened(market: Market, rows: int) -> Market:
+    return Market._make([*(values[:rows] for values in market[:-1]), market.instruments])
+
+
+def _frozen_like(copy: Market, original: Market) -> Market:
+    """Views with the original's write flags, so that no second kernel is compiled for them."""
+    views = []
+    for values, model in zip(copy, original, strict=True):
+        view = values.view()
+        view.flags.writeable = model.flags.writeable
+        views.append(view)
+    return Market(*views)
+
+
+def _scan_peek(market: Market, reference: int, cut: int, seed: int) -> str | None:
+    """Scan a stretch around ``cut`` with other later prices; say what changed up to it."""
+    low, high = max(0, cut + 1 - BEFORE), min(len(market.ts), cut + 1 + AFTER)
+    ts, close, known = market.ts[low:high], market.price[low:high], cut + 1 - low
+    random = np.random.default_rng(seed + cut)
+    altered, shuffled = np.array(close), np.array(close)
+    altered[known:] *= random.uniform(0.5, 1.5, altered[known:].shape)
+    shuffled[known:] = shuffled[known + random.permutation(len(close) - known)]
+    plain = scan(ts, close, reference)
+    for what, length, prices in (
+        ("removed", known, close),
+        ("altered", len(ts), altered),
+        ("shuffled", len(ts), shuffled),
+    ):
+        other = scan(ts[:length], prices[:length], reference)
+        column = _differs(plain.rows(0, known), other.rows(0, known))
+        if column is not None:
+            at = f"{cut} ({iso(market.ts[cut])})"
+            return f"feature {column} up to bar {at} changes when later prices are {what}"
+    return None
+
+
+def _differs(a: FeatureBlock, b: FeatureBlock) -> str | None:
+    for (name, left), right in zip(a.arrays().items(), b.arrays().values(), strict=True):
+        if not _same_bits(left, right):
+            return name
+    return None
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+def _without_history(market: Market, features: np.ndarray, low: int, stop: int) -> Market:
+    """The market as it looks when data begins at row ``low``; row numbers stay, because digests hold them."""
+    copy = Market._make([*(np.array(values[:stop]) for values in market[:-1]), market.instruments])
+    for values in (copy.price, copy.log_price, copy.features):
+        values[:low] = np.nan
+    copy.age[:low] = -1
+    copy.features[low:] = features
+    return _frozen_like(copy, market)
+
+
+def _first_difference(a: np.ndarray, b: np.ndarray) -> int | None:
+    """Where two chained digests part; they never meet again, but a plain scan needs no proof of that."""
+    rows = np.flatnonzero(a != b)
+    return int(rows[0]) if len(rows) else None

@@ -1,0 +1,119 @@
+"""The parity ladder: the same decisions through one engine after the other (PARITY section 1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dolphin.catalog import Dataset
+from dolphin.core.records import Market
+from dolphin.errors import DolphinError
+from dolphin.parity.case import Case
+from dolphin.study.config import Config
+
+Progress = Callable[[int, int, str], None]
+Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
+
+RUNGS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """One rung: whether it held, in one sentence, and the numbers behind it."""
+
+    rung: int
+    name: str
+    passed: bool
+    bars: int
+    seconds: float
+    detail: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LadderReport:
+    """The rungs that were climbed, lowest first."""
+
+    results: tuple[RungResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rung held."""
+        return all(result.passed for result in self.results)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"passed": self.passed, "rungs": [asdict(result) for result in self.results]}
+
+
+def ladder(
+    dataset: Dataset,
+    market: Market,
+    config: Config,
+    start: int,
+    stop: int,
+    *,
+    rungs: Iterable[int] = RUNGS,
+    full_bars: int | None = None,
+    progress: Progress | None = None,
+) -> LadderReport:
+    """Climb the rungs for one configuration over rows ``start`` to ``stop``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Instruments, symbols and spacing of ``market``.
+    market : Market
+        From :func:`dolphin.study.market.open_market`.
+    config : Config
+        Any strategy, any number of slots, either fill timing.
+    rungs : iterable of int
+        Of 0 (core), 1 (vectorbt), 2 (Nautilus, with scans and then with bars).
+    full_bars : int, optional
+        Bars of the Nautilus run that goes through every instrument's bars; one day, or about 30,000
+        bar events, unless given.
+    progress : callable, optional
+        ``progress(done, total, what)``.
+
+    Raises
+    ------
+    DolphinError
+        On an unknown rung or an empty window.
+    """
+    wanted = sorted(set(rungs))
+    unknown = [rung for rung in wanted if rung not in RUNGS]
+    if unknown or not wanted:
+        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, 1, 2")
+    if not 0 <= start < stop <= len(market.ts):
+        raise DolphinError(
+            f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name
+        )
+    if full_bars is not None and full_bars < 1:
+        raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
+    case = Case(dataset, market, config, start, stop)
+    planned = list(_plan(case, wanted, full_bars))
+    results = []
+    for done, (rung, name, of, climb) in enumerate(planned):
+        if progress:
+            progress(done, len(planned), f"rung {rung}: {name}")
+        began = time.perf_counter()
+        passed, detail, facts = climb(of)
+        results.append(RungResult(rung, name, passed, of.bars, time.perf_counter() - began, detail, facts))
+    return LadderReport(tuple(results))
+
+
+def _plan(case: Case, rungs: list[int], full_bars: int | None) -> Iterator[tuple[int, str, Case, Rung]]:
+    """What to run. vectorbt and Nautilus are imported by their rungs, when they run."""
+    from dolphin.parity.rungs_core import core_rung
+    from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung
+    from dolphin.parity.rungs_vectorbt import vectorbt_rung
+
+    if 0 in rungs:
+        yield 0, "per bar, batch, sweep", case, core_rung
+    if 1 in rungs:
+        yield 1, "vectorbt order function", case, vectorbt_rung
+    if 2 in rungs:
+        yield 2, "Nautilus, scans", case, fast_rung
+        yield 2, "Nautilus, bars", case.shortened(full_bars or default_full_bars(case)), full_rung

@@ -1,0 +1,105 @@
+"""Rung 2: the step inside a Nautilus strategy, its orders matched by Nautilus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dolphin.core.records import Market
+from dolphin.parity.case import ORDER_FILLED, Case, unequal_fills
+
+if TYPE_CHECKING:
+    from dolphin.live.backtest import Feed, NautilusRun
+
+#: Nautilus' account may differ from ours by this much (USDT) ...
+ACCOUNT_TOLERANCE = 1e-6
+#: ... or, after many fills, by what rounding money to 8 decimals three times a fill can add up to.
+ROUNDING_PER_FILL = 1.5e-8
+
+#: Bar events of the full run when its length is not given.
+FULL_EVENTS = 30_000
+DAY_NS = 86_400_000_000_000
+
+Outcome = tuple[bool, str, dict[str, Any]]
+Progress = Callable[[int, int, str], None]
+
+
+def default_full_bars(case: Case) -> int:
+    """One day, or as many bars as make :data:`FULL_EVENTS` events, whichever is less."""
+    assets = case.market.price.shape[1]
+    return max(1, min(case.bars, DAY_NS // case.dataset.spacing_ns, FULL_EVENTS // (assets + 1)))
+
+
+def fast_rung(case: Case, fed: Market | None = None) -> Outcome:
+    """Every bar of the window; one data object per scan carries the whole price vector."""
+    return nautilus_rung(case, "scan", fed)
+
+
+def full_rung(case: Case, fed: Market | None = None) -> Outcome:
+    """Every instrument's bars go through Nautilus, and the strategy reads its prices from them."""
+    return nautilus_rung(case, "bars", fed)
+
+
+def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
+    """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
+    from dolphin.live.backtest import run_backtest
+
+    run = run_backtest(
+        case.engine,
+        case.dataset.instruments,
+        case.dataset.spacing_ns,
+        case.market if fed is None else fed,
+        case.params,
+        case.friction,
+        case.capital,
+        case.start,
+        case.stop,
+        feed=feed,
+    )
+    return compare(case, run)
+
+
+def compare(case: Case, run: NautilusRun) -> Outcome:
+    """Digests, fills, account and realised P&L of a Nautilus run against the batch loop's."""
+    facts = _facts(case, run)
+    found = case.divergence(run.digests, run.stages)
+    if found:
+        refused = f"; Nautilus refused an order: {run.refusals[0]}" if run.refusals else ""
+        return False, f"{found.sentence()}{refused}", {**facts, **found.facts()}
+    theirs = np.zeros(len(run.fills), ORDER_FILLED)
+    for name in ORDER_FILLED.names or ():
+        theirs[name] = run.fills[name]
+    unequal = unequal_fills(case.trace.fills, theirs)
+    if unequal:
+        return False, f"fills differ: {unequal}", facts
+    allowed = max(ACCOUNT_TOLERANCE, ROUNDING_PER_FILL * len(run.fills))
+    if not abs(facts["account_difference"]) <= allowed:
+        return False, f"the account ends {facts['account_difference']:.3g} USDT from ours", facts
+    if len(run.realized) != len(case.batch.trades):
+        return False, f"{len(run.realized)} positions were closed, ours {len(case.batch.trades)}", facts
+    if not facts["largest_pnl_difference"] <= ACCOUNT_TOLERANCE:
+        return False, f"a position's P&L is {facts['largest_pnl_difference']:.3g} USDT from ours", facts
+    sentence = (
+        f"all {case.bars:,} digests and {len(run.fills):,} fills are equal; the account differs by "
+        f"{abs(facts['account_difference']):.1e} USDT (rounding to 8 decimals over {len(run.fills):,} fills)"
+    )
+    return True, sentence, facts
+
+
+def _facts(case: Case, run: NautilusRun) -> dict[str, Any]:
+    pnl = case.batch.trades["pnl"]
+    realized = run.realized
+    same = len(pnl) == len(realized)
+    capital = float(case.batch.state.account["capital"][0])
+    return {
+        "events": run.events,
+        "microseconds_per_scan": 1e6 * run.seconds / case.bars,
+        "orders": len(run.fills),
+        "trades": len(case.batch.trades),
+        "account_difference": run.account_total - capital,
+        "commission_difference": float(np.sum(run.fills["commission"] - run.fills["fee"])),
+        "largest_pnl_difference": float(np.max(np.abs(pnl - realized), initial=0.0)) if same else None,
+        "refused_orders": len(run.refusals),
+    }

@@ -1,0 +1,249 @@
+"""Rung 1: the step drives vectorbt's ``Portfolio.from_order_func``, vectorbt keeps its own books.
+
+At every row vectorbt asks for orders. Our strategy decides, vectorbt fills, and what vectorbt reports
+as filled is booked by our kernels; so its orders, its value and our digests can all be compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dolphin.core.digest import STAGES
+from dolphin.core.engine import NO_TRADES, Engine
+from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.parity.case import Case
+
+#: Value per bar and P&L per trade may differ by this much of the money at work.
+TOLERANCE = 1e-9
+
+#: Room for orders beyond those of the batch loop: enough to see that there are more.
+SPARE_ORDERS = 64
+
+
+class VectorbtRun(NamedTuple):
+    """What vectorbt leaves: its order and trade records, its value per bar, and our digests."""
+
+    orders: Records
+    trades: Records
+    value: Records
+    digests: Records
+    stages: Records
+    seconds: float
+
+
+def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dict[str, Any]]:
+    """Run it and compare; ``fed`` is what decides in place of the case's market."""
+    run = run_vectorbt(case, case.market if fed is None else fed)
+    facts: dict[str, Any] = {
+        "orders": len(run.orders),
+        "trades": len(case.batch.trades),
+        "seconds_with_compiling": run.seconds,
+    }
+    found = case.divergence(run.digests, run.stages)
+    if found:
+        return False, found.sentence(), {**facts, **found.facts()}
+    unequal = unequal_orders(case, run.orders)
+    if unequal:
+        return False, f"orders differ: {unequal}", facts
+    equity = case.batch.equity
+    facts["largest_value_difference"] = float(np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0))
+    if not facts["largest_value_difference"] <= TOLERANCE:
+        k = int(np.argmax(np.abs(run.value - equity) / scale_of(case)))
+        return False, f"vectorbt's value at bar {case.start + k} is {run.value[k]!r}, ours {equity[k]!r}", facts
+    facts["largest_pnl_difference"] = largest_pnl_difference(case, run.trades)
+    if facts["largest_pnl_difference"] is None:
+        facts["pnl_note"] = "positions of one asset overlapped; vectorbt nets them, so trades are not one to one"
+    elif not facts["largest_pnl_difference"] <= TOLERANCE:
+        return False, f"a trade's P&L differs by {facts['largest_pnl_difference']:.1e} of its notional", facts
+    sentence = (
+        f"{len(run.orders):,} orders are bit-equal, value per bar within "
+        f"{facts['largest_value_difference']:.0e} relative, over {case.bars:,} bars"
+    )
+    return True, sentence, facts
+
+
+def scale_of(case: Case) -> Records:
+    """(bars,) what a relative difference of value refers to: equity, or initial capital if that is more."""
+    return np.maximum(np.abs(case.batch.equity), case.capital)
+
+
+def unequal_orders(case: Case, orders: Records) -> str | None:
+    """The first order of vectorbt's that is not ours, bit for bit."""
+    ours = case.trace.fills
+    # Within a bar vectorbt has them in the order in which they were sent; ids count up.
+    theirs = orders[np.argsort(orders["id"], kind="stable")]
+    pairs = (
+        ("bar", ours["bar"] - case.start, "idx"),
+        ("asset", ours["asset"], "col"),
+        ("side", np.where(ours["direction"] > 0, 0, 1), "side"),
+        ("size", ours["qty"], "size"),
+        ("price", ours["price"], "price"),
+        ("fee", ours["fee"], "fees"),
+    )
+    if len(ours) != len(theirs):
+        return f"vectorbt has {len(theirs)}, ours are {len(ours)}"
+    for name, values, column in pairs:
+        differ = np.flatnonzero(values != theirs[column])
+        if len(differ):
+            k = int(differ[0])
+            return f"{name} of order {k} is {theirs[column][k]!s}, ours {values[k]!s}"
+    return None
+
+
+def largest_pnl_difference(case: Case, trades: Records) -> float | None:
+    """Of closed trades, relative to entry notional; None where positions of an asset overlapped."""
+    ours = np.sort(case.batch.trades, order=["asset", "entry_bar", "exit_bar"])
+    closed = np.sort(trades[trades["status"] == 1], order=["col", "entry_idx", "exit_idx"])
+    if len(ours) != len(closed):
+        return None
+    same = (
+        (ours["asset"] == closed["col"])
+        & (ours["entry_bar"] == closed["entry_idx"] + case.start)
+        & (ours["exit_bar"] == closed["exit_idx"] + case.start)
+    )
+    if not same.all():
+        return None
+    notional = ours["qty"] * ours["entry_price"]
+    return float(np.max(np.abs(ours["pnl"] - closed["pnl"]) / notional, initial=0.0))
+
+
+def run_vectorbt(case: Case, market: Market) -> VectorbtRun:
+    """Let vectorbt simulate the window with our step in its callbacks."""
+    with muted():
+        import vectorbt as vbt
+
+        callbacks = callbacks_of(case.engine)
+        began = time.perf_counter()
+        state = case.engine.new_state(market.price.shape[1], case.capital)
+        value, digests = np.zeros(case.bars), np.zeros(case.bars, np.uint64)
+        stages = np.zeros((case.bars, len(STAGES)), np.uint64)
+        cursor, credit = np.zeros(1, np.int64), np.zeros(1)
+        step = (state, case.params, case.friction, market, case.start, cursor, credit)
+        portfolio = vbt.Portfolio.from_order_func(
+            market.price[case.start : case.stop],
+            callbacks.order,
+            *step,
+            flexible=True,
+            init_cash=case.capital,
+            group_by=True,
+            cash_sharing=True,
+            row_wise=True,
+            pre_segment_func_nb=callbacks.before,
+            pre_segment_args=step,
+            post_order_func_nb=callbacks.filled,
+            post_order_args=step,
+            post_segment_func_nb=callbacks.after,
+            post_segment_args=(*step, value, digests, stages),
+            max_orders=len(case.trace.fills) + SPARE_ORDERS,
+            max_logs=1,
+            fill_pos_record=False,
+            init_temp_records=False,
+        )
+        seconds = time.perf_counter() - began
+        trades = portfolio.exit_trades.values
+    return VectorbtRun(portfolio.order_records, trades, value, digests, stages, seconds)
+
+
+class Callbacks(NamedTuple):
+    """What vectorbt calls: before a row's orders, for the next order, after a fill, after the row."""
+
+    before: Any
+    order: Any
+    filled: Any
+    after: Any
+
+
+@functools.cache
+def callbacks_of(engine: Engine) -> Callbacks:
+    """The four callbacks around this engine's step, compiled by vectorbt's simulation."""
+    import numba
+    from vectorbt.portfolio.enums import NoOrder, OrderStatus
+    from vectorbt.portfolio.nb import order_nb
+
+    kernels = engine.kernels
+    slots = engine.strategy.slots
+    begin, decide, drop_busy, hold, fold = (
+        getattr(kernels, name) for name in ("begin", "decide", "drop_busy", "hold", "fold")
+    )
+    apply_fill, fill_from_model, mark = kernels.apply_fill, kernels.fill_from_model, kernels.mark
+    nothing, opens, was_filled = NONE, OPEN, OrderStatus.Filled
+    compiled = numba.njit(error_model="numpy")
+
+    @compiled
+    def before(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
+        begin(state)
+        if not friction[0].fill_next:
+            decide(state, params[0], market, origin + c.i)
+        cursor[0] = 0
+        return ()
+
+    @compiled
+    def order(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
+        orders = state.pending if friction[0].fill_next else state.intents
+        while cursor[0] < slots:
+            s = cursor[0]
+            if orders[s].action != nothing:
+                fill_from_model(state, orders[s], s, friction[0], market, origin + c.i)
+                fill = state.fills[s]
+                direction = fill.side if fill.action == opens else -fill.side
+                # vectorbt knows no leverage: lend what the order may need, until it is filled.
+                cash = c.last_cash[c.group]
+                credit[0] = max(0.0, 2.0 * (fill.qty * fill.price + fill.fee) - cash)
+                c.last_cash[c.group] = cash + credit[0]
+                return fill.asset, order_nb(
+                    size=direction * fill.qty,
+                    price=fill.price,
+                    fixed_fees=fill.fee,
+                    lock_cash=False,
+                    allow_partial=False,
+                    raise_reject=True,
+                )
+            cursor[0] += 1
+        return -1, NoOrder
+
+    @compiled
+    def filled(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
+        c.last_cash[c.group] -= credit[0]
+        s = cursor[0]
+        fill = state.fills[s]
+        if c.order_result.status == was_filled:
+            fill.qty = c.order_result.size
+            fill.price = c.order_result.price
+            fill.fee = c.order_result.fees
+            apply_fill(state, s, origin + c.i, NO_TRADES)
+        else:
+            fill.action = nothing
+        cursor[0] += 1
+
+    @compiled
+    def after(  # type: ignore[no-untyped-def]
+        c, state, params, friction, market, origin, cursor, credit, value, digests, stages
+    ):
+        i = origin + c.i
+        if friction[0].fill_next:
+            decide(state, params[0], market, i)
+            drop_busy(state)
+            hold(state)
+        mark(state, slots, market, i)
+        words = stages[c.i]
+        words[0], words[1], words[2], words[3], words[4], words[5] = fold(state, market, i)
+        digests[c.i] = state.account[0].digest
+        value[c.i] = c.last_value[c.group]
+
+    return Callbacks(before, order, filled, after)
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """vectorbt and the pandas that it stands on warn about each other's versions; we cannot mend it."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning, SyntaxWarning, UserWarning):
+            warnings.simplefilter("ignore", category)
+        yield

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markets import friction, market_of, params, random_market
+
+from dolphin.core.digest import SEED
+from dolphin.core.engine import engine_for
+from dolphin.core.records import State
+from dolphin.strategies.vel_div import VEL_DIV
+
+CAPITAL = 25_000.0
+ENGINE = engine_for(VEL_DIV)
+
+
+def batch(market, p, f, start=0, stop=None):
+    state = ENGINE.new_state(market.price.shape[1], CAPITAL)
+    return ENGINE.run(state, p, f, market, start, len(market.ts) if stop is None else stop)
+
+
+variants = st.fixed_dictionaries(
+    {
+        "direction": st.sampled_from(["short_only", "long_only", "bidirectional"]),
+        "tp_pct": st.floats(0.002, 0.03),
+        "stop_pct": st.sampled_from([0.0, 0.01]),
+        "max_hold_bars": st.integers(1, 40),
+        "convexity": st.integers(1, 3),
+        "abs_cap": st.sampled_from([1.0, 6.0, 100.0]),
+        "soft_cap": st.sampled_from([1.0, 6.0, 100.0]),
+    }
+)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=25)
+@given(seeds, variants, st.booleans())
+def test_every_way_of_running_gives_the_same_bits(seed, values, fill_next):
+    market, p, f = random_market(seed), params(**values), friction(fill_next=fill_next)
+    whole = batch(market, p, f)
+    state = ENGINE.new_state(5, CAPITAL)
+    per_bar = ENGINE.run_per_bar(state, p, f, market, 0, 400)
+    assert (per_bar == whole.digests).all()
+    assert state.account.tobytes() == whole.state.account.tobytes()
+    resumed = ENGINE.new_state(5, CAPITAL)
+    first = ENGINE.run(resumed, p, f, market, 0, 137)
+    second = ENGINE.run(resumed, p, f, market, 137, 400)
+    assert (np.concatenate([first.digests, second.digests]) == whole.digests).all()
+    neighbours = np.concatenate([params(), p, params(direction="long_only"), p, params(tp_pct=0.5)])
+    many = ENGINE.new_states(5, np.full(5, CAPITAL))
+    ENGINE.run_many(many, neighbours, np.repeat(f, 5), market, 0, 400, threads=2, chunk=2)
+    for k in (1, 3):
+        account = many.account[k].copy()
+        account["digest"] = whole.state.account["digest"]  # a sweep folds none
+        assert account.tobytes() == whole.state.account.tobytes()
+        assert many.slots[k].tobytes() == whole.state.slots.tobytes()
+
+
+@settings(max_examples=25)
+@given(seeds, variants, st.booleans())
+def test_accounting_identity(seed, values, fill_next):
+    run = batch(random_market(seed), params(**values), friction(fill_next=fill_next))
+    account = run.state.account[0]
+    open_fees = sum(slot["entry_fee"] for slot in run.state.slots if slot["side"])
+    assert account["capital"] == pytest.approx(CAPITAL + run.trades["pnl"].sum() - open_fees, abs=1e-6)
+    wins = run.trades["pnl"][run.trades["pnl"] > 0].sum()
+    assert account["gross_win"] == pytest.approx(wins, abs=1e-6)
+    assert account["gross_win"] - account["gross_loss"] == pytest.approx(run.trades["pnl"].sum(), abs=1e-6)
+    assert account["trades"] == len(run.trades)
+    chained = np.concatenate([[CAPITAL], run.trades["capital_after"]])
+    assert (run.trades["capital_before"] == chained[:-1]).all()
+
+
+@settings(max_examples=25)
+@given(seeds, variants, st.integers(1, 399), st.booleans())
+def test_no_decision_changes_when_later_bars_change(seed, values, cut, fill_next):
+    market, p, f = random_market(seed), params(**values), friction(fill_next=fill_next)
+    whole = batch(market, p, f)
+    truncated = market._replace(**{name: getattr(market, name)[:cut] for name in market._fields[:-1]})
+    assert (batch(truncated, p, f).digests == whole.digests[:cut]).all()
+    other = random_market(seed + 1)
+    altered = market._replace(
+        price=np.concatenate([market.price[:cut], other.price[cut:]]),
+        log_price=np.concatenate([market.log_price[:cut], other.log_price[cut:]]),
+        features=np.concatenate([market.features[:cut], other.features[cut:]]),
+    )
+    assert (batch(altered, p, f).digests[:cut] == whole.digests[:cut]).all()
+
+
+@settings(max_examples=25)
+@given(seeds, st.booleans())
+def test_every_fill_is_against_us(seed, fill_next):
+    market = random_market(seed)
+    run = batch(market, params(direction="bidirectional"), friction(fill_next=fill_next))
+    for trade in run.trades:
+        entry, exit_ = (market.price[trade[bar], trade["asset"]] for bar in ("entry_bar", "exit_bar"))
+        assert trade["side"] * (trade["entry_price"] - entry) > 0
+        assert trade["side"] * (trade["exit_price"] - exit_) < 0
+        for name in ("entry_price", "exit_price"):
+            assert trade[name] == round(trade[name], 2)
+
+
+def test_fills_at_the_next_bar_wait_one_bar_and_decide_nothing_meanwhile():
+    price = np.full((40, 1), 100.0)
+    price[:, 0] += np.arange(40) * -0.1
+    signal = np.zeros(40)
+    signal[10:] = -0.06
+    market, p = market_of(price, signal), params(max_hold_bars=5)
+    now, later = (batch(market, p, friction(0, 0, fill_next=flag)) for flag in (False, True))
+    assert now.trades["entry_bar"].tolist()[:3] == [10, 16, 22]
+    assert now.trades["exit_bar"].tolist()[:3] == [15, 21, 27]
+    # Decided at 10, filled at 11; held five bars; decided at 16, filled at 17; next decision at 18.
+    assert later.trades["entry_bar"].tolist()[:2] == [11, 19]
+    assert later.trades["exit_bar"].tolist()[:2] == [17, 25]
+    assert later.trades["entry_price"].tolist()[:2] == [price[11, 0], price[19, 0]]
+
+
+def test_trades_beyond_the_first_buffer_are_kept():
+    price = np.full((9_000, 1), 100.0)
+    price[::2] = 99.0
+    run = batch(market_of(price, np.full(9_000, -0.1)), params(max_hold_bars=1, min_alignment=-1.0), friction())
+    assert len(run.trades) == run.state.account[0]["trades"] > 1024
+    assert (np.diff(run.trades["exit_bar"]) > 0).all()
+
+
+def test_the_digest_moves_with_any_single_input():
+    market, p, f = random_market(3), params(), friction()
+    base = batch(market, p, f).digests
+    held = np.flatnonzero(batch(market, p, f).position)[3]
+    for name, index in (("features", (200, 0)), ("features", (200, 1)), ("ts", 200)):
+        values = getattr(market, name).copy()
+        values[index] = np.nextafter(values[index], 9) if values.dtype.kind == "f" else values[index] + 1
+        digests = batch(market._replace(**{name: values}), p, f).digests
+        assert (digests[:200] == base[:200]).all() and (digests[200:] != base[200:]).all()
+    for name in ("boost", "beta", "rm", "posture"):
+        risk = market.risk.copy()
+        risk[name][held] += 1
+        digests = batch(market._replace(risk=risk), p, f).digests
+        assert (digests[:held] == base[:held]).all() and (digests[held:] != base[held:]).all()
+
+
+def test_every_nan_counts_as_the_same_one():
+    market = random_market(3)
+    bits = market.features.view(np.uint64).copy()
+    one, other = bits.copy(), bits.copy()
+    one[20, 0], other[20, 0] = 0x7FF8000000000000, 0xFFF8000000000001
+    runs = [batch(market._replace(features=b.view(np.float64)), params(), friction()) for b in (one, other)]
+    assert (runs[0].digests == runs[1].digests).all()
+
+
+def test_a_new_account_is_flat():
+    state = ENGINE.new_state(3, 100.0)
+    assert isinstance(state, State)
+    assert state.account[0]["capital"] == state.account[0]["peak_equity"] == 100.0
+    assert state.account[0]["digest"] == SEED
+    assert not state.slots["side"].any()
+
+
+GENERIC = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_engine import batch, params, friction
+from markets import random_market
+runs = [batch(random_market(s), params(direction="bidirectional"), friction()) for s in range(3)]
+print([hex(int(r.digests[-1])) for r in runs])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", ["generic", "host"])
+def test_the_cpu_changes_no_bit(cpu, tmp_path):
+    here = os.path.dirname(__file__)
+    code = GENERIC.format(tests=os.path.dirname(here)) .replace("from test_engine", f"sys.path.insert(0, {here!r})\nfrom test_engine")
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "7"}
+    if cpu == "generic":
+        env["NUMBA_CPU_NAME"] = "generic"
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    here_ = [batch(random_market(s), params(direction="bidirectional"), friction()) for s in range(3)]
+    assert said.strip() == str([hex(int(r.digests[-1])) for r in here_])
