@@ -36,5 +36,7 @@ class Refused(DolphinError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest known name, else the list of known names."""
     names = sorted(known)
+    if not names:
+        return "there is none yet"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"

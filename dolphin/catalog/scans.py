@@ -1,7 +1,9 @@
 """Feature rows of a dataset on disk: one Parquet file per UTC day, one row per bar of the grid.
 
-They lie in ``data_catalog/scans/<name>/``. A manifest beside them names the dataset and the scanner they
-were made from; when either has another digest, no day counts as there.
+They lie in ``data_catalog/scans/<name>/`` and hold exactly the columns of the data specification. What
+else the scanner knows (absorption ratios, active assets, residuals, ...) lies in a file of
+the same name in ``detail/``. A manifest names the dataset and the scanner they were made from; when
+either has another digest, no day counts as there.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dolphin.catalog.store import writing
 from dolphin.errors import DolphinError
 from dolphin.files import publish, read_json, sha256_file, write_json
 
-SCAN_SCHEMA = 1
+SCAN_SCHEMA = 2
 FEATURES = (
     "vel_div", "v50_vel", "v150_vel", "v300_vel", "v750_vel",
     "instability_50", "instability_150", "vol", "bull_pct",
@@ -42,15 +44,21 @@ def missing_days(dataset: Dataset, scanner: str, *, deep: bool = False) -> tuple
         Re-hash the files; otherwise a day is there if its file has the size in the manifest.
     """
     days = _manifest(dataset, scanner)["days"]
-    folder = scan_folder(dataset)
 
     def intact(date: str) -> bool:
-        path, entry = folder / f"{date}.parquet", days.get(date)
-        if entry is None or not path.is_file() or path.stat().st_size != entry["bytes"]:
-            return False
-        return not deep or sha256_file(path) == entry["sha256"]
+        for path, entry in _files(dataset, date, days.get(date)):
+            if not path.is_file() or path.stat().st_size != entry["bytes"]:
+                return False
+            if deep and sha256_file(path) != entry["sha256"]:
+                return False
+        return date in days
 
     return tuple(date for date in dataset.days if not intact(date))
+
+
+def _files(dataset: Dataset, date: str, entry: Mapping[str, Any] | None) -> list[tuple[Path, Any]]:
+    """The files of a day in the manifest, with what it says of them."""
+    return [(scan_folder(dataset) / file, what) for file, what in (entry or {}).get("files", {}).items()]
 
 
 def write_day(
@@ -67,7 +75,7 @@ def write_day(
     date : str
         ``YYYY-MM-DD``.
     columns : mapping of ndarray [T]
-        ``ts`` (int64 ns close), all of ``FEATURES``, and any further feature columns.
+        ``ts`` (int64 ns close), all of ``FEATURES``, and any further columns: they go to the detail.
     close : float64 [T, N]
         Prices of the symbols.
     """
@@ -75,29 +83,30 @@ def write_day(
     absent = [name for name in required if name not in columns]
     if absent:
         raise ValueError(f"scan columns missing: {absent}")
-    names = (*required, *(name for name in columns if name not in required))
-    data: dict[str, NDArray[Any]] = {name: columns[name] for name in names}
-    data |= {symbol: close[:, j] for j, symbol in enumerate(dataset.symbols)}
-    folder = scan_folder(dataset)
-    path = folder / f"{date}.parquet"
-    manifest = _manifest(dataset, scanner)
-    with publish(path) as part, writing(path):
-        pl.DataFrame(data).write_parquet(part, compression="zstd", compression_level=1)
-    manifest["days"][date] = {
-        "rows": int(columns["ts"].size),
-        "bytes": path.stat().st_size,
-        "sha256": sha256_file(path),
+    prices = {symbol: close[:, j] for j, symbol in enumerate(dataset.symbols)}
+    further = {name: values for name, values in columns.items() if name not in required}
+    written = {
+        f"{date}.parquet": {name: columns[name] for name in required} | prices,
+        f"detail/{date}.parquet": {"ts": columns["ts"]} | further,
     }
+    folder = scan_folder(dataset)
+    files = {}
+    for file, data in written.items():
+        path = folder / file
+        with publish(path) as part, writing(path):
+            pl.DataFrame(data).write_parquet(part, compression="zstd", compression_level=1)
+        files[file] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    manifest = _manifest(dataset, scanner)
+    manifest["days"][date] = {"rows": int(columns["ts"].size), "files": files}
     write_json(folder / "manifest.json", manifest)
 
 
 def read_features(
     dataset: Dataset,
     scanner: str,
-    columns: Sequence[str] | None = None,
     days: Sequence[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Feature columns (by default all, with ``ts``) of these days (by default the whole grid).
+    """All feature columns and ``ts``, one array each, of these days (by default the whole grid).
 
     Raises
     ------
@@ -115,16 +124,17 @@ def read_features(
     entries = _manifest(dataset, scanner)["days"]
     frames = []
     for date in days:
-        path = scan_folder(dataset) / f"{date}.parquet"
-        if sha256_file(path) != entries[date]["sha256"]:
-            raise DolphinError(
-                "damaged: digest differs from the manifest's",
-                where=str(path),
-                mend=f"remove it and run 'dolphin scan {dataset.name}'",
-            )
-        names = pl.read_parquet_schema(path)
-        wanted = columns if columns is not None else [c for c in names if c not in dataset.symbols]
-        frames.append(pl.read_parquet(path, columns=list(wanted), hive_partitioning=False))
+        parts = []
+        for path, entry in _files(dataset, date, entries[date]):
+            if sha256_file(path) != entry["sha256"]:
+                raise DolphinError(
+                    "damaged: digest differs from the manifest's",
+                    where=str(path),
+                    mend=f"remove it and run 'dolphin scan {dataset.name}'",
+                )
+            known = [c for c in pl.read_parquet_schema(path) if c not in dataset.symbols]
+            parts.append(pl.read_parquet(path, columns=known, hive_partitioning=False))
+        frames.append(pl.concat([parts[0], *(part.drop("ts") for part in parts[1:])], how="horizontal"))
     frame = pl.concat(frames)
     return {name: np.ascontiguousarray(frame[name].to_numpy()) for name in frame.columns}
 

@@ -125,20 +125,35 @@ def who_am_i() -> str:
 
 
 def install(
-    workspace: Workspace, contents: Mapping[str, bytes], *, pointer: str, reason: str, who: str | None = None
+    workspace: Workspace,
+    contents: Mapping[str, bytes],
+    *,
+    pointer: str,
+    reason: str,
+    who: str | None = None,
+    over: str | None = None,
 ) -> Champion:
     """Freeze ``contents`` (bytes by relative path) and move the pointer to them.
+
+    Parameters
+    ----------
+    over : str, optional
+        The champion that the gate compared with: it must still be the pointer's.
 
     Raises
     ------
     DolphinError
-        Without a reason, on a damaged log, or when the disk is full; the pointer stays where it was.
+        Without a reason, on a damaged log, if the pointer has moved meanwhile, or when the disk is
+        full; the pointer stays where it was.
     """
     check_reason(reason)
     pointer_path(workspace, pointer)
     with locked(workspace):
         state = recover(workspace)
         state.require_intact()
+        past = lineage(state.log, pointer)
+        if over is not None and past[-1:] != [over]:
+            raise DolphinError(f"{pointer} was moved while the gate ran", mend="run the promotion again")
         champion = _put_in_place(workspace, contents)
         _move(workspace, state.log, pointer, "promote", reason, champion.hash, who)
     return champion

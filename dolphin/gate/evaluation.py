@@ -313,7 +313,7 @@ def _climb(
 
 
 def _timeless(value: Any) -> Any:
-    """Without ``seconds``: what is frozen holds no wall clock."""
+    """Without what was measured by a clock: that does not belong into what is frozen."""
     if isinstance(value, dict):
-        return {key: _timeless(item) for key, item in value.items() if key != "seconds"}
+        return {key: _timeless(item) for key, item in value.items() if "seconds" not in key}
     return [_timeless(item) for item in value] if isinstance(value, list) else value

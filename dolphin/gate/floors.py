@@ -117,7 +117,9 @@ def judge(floor: Floor, value: float, trades: int, enough: float = 1.0) -> tuple
         return True, f"no losing trade among {trades}"
     if OPERATORS[floor.op](value, floor.limit):
         return True, ""
-    return False, f"{value:.6g} is not {floor.op} {floor.limit:.6g}"
+    if value == floor.limit:
+        return False, "equal to the limit, and the floor is strict"
+    return False, f"missed by {abs(value - floor.limit):.3g}"
 
 
 def _window(name: str, values: Any, where: str) -> Window:

@@ -44,9 +44,7 @@ def contents_of(workspace: Workspace, candidate: Candidate, report: GateReport, 
         "config.json": _json({"config": run.config.document(), "hash": run.config.hash}),
         "config.toml": config_toml(run.config).encode(),
         "run.json": _json(about_run),
-        "metrics.json": _json(
-            {"whole": metrics_document(run), "windows": windows(floors, measure)}
-        ),
+        "metrics.json": _json({"whole": metrics_document(run), "windows": windows(floors, measure)}),
         "gate.json": _json(document),
         "gate.html": gate_page(document).encode(),
         "floors.toml": floors.data,

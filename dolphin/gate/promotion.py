@@ -53,7 +53,9 @@ def promote(
     check_reason(reason)
     pointer_path(workspace, pointer)
     with locked(workspace):
-        recover(workspace).require_intact()
+        state = recover(workspace)
+        state.require_intact()
+    present = lineage(state.log, pointer)
     report = evaluate(
         workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb
     )
@@ -62,7 +64,9 @@ def promote(
         raise Refused(f"not promoted: {lines}", where=candidate.name)
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
-    return install(workspace, contents, pointer=pointer, reason=reason, who=who)
+    return install(
+        workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None
+    )
 
 
 def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:

@@ -11,6 +11,9 @@ from xml.etree import ElementTree
 
 from dolphin.files import publish
 
+#: Metrics that are shares of one.
+SHARES = ("win_rate", "roi", "max_drawdown")
+
 
 @dataclass(frozen=True)
 class FloorResult:
@@ -28,7 +31,8 @@ class FloorResult:
     @property
     def line(self) -> str:
         """One line that names the floor, its value and its limit."""
-        line = f"{self.name}: {self.metric} is {figure(self.value)}, must be {self.op} {figure(self.limit)}"
+        value, limit = (figure(self.metric, x) for x in (self.value, self.limit))
+        line = f"{self.name}: {self.metric} is {value}, must be {self.op} {limit}"
         return f"{line} ({self.reason}; {self.window})" if self.reason else f"{line} ({self.window})"
 
 
@@ -95,9 +99,11 @@ class GateReport:
         return "\n".join(result.line for result in self.failures)
 
 
-def figure(value: float) -> str:
-    """A number of the report as people read it."""
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+def figure(metric: str, value: float) -> str:
+    """A number of the report as people read it: shares in per cent."""
+    if metric in SHARES and math.isfinite(value):
+        return f"{100.0 * value:.6g} %"
+    return f"{value:.6g}"
 
 
 def plain(value: Any) -> Any:

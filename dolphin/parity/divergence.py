@@ -254,5 +254,5 @@ def read_fields(
 
 
 def _fields(a: dict[tuple[str, str], Any], b: dict[tuple[str, str], Any]) -> list[Field]:
-    keys = sorted({*a, *b}, key=lambda key: STAGES.index(key[0]))
+    keys = sorted(dict.fromkeys([*a, *b]), key=lambda key: STAGES.index(key[0]))
     return [Field(*key, a.get(key), b.get(key)) for key in keys]

@@ -162,25 +162,24 @@ class Callbacks(NamedTuple):
 
 @functools.cache
 def callbacks_of(engine: Engine) -> Callbacks:
-    """The four callbacks around this engine's step, compiled by vectorbt's simulation."""
+    """The four callbacks around this engine's kernels; vectorbt's simulation is compiled with them."""
     import numba
     from vectorbt.portfolio.enums import NoOrder, OrderStatus
     from vectorbt.portfolio.nb import order_nb
 
+    from dolphin.core.book import fill_from_model
+
     kernels = engine.kernels
-    slots = engine.strategy.slots
-    begin, decide, drop_busy, hold, fold = (
-        getattr(kernels, name) for name in ("begin", "decide", "drop_busy", "hold", "fold")
-    )
-    apply_fill, fill_from_model, mark = kernels.apply_fill, kernels.fill_from_model, kernels.mark
-    nothing, opens, was_filled = NONE, OPEN, OrderStatus.Filled
+    begin_bar, decide_bar, hold_intents = kernels.begin_bar, kernels.decide_bar, kernels.hold_intents
+    book_fill, end_bar = kernels.book_fill, kernels.end_bar
+    slots, nothing, opens, was_filled = engine.strategy.slots, NONE, OPEN, OrderStatus.Filled
     compiled = numba.njit(error_model="numpy")
 
     @compiled
     def before(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
-        begin(state)
+        begin_bar(state)
         if not friction[0].fill_next:
-            decide(state, params[0], market, origin + c.i)
+            decide_bar(state, params, market, origin + c.i)
         cursor[0] = 0
         return ()
 
@@ -217,7 +216,7 @@ def callbacks_of(engine: Engine) -> Callbacks:
             fill.qty = c.order_result.size
             fill.price = c.order_result.price
             fill.fee = c.order_result.fees
-            apply_fill(state, s, origin + c.i, NO_TRADES)
+            book_fill(state, s, origin + c.i, NO_TRADES)
         else:
             fill.action = nothing
         cursor[0] += 1
@@ -228,12 +227,9 @@ def callbacks_of(engine: Engine) -> Callbacks:
     ):
         i = origin + c.i
         if friction[0].fill_next:
-            decide(state, params[0], market, i)
-            drop_busy(state)
-            hold(state)
-        mark(state, slots, market, i)
-        words = stages[c.i]
-        words[0], words[1], words[2], words[3], words[4], words[5] = fold(state, market, i)
+            decide_bar(state, params, market, i)
+            hold_intents(state)
+        end_bar(state, market, i, stages[c.i])
         digests[c.i] = state.account[0].digest
         value[c.i] = c.last_value[c.group]
 

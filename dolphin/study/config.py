@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,21 @@ from dolphin.strategies import load, presets
 
 #: The value of ``vol_p60`` that stands for the 60th percentile of ``vol`` over the window in use.
 P60 = "p60"
+
+
+class _Yaml(yaml.SafeLoader):
+    """Booleans and floats as in YAML 1.2: ``off`` is a word (a volatility gate), ``1e-5`` a number."""
+
+
+_OLD_TAGS = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OLD_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver(_OLD_TAGS[0], re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_Yaml.add_implicit_resolver(
+    _OLD_TAGS[1], re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$"), list("-+.0123456789")
+)
 
 
 class Friction(BaseModel):
@@ -146,7 +162,7 @@ def parse_config(
     known = ("strategy", "preset", "params", "friction", "account")
     for key in table:
         if key not in known:
-            raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(key, known))
+            raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(str(key), known))
     name = table.get("strategy", "vel_div")
     if not isinstance(name, str):
         raise DolphinError(f"strategy must be a name, not {name!r}", where=where)
@@ -154,7 +170,7 @@ def parse_config(
     document: dict[str, Any] = {"strategy": name, "preset": table.get("preset"), "params": {}}
     if document["preset"] is not None:
         offered = presets(strategy)
-        if document["preset"] not in offered:
+        if not isinstance(document["preset"], str) or document["preset"] not in offered:
             raise DolphinError(
                 f"unknown preset '{document['preset']}'",
                 where=where,
@@ -181,8 +197,8 @@ def read_table(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise DolphinError(f"not readable ({error})", where=str(path)) from None
     try:
-        table = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        table = yaml.load(text, _Yaml) if path.suffix in (".yaml", ".yml") else tomllib.loads(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DolphinError(f"not valid: {' '.join(str(error).split())}", where=str(path)) from None
     if not isinstance(table, dict):
         raise DolphinError("holds no table of keys", where=str(path))
@@ -222,7 +238,7 @@ def _place(document: dict[str, Any], key: str, value: Any, strategy: Strategy) -
             document.setdefault(candidate, {})[plain] = value
             return
     known = [f for model in models.values() for f in model.model_fields]  # type: ignore[attr-defined]
-    raise DolphinError(f"unknown key '{key}'", mend=nearest(plain, known))
+    raise DolphinError(f"unknown key '{key}'", where="--set", mend=nearest(plain, known))
 
 
 def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Config:
@@ -243,11 +259,13 @@ def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Confi
 
 def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: str, where: str) -> M:
     """An instance of ``model``, or one line that says which key is wrong and why."""
-    for key in values:
+    for key, value in values.items():
         if key not in model.model_fields:
             raise DolphinError(
-                f"unknown key '{key}' in [{section}]", where=where, mend=nearest(key, model.model_fields)
+                f"unknown key '{key}' in [{section}]", where=where, mend=nearest(str(key), model.model_fields)
             )
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            raise DolphinError(f"[{section}] {key} is too large a number", where=where)
     exact = {key: _exact(value, model.model_fields[key].annotation) for key, value in values.items()}
     try:
         return model.model_validate(exact, strict=True)

@@ -311,13 +311,13 @@ def vol_column(config: Config) -> int:
 
 def _one_of(table: dict[str, Any], key: str, default: str, known: Any, where: str) -> str:
     value = table.get(key, default)
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise DolphinError(f"unknown {key} '{value}'", where=where, mend=nearest(str(value), known))
     return str(value)
 
 
 def _whole(table: dict[str, Any], key: str, default: int | None, least: int, where: str) -> int | None:
     value = table.get(key, default)
-    if value is not None and (type(value) is not int or value < least):
+    if value is not None and (type(value) is not int or not least <= value < 2**63):
         raise DolphinError(f"{key} = {value!r} must be a whole number of at least {least}", where=where)
     return value

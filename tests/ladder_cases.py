@@ -1,0 +1,93 @@
+"""Small markets with awkward instruments, as datasets, for the rungs of the parity ladder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from strategies_for_tests import TWO_SLOTS
+
+from dolphin.catalog import Dataset, Instrument
+from dolphin.core.logarithm import ln_array
+from dolphin.core.records import Market, neutral_risk
+from dolphin.core.strategy import Strategy
+from dolphin.parity.case import Case
+from dolphin.strategies.vel_div import VEL_DIV
+from dolphin.study.config import Account, Config, Friction
+from dolphin.study.market import instrument_records
+
+SECOND = 1_000_000_000
+SPACING = 5 * SECOND
+START = 1_735_689_600 * SECOND
+
+#: Ticks of 5 and of 0.25, lots of 10, prices finer than the tick, a symbol without USDT at its end.
+INSTRUMENTS = (
+    Instrument("AAAUSDT", 2, 1, 2, 1, 5, 5.0),
+    Instrument("BBBUSDT", 3, 5, 3, 1, 3, 5.0),
+    Instrument("BTCUSDT", 1, 1, 1, 1, 3, 5.0),
+    Instrument("CCCUSDT", 7, 1, 7, 10, 0, 5.0),
+    Instrument("DDDUSDC", 4, 25, 2, 1, 2, 5.0),
+    Instrument("EEEUSDT", 5, 1, 4, 1, 0, 5.0),
+)
+LEVELS = (91.37, 4.215, 61_234.5, 0.0012345, 250.25, 0.31415)
+
+
+def small_market(bars: int = 240, seed: int = 7, features: int = 2) -> Market:
+    """A seeded walk on the instruments' grids with late listings and missing bars."""
+    rng = np.random.default_rng(seed)
+    walk = np.array(LEVELS) * np.exp(np.cumsum(0.003 * rng.standard_normal((bars, len(LEVELS))), axis=0))
+    close = np.column_stack(
+        [[round(x, i.price_precision) for x in walk[:, j]] for j, i in enumerate(INSTRUMENTS)]
+    )
+    age = np.zeros(close.shape, np.int32)
+    for t in range(bars):
+        for j in range(close.shape[1]):
+            missing = (j == 4 and t < 30) or (j in (1, 3) and rng.random() < 0.15)
+            if missing and t > 0:
+                close[t, j], known = close[t - 1, j], age[t - 1, j]
+                age[t, j] = known + 1 if known >= 0 else -1
+            elif missing:
+                close[t, j], age[t, j] = np.nan, -1
+    signal = 0.05 * rng.standard_normal(bars)
+    signal[:3] = np.nan
+    columns = [signal, rng.uniform(5e-5, 2e-4, bars)][:features]
+    risk = neutral_risk(bars)
+    risk["boost"] = 1.0 + 0.3 * (rng.random(bars) < 0.2)
+    risk["beta"] = 0.5
+    ts = START + SPACING * np.arange(1, bars + 1, dtype=np.int64)
+    instruments = instrument_records(INSTRUMENTS)
+    return Market(ts, close, ln_array(close), age, np.ascontiguousarray(np.column_stack(columns)), risk, instruments)
+
+
+def dataset_of(market: Market) -> Dataset:
+    """A dataset that says what the rungs ask of one: instruments, symbols, spacing."""
+    return Dataset(
+        name="small", digest="0" * 64, spacing_ns=SPACING, symbols=tuple(i.symbol for i in INSTRUMENTS),
+        reference="BTCUSDT", instruments=INSTRUMENTS, synthetic=True, source="made in memory",
+        n_bars=len(market.ts), first_ts=int(market.ts[0]), last_ts=int(market.ts[-1]), root=Path("unused"),
+        manifest={},
+    )  # fmt: skip
+
+
+def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) -> Config:
+    """A config around parameters of this strategy; vel_div trades often in both directions."""
+    often: dict[str, object] = {}
+    if strategy is VEL_DIV:
+        often = {"direction": "bidirectional", "rank_lookback": 5, "vol_gate_mode": "off", "max_hold_bars": 9}
+    return Config(
+        strategy=strategy,
+        strategy_name=strategy.name,
+        preset=None,
+        params=strategy.params(**(often | params)),
+        friction=Friction(slippage_bps=2.0, fee_bps=3.0, fill_timing=fill_timing),
+        account=Account(),
+    )
+
+
+def case_of(strategy: Strategy, fill_timing: str = "close", start: int = 12, **params: object) -> Case:
+    """A case over the small market from row ``start`` on."""
+    market = small_market(features=len(strategy.features))
+    return Case(dataset_of(market), market, config_of(strategy, fill_timing, **params), start, len(market.ts))
+
+
+CASES = [(VEL_DIV, "close"), (VEL_DIV, "next"), (TWO_SLOTS, "close"), (TWO_SLOTS, "next")]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ladder_cases import CASES, case_of, config_of, dataset_of, small_market
+from strategies_for_tests import TWO_SLOTS
+
+from dolphin.core.logarithm import ln_array
+from dolphin.core.records import State
+from dolphin.errors import DolphinError
+from dolphin.parity.case import unequal_fills, utc
+from dolphin.parity.ladder import LadderReport, RungResult, ladder
+from dolphin.parity.rungs_core import core_rung, state_difference
+from dolphin.parity.rungs_nautilus import compare, default_full_bars, fast_rung, full_rung
+from dolphin.strategies.vel_div import VEL_DIV
+
+
+def repriced(market, row, column, ticks=40):
+    """The market with one price moved by some ticks, everything else as it was."""
+    price = market.price.copy()
+    price[row, column] += ticks * market.instruments["tick"][column]
+    return market._replace(price=price, log_price=ln_array(price))
+
+
+def first_order(case):
+    return case.trace.fills[0]
+
+
+@pytest.mark.parametrize(("strategy", "timing"), CASES)
+def test_the_core_agrees_with_itself(strategy, timing):
+    case = case_of(strategy, timing)
+    passed, detail, facts = core_rung(case)
+    assert passed, detail
+    assert facts["trades"] == len(case.batch.trades) > 15
+    assert facts["final_digest"] == f"{int(case.batch.digests[-1]):016x}"
+
+
+@pytest.mark.parametrize(("strategy", "timing"), CASES)
+@pytest.mark.parametrize("rung", [fast_rung, full_rung])
+def test_nautilus_gives_the_same_bits(rung, strategy, timing):
+    case = case_of(strategy, timing)
+    passed, detail, facts = rung(case)
+    assert passed, detail
+    assert facts["orders"] == len(case.trace.fills) > 30
+    assert facts["trades"] == len(case.batch.trades)
+    assert abs(facts["account_difference"]) < 1e-6
+    assert facts["refused_orders"] == 0
+
+
+def test_the_two_slots_do_hold_one_asset_against_each_other():
+    # Otherwise the cases above would not show that hedged positions are kept apart.
+    trades = case_of(TWO_SLOTS).batch.trades
+    overlap = [
+        (a["asset"] == b["asset"]) & (a["side"] != b["side"])
+        & (a["entry_bar"] < b["exit_bar"]) & (b["entry_bar"] < a["exit_bar"])
+        for k, a in enumerate(trades) for b in trades[k + 1 :]
+    ]  # fmt: skip
+    assert any(overlap)
+
+
+@pytest.mark.parametrize("rung", [core_rung, fast_rung, full_rung])
+def test_one_other_price_is_found_at_its_bar(rung):
+    case = case_of(VEL_DIV)
+    order = first_order(case)
+    row = int(order["bar"])
+    passed, detail, facts = rung(case, repriced(case.market, row, int(order["asset"])))
+    assert not passed
+    # The price of the asset that is traded there is data; what is decided from it comes after.
+    assert (facts["first_bar"], facts["first_stage"]) == (row, "data")
+    assert str(row) in detail and utc(case.market.ts[row]) in detail and "data" in detail
+
+
+@pytest.mark.parametrize("rung", [core_rung, fast_rung])
+def test_another_feature_is_found_at_its_stage(rung):
+    case = case_of(TWO_SLOTS)
+    features = case.market.features.copy()
+    features[100, 0] = np.nextafter(features[100, 0], 1.0)
+    passed, _, facts = rung(case, case.market._replace(features=features))
+    assert not passed
+    assert (facts["first_bar"], facts["first_stage"]) == (100, "features")
+
+
+def test_another_risk_input_is_found_at_its_stage():
+    case = case_of(VEL_DIV)
+    risk = case.market.risk.copy()
+    risk["rm"][60] = 0.5
+    passed, _, facts = fast_rung(case, case.market._replace(risk=risk))
+    assert not passed
+    assert (facts["first_bar"], facts["first_stage"]) == (60, "risk")
+
+
+def test_a_nautilus_that_fills_elsewhere_is_found_at_the_fill():
+    case = case_of(VEL_DIV)
+    other = dataclasses.replace(
+        case, config=config_of(VEL_DIV).with_values({"friction.slippage_bps": 9.0})
+    )
+    passed, detail, facts = compare(case, backtest_of(other))
+    assert not passed
+    assert (facts["first_bar"], facts["first_stage"]) == (int(first_order(case)["bar"]), "fill"), detail
+
+
+def test_a_fill_or_an_account_that_digests_do_not_show_is_found():
+    case = case_of(VEL_DIV)
+    run = backtest_of(case)
+    fills = run.fills.copy()
+    fills["price"][3] += 0.5
+    passed, detail, _ = compare(case, dataclasses.replace(run, fills=fills))
+    assert not passed and "order 3" in detail and "price" in detail
+    passed, detail, _ = compare(case, dataclasses.replace(run, fills=run.fills[:-1]))
+    assert not passed and "orders were filled" in detail
+    passed, detail, _ = compare(case, dataclasses.replace(run, account_total=run.account_total + 2e-6))
+    assert not passed and "account" in detail
+    realized = run.realized.copy()
+    realized[0] += 2e-6
+    passed, detail, _ = compare(case, dataclasses.replace(run, realized=realized))
+    assert not passed and "P&L" in detail
+    passed, detail, _ = compare(case, dataclasses.replace(run, realized=run.realized[1:]))
+    assert not passed and "closed" in detail
+
+
+def backtest_of(case):
+    from dolphin.live.backtest import run_backtest
+
+    return run_backtest(
+        case.engine, case.dataset.instruments, case.dataset.spacing_ns, case.market, case.params, case.friction,
+        case.capital, case.start, case.stop,
+    )  # fmt: skip
+
+
+def test_a_sweep_that_ends_elsewhere_names_the_field():
+    state = case_of(TWO_SLOTS).batch.state
+    copy = State(*(field.copy() for field in state))
+    assert state_difference(state, copy) is None
+    copy.account["digest"] = 0
+    assert state_difference(state, copy) is None
+    copy.memory[1] += 1.0
+    assert state_difference(state, copy) == "memory"
+    copy.account["fees_paid"] = np.nextafter(copy.account["fees_paid"], 0.0)
+    assert state_difference(state, copy) == "account.fees_paid"
+
+
+def test_unequal_orders_in_words():
+    fills = case_of(VEL_DIV).trace.fills
+    assert unequal_fills(fills, fills.copy()) is None
+    assert "orders were filled" in unequal_fills(fills, fills[:-1])
+
+
+def test_the_report():
+    market = small_market()
+    said = []
+    report = ladder(
+        dataset_of(market), market, config_of(VEL_DIV), 12, 200,
+        rungs=(2, 0), full_bars=50, progress=lambda *step: said.append(step),
+    )  # fmt: skip
+    assert report.passed, report
+    assert [(r.rung, r.bars) for r in report.results] == [(0, 188), (2, 188), (2, 50)]
+    assert [step[:2] for step in said] == [(0, 3), (1, 3), (2, 3)]
+    document = json.loads(json.dumps(report.as_dict()))
+    assert document["passed"] is True and len(document["rungs"]) == 3
+    assert document["rungs"][0]["detail"] == report.results[0].detail
+    failed = RungResult(0, "x", False, 1, 0.0, "no", {})
+    assert not LadderReport((*report.results, failed)).passed
+
+
+def test_what_cannot_be_climbed():
+    market = small_market(50)
+    arguments = dataset_of(market), market, config_of(VEL_DIV)
+    with pytest.raises(DolphinError, match="rung 7"):
+        ladder(*arguments, 0, 50, rungs=(0, 7))
+    with pytest.raises(DolphinError, match="no rung"):
+        ladder(*arguments, 0, 50, rungs=())
+    with pytest.raises(DolphinError, match="window"):
+        ladder(*arguments, 10, 51, rungs=(0,))
+    with pytest.raises(DolphinError, match="full_bars"):
+        ladder(*arguments, 0, 50, rungs=(0,), full_bars=0)
+
+
+def test_the_full_run_is_a_day_or_thirty_thousand_events():
+    case = case_of(VEL_DIV)
+    assert default_full_bars(case) == case.bars
+    many = dataclasses.replace(case, stop=10**6)
+    assert default_full_bars(many) == 30_000 // 7
+
+
+def test_times_are_told_to_the_needed_digit():
+    assert utc(1_735_689_600_000_000_000) == "2025-01-01T00:00:00Z"
+    assert utc(1_735_689_600_250_000_000) == "2025-01-01T00:00:00.25Z"
+
+
+def test_nothing_heavy_is_imported_before_a_rung_runs():
+    code = (
+        "import sys, dolphin.parity, dolphin.parity.ladder, dolphin.parity.rungs_core, dolphin.live; "
+        "from dolphin.parity import rungs_vectorbt, rungs_nautilus; "
+        "assert not {'vectorbt', 'nautilus_trader', 'pandas'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
