@@ -1,16 +1,16 @@
 """Scanner against one LAPACK call per bar and window: microseconds per bar at N = 50.
 
-Run ``python benchmarks/scanner.py``. Both sides see the same bars in the same process, in turns, so
+Run ``python -m benchmarks.scanner``. Both sides see the same bars in the same process, in turns, so
 that a busy machine slows both; the least time of each is taken.
 """
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.table import Row, show
 from dolphin.features import WINDOWS, Scanner, scan
 
 ASSETS = 50
@@ -20,15 +20,6 @@ OURS_ROWS = 8_000
 PEER_ROWS = 40
 STREAM_ROWS = 2_000
 ROUNDS = 5
-
-
-class Row(NamedTuple):
-    """One line of the benchmark: microseconds per bar of both sides, and peer / ours."""
-
-    name: str
-    ours: float
-    peer: float
-    ratio: float
 
 
 def market(rows: int, factor: float, seed: int = 1) -> np.ndarray:
@@ -62,7 +53,7 @@ def timed(name: str, ts: np.ndarray, close: np.ndarray) -> Row:
     error = float(np.max(np.abs(block.a[bars] / np.array(plain) - 1.0)))
     if not error < 1e-10:
         raise AssertionError(f"{name}: relative error {error:.1e}")
-    return Row(name, 1e6 * ours, 1e6 * peer, peer / ours)
+    return Row(name, 1e6 * ours, 1e6 * peer, peer / ours, "us per bar")
 
 
 def streamed(ts: np.ndarray, close: np.ndarray, peer: float) -> Row:
@@ -75,11 +66,11 @@ def streamed(ts: np.ndarray, close: np.ndarray, peer: float) -> Row:
         for t in range(1000, 1000 + STREAM_ROWS):
             scanner.update(int(ts[t]), close[t])
         ours = min(ours, (time.perf_counter() - begin) / STREAM_ROWS)
-    return Row("streaming, one call per bar", 1e6 * ours, peer, peer / (1e6 * ours))
+    return Row("streaming, one call per bar", 1e6 * ours, peer, peer / (1e6 * ours), "us per bar")
 
 
 def main() -> list[Row]:
-    """Measure, print and return the rows (name, ours, peer, ratio)."""
+    """Measure, print and return the rows."""
     close = market(OURS_ROWS, 1.0)
     rows = []
     for name, bars in BARS_A_DAY.items():
@@ -88,10 +79,7 @@ def main() -> list[Row]:
         rows.append(timed(f"batch, one factor, {name}", ts, close))
     rows.append(streamed(ts, close, rows[-1].peer))
     rows.append(timed("batch, independent assets, 5 min bars", ts, market(OURS_ROWS, 0.0)))
-    print(f"Scanner, N = {ASSETS}, windows {WINDOWS}, microseconds per bar")
-    print(f"{'':<40}{'ours':>10}{'LAPACK':>10}{'ratio':>9}")
-    for row in rows:
-        print(f"{row.name:<40}{row.ours:>10.1f}{row.peer:>10.0f}{row.ratio:>8.1f}x")
+    show(f"Scanner, N = {ASSETS}, windows {WINDOWS}, against numpy.linalg.eigvalsh", rows)
     return rows
 
 

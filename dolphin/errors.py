@@ -28,9 +28,13 @@ class DolphinError(Exception):
 
 
 class Refused(DolphinError):
-    """An honest no (floors breached, a promotion refused): exit 1."""
+    """An honest no (floors breached, a promotion refused): exit 1. ``details`` has a line per reason."""
 
     exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, details: Iterable[str] = ()) -> None:
+        super().__init__(what, where=where)
+        self.details = tuple(details)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

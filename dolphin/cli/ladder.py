@@ -32,7 +32,7 @@ def ladder(
     """One configuration up the parity ladder: kernel, vectorbt, Nautilus."""
     from dolphin import workspace
     from dolphin.errors import DolphinError
-    from dolphin.parity import ladder as climb
+    from dolphin.parity.ladder import ladder as climb
     from dolphin.study.backtest import prepare
 
     known = ("0", "1", "2")
@@ -50,7 +50,7 @@ def ladder(
 
     def show() -> None:
         rows = [
-            (r.rung, r.name, "equal" if r.passed else "DIFFERS", r.bars, round(r.seconds, 1), r.detail)
+            (r.rung, r.name, "equal" if r.passed else "DIFFERS", r.bars, f"{r.seconds:.1f}", r.detail)
             for r in report.results
         ]
         table(None, ("rung", "through", "verdict", "bars", "seconds", "detail"), rows)

@@ -1,5 +1,127 @@
+"""``dolphin promote``: blue, green, rollback, show, verify."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
 import typer
-app = typer.Typer()
+
+from dolphin.cli.common import From, Json, To, emit, note, progress_bar, say, table
+from dolphin.cli.gate import CandidateText, Data
+
+app = typer.Typer(help="Freeze what passes the gate; roll back, show, verify.", no_args_is_help=True)
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the audit log. Mandatory.")]
+
+
 @app.command()
-def x(): ...
-def promote(): ...
+def blue(
+    candidate: CandidateText,
+    reason: Reason = "",
+    data: Data = None,
+    start: From = None,
+    stop: To = None,
+    as_json: Json = False,
+) -> None:
+    """Make the candidate the champion, if it passes floors, targets and evidence."""
+    _promote("blue", candidate, reason, data, start, stop, as_json)
+
+
+@app.command()
+def green(
+    candidate: CandidateText,
+    reason: Reason = "",
+    data: Data = None,
+    start: From = None,
+    stop: To = None,
+    as_json: Json = False,
+) -> None:
+    """Make the candidate the one that runs beside blue, if it passes floors and evidence."""
+    _promote("green", candidate, reason, data, start, stop, as_json)
+
+
+@app.command()
+def rollback(reason: Reason = "", as_json: Json = False) -> None:
+    """Back to the champion before the present one."""
+    from dolphin import workspace
+    from dolphin.gate import rollback as roll_back
+
+    champion = roll_back(workspace.find(), reason)
+    document = {"champion": champion.hash, "folder": str(champion.folder)}
+    emit(document, as_json, lambda: say(f"blue is champion {champion.hash[:16]} again"))
+
+
+@app.command()
+def show(as_json: Json = False) -> None:
+    """The pointers, their champions, and the last lines of the audit log."""
+    from dolphin import workspace
+    from dolphin.gate import show as show_pointers
+
+    found = show_pointers(workspace.find())
+
+    def tell() -> None:
+        for pointer, summary in found["pointers"].items():
+            if summary is None:
+                say(f"{pointer}: none")
+            else:
+                table(pointer, ("", ""), [(key, _text(value)) for key, value in summary.items()])
+        lines = [(a["time"], a["action"], a["pointer"], a["who"], a["new"][:16], a["reason"]) for a in found["audit"]]
+        if lines:
+            table("audit log", ("time", "action", "pointer", "who", "champion", "reason"), lines)
+        for problem in found["problems"]:
+            note(problem)
+
+    emit(found, as_json, tell)
+
+
+@app.command()
+def verify(
+    rerun: Annotated[bool, typer.Option("--rerun", help="Also run the champions again, with parity.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Re-hash every champion, check pointers and audit chain."""
+    from dolphin import workspace
+    from dolphin.gate import verify as verify_champions
+
+    with progress_bar() as progress:
+        found = verify_champions(workspace.find(), rerun=rerun, progress=progress)
+
+    def tell() -> None:
+        for line in (*found["completed"], *found["problems"]):
+            say(line)
+        word = "all as frozen" if found["passed"] else "NOT as frozen"
+        say(f"{found['champions']} champions, {found['audit_lines']} audit lines: {word}")
+
+    emit(found | {"ok": found["passed"]}, as_json, tell)
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def _promote(
+    pointer: str, candidate: str, reason: str, data: str | None, start: str | None, stop: str | None, as_json: bool
+) -> None:
+    from dolphin import workspace
+    from dolphin.errors import Refused
+    from dolphin.gate import find_candidate, promote
+    from dolphin.gate.champions import check_reason
+
+    check_reason(reason)
+    home = workspace.find()
+    found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
+    try:
+        with progress_bar() as progress:
+            champion = promote(home, found, pointer=pointer, reason=reason, progress=progress)
+    except Refused as refusal:
+        if not as_json:
+            table("refused", ("breached",), [(line,) for line in refusal.details])
+            raise
+        print(json.dumps({"promoted": False, "refusals": list(refusal.details)}, indent=1))
+        note(f"dolphin: {refusal}")
+        raise typer.Exit(1) from None
+    document = {"promoted": True, "pointer": pointer, "champion": champion.hash, "folder": str(champion.folder)}
+    emit(document, as_json, lambda: say(f"{pointer} is now champion {champion.hash}\n{champion.folder}"))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)

@@ -60,8 +60,8 @@ def promote(
         workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb
     )
     if not report.passed:
-        lines = "; ".join(failure.line for failure in report.failures)
-        raise Refused(f"not promoted: {lines}", where=candidate.name)
+        lines = [failure.line for failure in report.failures]
+        raise Refused(f"not promoted: {'; '.join(lines)}", where=candidate.name, details=lines)
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
     return install(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +17,7 @@ from nautilus_trader.model.data import Bar, BarSpecification, BarType
 from nautilus_trader.model.enums import AccountType, AggregationSource, BarAggregation, OmsType, PriceType
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.instruments import CryptoPerpetual
-from nautilus_trader.model.objects import Money
+from nautilus_trader.model.objects import MONEY_MAX, Money
 
 from dolphin.catalog import Instrument
 from dolphin.core.engine import Engine
@@ -100,9 +101,11 @@ def run_backtest(
     Raises
     ------
     DolphinError
-        If the run ends early: Nautilus stops by itself when an account goes below zero in a way it
-        does not model.
+        If the capital is more than Nautilus can hold, or the run ends early: Nautilus stops by itself
+        on an account that it cannot go on with.
     """
+    if initial_capital > MONEY_MAX:
+        raise DolphinError(f"Nautilus holds no account of {initial_capital:g} USDT", mend=f"at most {MONEY_MAX:g}")
     hedging = engine.strategy.slots > 1
     backtest = BacktestEngine(
         BacktestEngineConfig(
@@ -139,7 +142,10 @@ def run_backtest(
         )
         backtest.add_strategy(strategy)
         began = time.perf_counter()
-        backtest.run()
+        with warnings.catch_warnings():
+            # Nautilus 1.231 calls what pandas 3 deprecates, once per run.
+            warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
+            backtest.run()
         seconds = time.perf_counter() - began
         if session.bar != stop - 1 or not session.closed:
             raise DolphinError(f"the Nautilus backtest stopped at row {session.bar} of {stop - 1}")

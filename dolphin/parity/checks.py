@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from dolphin.catalog import Dataset, missing_days, scan_folder
+from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, engine_for
 from dolphin.core.records import DAY_NS, Market
@@ -150,23 +149,22 @@ def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
     name, scanner = "append-only", scanner_digest()
     damaged = missing_days(dataset, scanner, deep=True)
     if damaged:
-        path = scan_folder(dataset) / f"{damaged[0]}.parquet"
-        return CheckResult(name, False, f"{path}: missing, or changed since it was written")
+        day = scan_folder(dataset) / f"{damaged[0]}.parquet"
+        return CheckResult(name, False, f"{day} (or its detail): missing, or changed since it was written")
     prices = dataset.prices()
     picks = sorted({int(n) for n in np.linspace(0, len(dataset.days) - 1, days)})
     first = int(prices.ts[0] // DAY_NS)
     for n in picks:
-        path = scan_folder(dataset) / f"{dataset.days[n]}.parquet"
         low, high = (int(np.searchsorted(prices.ts, (first + k) * DAY_NS)) for k in (n, n + 1))
         begin = max(0, low - history_bars(dataset.spacing_ns))
         block = scan(prices.ts[begin:high], prices.close[begin:high], dataset.reference_column)
         fresh = {"ts": prices.ts[low:high], **block.rows(low - begin, high - begin).columns()}
-        stored = pl.read_parquet(path, hive_partitioning=False)
-        for column, values in fresh.items():
-            kept = stored[column].to_numpy()
-            if kept.dtype != values.dtype or kept.shape != values.shape or not _same_bits(kept, values):
+        stored = read_features(dataset, scanner, days=dataset.days[n : n + 1])
+        for column in sorted(fresh.keys() | stored.keys()):
+            if not _same_column(fresh.get(column), stored.get(column)):
+                day = scan_folder(dataset) / f"{dataset.days[n]}.parquet"
                 return CheckResult(
-                    name, False, f"{path}: column {column} is not what a scan up to that day gives"
+                    name, False, f"{day}: column {column} is not what a scan up to that day gives"
                 )
     dates = ", ".join(dataset.days[n] for n in picks)
     return CheckResult(
@@ -286,6 +284,10 @@ def _differs(a: FeatureBlock, b: FeatureBlock) -> str | None:
         if not _same_bits(left, right):
             return name
     return None
+
+
+def _same_column(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is not None and b is not None and a.dtype == b.dtype and a.shape == b.shape and _same_bits(a, b)
 
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dolphin.core.records import Market
+from dolphin.errors import DolphinError
 from dolphin.parity.case import ORDER_FILLED, Case, unequal_fills
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ FULL_EVENTS = 30_000
 DAY_NS = 86_400_000_000_000
 
 Outcome = tuple[bool, str, dict[str, Any]]
-Progress = Callable[[int, int, str], None]
 
 
 def default_full_bars(case: Case) -> int:
@@ -46,18 +45,21 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
     """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
     from dolphin.live.backtest import run_backtest
 
-    run = run_backtest(
-        case.engine,
-        case.dataset.instruments,
-        case.dataset.spacing_ns,
-        case.market if fed is None else fed,
-        case.params,
-        case.friction,
-        case.capital,
-        case.start,
-        case.stop,
-        feed=feed,
-    )
+    try:
+        run = run_backtest(
+            case.engine,
+            case.dataset.instruments,
+            case.dataset.spacing_ns,
+            case.market if fed is None else fed,
+            case.params,
+            case.friction,
+            case.capital,
+            case.start,
+            case.stop,
+            feed=feed,
+        )
+    except DolphinError as error:
+        return False, str(error), {}
     return compare(case, run)
 
 

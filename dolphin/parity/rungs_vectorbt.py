@@ -28,7 +28,10 @@ SPARE_ORDERS = 64
 
 
 class VectorbtRun(NamedTuple):
-    """What vectorbt leaves: its order and trade records, its value per bar, and our digests."""
+    """What vectorbt leaves: its order and trade records, its value per bar, and our digests.
+
+    ``stopped`` says why it stopped early, if it did; the bars after that are zero.
+    """
 
     orders: Records
     trades: Records
@@ -36,6 +39,7 @@ class VectorbtRun(NamedTuple):
     digests: Records
     stages: Records
     seconds: float
+    stopped: str | None
 
 
 def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dict[str, Any]]:
@@ -48,7 +52,8 @@ def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dic
     }
     found = case.divergence(run.digests, run.stages)
     if found:
-        return False, found.sentence(), {**facts, **found.facts()}
+        stopped = f"; vectorbt stopped: {run.stopped}" if run.stopped else ""
+        return False, f"{found.sentence()}{stopped}", {**facts, **found.facts()}
     unequal = unequal_orders(case, run.orders)
     if unequal:
         return False, f"orders differ: {unequal}", facts
@@ -118,6 +123,7 @@ def run_vectorbt(case: Case, market: Market) -> VectorbtRun:
     """Let vectorbt simulate the window with our step in its callbacks."""
     with muted():
         import vectorbt as vbt
+        from vectorbt.portfolio.enums import RejectedOrderError, order_dt, trade_dt
 
         callbacks = callbacks_of(case.engine)
         began = time.perf_counter()
@@ -126,29 +132,36 @@ def run_vectorbt(case: Case, market: Market) -> VectorbtRun:
         stages = np.zeros((case.bars, len(STAGES)), np.uint64)
         cursor, credit = np.zeros(1, np.int64), np.zeros(1)
         step = (state, case.params, case.friction, market, case.start, cursor, credit)
-        portfolio = vbt.Portfolio.from_order_func(
-            market.price[case.start : case.stop],
-            callbacks.order,
-            *step,
-            flexible=True,
-            init_cash=case.capital,
-            group_by=True,
-            cash_sharing=True,
-            row_wise=True,
-            pre_segment_func_nb=callbacks.before,
-            pre_segment_args=step,
-            post_order_func_nb=callbacks.filled,
-            post_order_args=step,
-            post_segment_func_nb=callbacks.after,
-            post_segment_args=(*step, value, digests, stages),
-            max_orders=len(case.trace.fills) + SPARE_ORDERS,
-            max_logs=1,
-            fill_pos_record=False,
-            init_temp_records=False,
-        )
+        try:
+            portfolio = vbt.Portfolio.from_order_func(
+                market.price[case.start : case.stop],
+                callbacks.order,
+                *step,
+                flexible=True,
+                init_cash=case.capital,
+                group_by=True,
+                cash_sharing=True,
+                row_wise=True,
+                pre_segment_func_nb=callbacks.before,
+                pre_segment_args=step,
+                post_order_func_nb=callbacks.filled,
+                post_order_args=step,
+                post_segment_func_nb=callbacks.after,
+                post_segment_args=(*step, value, digests, stages),
+                max_orders=len(case.trace.fills) + SPARE_ORDERS,
+                max_logs=1,
+                fill_pos_record=False,
+                init_temp_records=False,
+            )
+        except (IndexError, RejectedOrderError) as error:
+            # It ran out of order records, or did not take an order: both mean that it decided otherwise.
+            return VectorbtRun(
+                np.zeros(0, order_dt), np.zeros(0, trade_dt), value, digests, stages, time.perf_counter() - began,
+                " ".join(str(error).split()),
+            )  # fmt: skip
         seconds = time.perf_counter() - began
         trades = portfolio.exit_trades.values
-    return VectorbtRun(portfolio.order_records, trades, value, digests, stages, seconds)
+    return VectorbtRun(portfolio.order_records, trades, value, digests, stages, seconds, None)
 
 
 class Callbacks(NamedTuple):

@@ -57,6 +57,8 @@ class Registry:
         """Add a batch of trials (columns of :data:`SCHEMA`) as one segment."""
         frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
         with self._locked():
+            for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
+                leftover.unlink()
             links = self._links()
             number, previous = len(links) + 1, links[-1]["hash"] if links else GENESIS
             segment = self.folder / f"{number:06d}.parquet"
@@ -115,8 +117,9 @@ class Registry:
         except FileNotFoundError:
             return []
         try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
+            links = [json.loads(line) for line in lines]
+            return [{key: str(link[key]) for key in ("segment", "sha256", "previous", "hash")} for link in links]
+        except (ValueError, TypeError, KeyError):
             raise DolphinError(
                 "the trial registry's chain is damaged", where=str(self._chain), mend="restore it"
             ) from None

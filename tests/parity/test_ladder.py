@@ -123,6 +123,22 @@ def test_a_fill_or_an_account_that_digests_do_not_show_is_found():
     assert not passed and "closed" in detail
 
 
+def test_an_account_that_nautilus_cannot_hold_fails_in_words():
+    case = case_of(VEL_DIV)
+    config = case.config.with_values({"initial_capital": 1e14})
+    passed, detail, _ = fast_rung(dataclasses.replace(case, config=config))
+    assert not passed and "1e+14 USDT" in detail
+
+
+def test_an_account_below_zero_ends_the_same_everywhere():
+    case = case_of(VEL_DIV, abs_cap=100.0, soft_cap=100.0, base_leverage=60.0, maintenance_margin=0.0,
+                   tp_pct=0.5, max_hold_bars=40)  # fmt: skip
+    assert case.batch.state.account["ruined"][0] and case.batch.capital.min() < 0.0
+    for rung in (core_rung, fast_rung, full_rung):
+        passed, detail, _ = rung(case)
+        assert passed, detail
+
+
 def backtest_of(case):
     from dolphin.live.backtest import run_backtest
 

@@ -170,7 +170,7 @@ REJECTED = [
     ({"strategy": "vel_dif"}, ["unknown strategy 'vel_dif'", "did you mean 'vel_div'?"]),
     ({"strategy": 3}, ["x.toml", "strategy must be a name, not 3"]),
     ({"preset": "legacy_98"}, ["x.toml", "unknown preset 'legacy_98'", "did you mean 'legacy_99'?"]),
-    ({"preset": ["legacy_99"]}, ["x.toml", "unknown preset", "known: champion_2026_03"]),
+    ({"preset": ["legacy_99"]}, ["x.toml", "unknown preset", "did you mean 'legacy_99'?"]),
     ({"params": 3}, ["x.toml", "[params] must be a table"]),
     ({"params": {"tp_pc": 0.1}}, ["x.toml", "unknown key 'tp_pc' in [params]", "did you mean 'tp_pct'?"]),
     ({"friction": {"fees_bps": 1}}, ["unknown key 'fees_bps' in [friction]", "did you mean 'fee_bps'?"]),

@@ -1,0 +1,1 @@
+"""Speed claims as ratios, each side by side with a named peer in one run."""

@@ -1,0 +1,8 @@
+"""``python -m benchmarks``: all of them, one after the other."""
+
+from __future__ import annotations
+
+from benchmarks import cold_start, nautilus, scanner, sweep, vectorbt_step
+
+for module in (vectorbt_step, sweep, scanner, nautilus, cold_start):
+    module.main()

@@ -1,0 +1,377 @@
+"""The gate on a small generated market: verdicts, evidence, freeze, and the champion run again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from dolphin.errors import DolphinError, Refused
+from dolphin.gate import (
+    Candidate,
+    Champion,
+    GateReport,
+    evaluate,
+    find_candidate,
+    promote,
+    rollback,
+    runtime_problems,
+    show,
+    verify,
+    write_junit,
+)
+from dolphin.gate.floors import Window
+from dolphin.gate.freeze import config_toml
+from dolphin.gate.measure import Measure
+from dolphin.report import gate_page
+from dolphin.study.config import parse_config, read_config
+from dolphin.study.market import feature_columns, open_market
+from dolphin.study.registry import SCHEMA, Registry
+from dolphin.study.run import run, write_run
+from dolphin.workspace import Workspace
+
+MINUTE, DAY = 60_000_000_000, 86_400_000_000_000
+
+
+class Ladder:
+    """A ladder that notes what it was asked to climb."""
+
+    def __init__(self, broken: int | None = None, absent: int | None = None) -> None:
+        self.broken, self.absent, self.asked = broken, absent, []
+
+    def __call__(
+        self, dataset: Any, market: Any, config: Any, start: int, stop: int, *, rungs: Any, progress: Any
+    ):
+        self.asked.append((dataset.name, config.hash, start, stop, rungs))
+        results = [
+            SimpleNamespace(rung=r, name=f"n{r}", passed=r != self.broken, detail=f"d{r}")
+            for r in rungs
+            if r != self.absent
+        ]
+        document = {"rungs": [{**vars(r), "seconds": 1.5} for r in results]}
+        return SimpleNamespace(results=results, passed=self.broken is None, as_dict=lambda: document)
+
+
+@pytest.fixture(scope="module")
+def report(workspace: Workspace, candidate: Candidate) -> GateReport:
+    return evaluate(workspace, candidate, tier2=True, climb=Ladder())
+
+
+@pytest.fixture(scope="module")
+def champion(workspace: Workspace, candidate: Candidate) -> Iterator[Champion]:
+    yield promote(workspace, candidate, reason="it passed", who="ada", climb=Ladder())
+    for name in ("blue.json", "audit.jsonl"):
+        (workspace.promote / name).unlink()
+    shutil.rmtree(workspace.promote / "champions")
+
+
+def measure_of(candidate: Candidate, **changes: object) -> Measure:
+    config = candidate.config.with_values(changes)
+    market = open_market(candidate.dataset, config)
+    return Measure(candidate.dataset, market, config, candidate.start, candidate.stop)
+
+
+def test_pass_rests_on_floors_and_all_evidence(report: GateReport) -> None:
+    assert report.verdict == "PASS" and report.failures == []
+    assert [f.metric for f in report.floors] == [
+        *("profit_factor", "win_rate", "roi", "trades", "max_drawdown", "sharpe_365"),
+        *("roi", "sharpe_365"),
+    ]
+    assert [c.name for c in report.checks] == [
+        *("data", "trial registry", "determinism", "look-ahead", "warm-up", "append-only"),
+        *("parity rung 0: n0", "parity rung 1: n1", "parity rung 2: n2"),
+    ]
+
+
+def test_document_is_json_and_the_page_takes_it(report: GateReport) -> None:
+    document = report.as_dict()
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert "seconds" not in json.dumps(document)
+    assert document["evidence"]["forewarner"] == {
+        "status": "not available (neutral)",
+        "counts_as_pass": False,
+    }
+    assert "forewarner" not in " ".join(c["name"] for c in document["checks"])
+    assert "PASS" in gate_page(document)
+
+
+def test_junit(report: GateReport, tmp_path: Path) -> None:
+    path = tmp_path / "gate.xml"
+    write_junit(report, path)
+    suites = ElementTree.parse(path).getroot()
+    assert suites.attrib["tests"] == str(len(report.floors) + len(report.checks))
+    assert suites.attrib["failures"] == "0"
+    broken = dataclasses.replace(report.floors[0], passed=False, reason="missed by 1")
+    write_junit(dataclasses.replace(report, floors=(broken, *report.floors[1:])), path)
+    failures = ElementTree.parse(path).getroot().findall("./testsuite/testcase/failure")
+    assert [f.attrib["message"] for f in failures] == [broken.line]
+
+
+def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, candidate: Candidate) -> None:
+    ladder = Ladder()
+    text = (workspace.promote / "floors.toml").read_text()
+    try:
+        (workspace.promote / "floors.toml").write_text(text.replace("limit = 5\n", "limit = 5000\n"))
+        found = evaluate(workspace, candidate, tier2=False, climb=ladder)
+        with pytest.raises(Refused) as refused:
+            promote(workspace, candidate, reason="try", climb=ladder)
+    finally:
+        (workspace.promote / "floors.toml").write_text(text)
+    assert found.verdict == "REFUSED" and ladder.asked == []
+    assert set(found.evidence["not_run"].values()) == {"not run because floors were breached"}
+    assert [c.name for c in found.checks] == ["data", "trial registry"]
+    trades = found.floors[3].value
+    assert f"trades, 10 days: trades is {trades:g}, must be >= 5000" in found.refusal()
+    assert refused.value.exit_code == 1
+    assert f"trades is {trades:g}, must be >= 5000" in str(refused.value)
+    assert not (workspace.promote / "blue.json").exists()
+
+
+def test_broken_or_absent_rung_refuses(workspace: Workspace, candidate: Candidate, monkeypatch) -> None:
+    monkeypatch.setattr("dolphin.gate.evaluation.fresh", lambda job, seed: {})
+    found = evaluate(workspace, candidate, tier2=False, climb=Ladder(broken=1, absent=2))
+    assert [f.name for f in found.failures] == ["determinism", "parity rung 1: n1", "parity rung 2"]
+    assert "PYTHONHASHSEED=0" in found.failures[0].detail
+
+
+def test_too_short_a_window_fails_with_the_reason(workspace: Workspace, config_file: Path) -> None:
+    short = find_candidate(
+        workspace, str(config_file), dataset="edge", start="2025-01-04", stop="2025-01-05T12:00"
+    )
+    found = evaluate(workspace, short, tier2=True, climb=Ladder())
+    reasons = {f.name: f.reason for f in found.floors}
+    assert reasons["profit factor, 10 days"] == "needs 2 days of bars, the gate window has 1.5"
+    assert reasons["ROI, any 10 days"] == ""  # two UTC days are touched
+    assert reasons["target: ROI, 55 days"] == "needs 5 days of bars, the gate window has 1.5"
+    assert found.as_dict()["floors"][0]["value"] == "nan"
+
+
+def test_no_trades_fails_every_floor(workspace: Workspace, candidate: Candidate) -> None:
+    quiet = dataclasses.replace(
+        candidate, config=candidate.config.with_values({"short_threshold": -9.0, "short_extreme": -9.5})
+    )
+    found = evaluate(workspace, quiet, tier2=True, climb=Ladder())
+    assert {f.reason for f in found.floors} == {"no trades in the window"}
+    assert not any(f.passed for f in found.floors)
+
+
+def test_long_side_has_floors_of_its_own(workspace: Workspace, candidate: Candidate) -> None:
+    both = dataclasses.replace(candidate, config=candidate.config.with_values({"direction": "bidirectional"}))
+    found = evaluate(workspace, both, tier2=False, climb=Ladder())
+    green = [f for f in found.floors if f.name.startswith("long side")]
+    assert len(green) == 5 and all("(6 days)" in f.window for f in green)
+    assert [f.metric for f in green] == ["profit_factor", "win_rate", "roi", "max_drawdown", "trades"]
+
+
+def test_windows_lie_at_the_end_and_repeat_by_hand(candidate: Candidate) -> None:
+    measure = measure_of(candidate)
+    bars = 2 * DAY // MINUTE
+    found = measure.over(Window("pinned", 2))
+    assert (found.start, found.stop) == (candidate.stop - bars, candidate.stop)
+    again = run(candidate.dataset, measure.market, measure.config, found.start, found.stop)
+    assert again.metrics == found.metrics
+    fixed = measure.over(Window("pinned", start="2025-01-02", stop="2025-01-03"))
+    assert fixed.stop - fixed.start == DAY // MINUTE and "2025-01-02T00:00:00Z" in fixed.text
+    outside = measure.over(Window("pinned", start="2025-01-02", stop="2025-02-03"))
+    assert outside.metrics == {} or outside.stop == candidate.stop
+    later = measure.over(Window("pinned", start="2026-01-02", stop="2026-02-03"))
+    assert later.metrics == {} and "not inside the gate window" in later.problem
+
+
+def test_rolling_window_is_the_worst_of_all(candidate: Candidate) -> None:
+    measure = measure_of(candidate)
+    equity, ts = measure.whole.recording.equity, measure.market.ts
+    ends = [25_000.0] + [equity[ts // DAY == day][-1] for day in sorted(set(ts // DAY))]
+    worst = min(ends[k + 2] / ends[k] - 1.0 for k in range(len(ends) - 2))
+    assert measure.over(Window("rolling", 2, rolling=True)).metrics["roi"] == worst
+
+
+def test_rolling_floor_is_soft_only_for_a_champion_that_breaches_it(
+    workspace: Workspace, candidate: Candidate, champion: Champion
+) -> None:
+    text = (workspace.promote / "floors.toml").read_text()
+    own = measure_of(candidate).over(Window("rolling", 2, rolling=True)).metrics["roi"]
+    try:
+        (workspace.promote / "floors.toml").write_text(text.replace("limit = -0.5\nor_", "limit = 0.9\nor_"))
+        found = evaluate(workspace, Candidate.from_pointer(workspace), tier2=False)
+    finally:
+        (workspace.promote / "floors.toml").write_text(text)
+    rolling = found.floors[2]
+    assert rolling.passed and rolling.limit == own == rolling.value and own < 0.9
+    assert "champion's own worst" in rolling.reason
+
+
+def test_trials_come_from_the_registry(workspace: Workspace, candidate: Candidate, tmp_path: Path) -> None:
+    other = Workspace(shutil.copytree(workspace.root, tmp_path / "w"))
+    first, last = candidate.dataset.first_ts, candidate.dataset.last_ts
+    base = dict.fromkeys(SCHEMA) | {"dataset_digest": candidate.dataset.digest, "state": "done"}
+    own = base | {"config_hash": candidate.config.hash, "first_ts": first, "last_ts": last}
+    rows = [
+        own,
+        own,
+        base | {"config_hash": "b", "first_ts": first, "last_ts": last},
+        base | {"config_hash": "c", "first_ts": first - 9, "last_ts": first - 1},
+        base | {"config_hash": "d", "state": "invalid"},
+        base | {"config_hash": "e", "dataset_digest": "other", "first_ts": last, "last_ts": last + 9},
+    ]
+    Registry(other).append(pl.DataFrame(rows, schema=SCHEMA))
+    found = evaluate(other, candidate, tier2=False, parity=False).evidence["trials"]
+    assert found["configurations_on_this_data"] == 3
+    assert found["on_an_overlapping_window_of_it"] == 2
+    assert found["on_any_data_of_that_time"] == 3
+    assert found["candidate_is_registered"] and found["registry_head"] == Registry(other).head()
+
+
+def test_an_unregistered_candidate_counts_as_one_look(report: GateReport) -> None:
+    trials = report.evidence["trials"]
+    assert not trials["candidate_is_registered"]
+    assert trials["configurations_on_this_data"] == trials["of_them_registered"] + 1
+
+
+def test_champion_holds_the_evidence(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
+    assert {p.name for p in champion.folder.iterdir()} == {
+        *("config.json", "config.toml", "digests.parquet", "files.json", "floors.toml", "gate.html"),
+        *("gate.json", "metrics.json", "parity.json", "provenance.json", "run.json", "strategy.py"),
+        "trials.parquet",
+    }
+    assert read_config(champion.folder / "config.toml").hash == candidate.config.hash
+    whole = measure_of(candidate).whole
+    digests = pl.read_parquet(champion.folder / "digests.parquet")
+    assert digests["digest"].to_numpy().tolist() == whole.recording.digests.tolist()
+    assert champion.document("run.json")["final_digest"] == whole.final_digest
+    assert "timings" not in champion.document("run.json")
+    provenance = champion.document("provenance.json")
+    assert provenance["data"]["digest"] == candidate.dataset.digest and provenance["data"]["synthetic"]
+    assert provenance["engine_digest"] == whole.engine.digest and provenance["who"] == "ada"
+    assert provenance["installed"]["numba"] and provenance["platform"]["python"]
+    assert champion.document("gate.json")["verdict"] == "PASS"
+    assert champion.document("metrics.json")["whole"]["trades"] == whole.metrics["trades"]
+    assert runtime_problems(workspace, champion) == []
+
+
+def test_show_and_verify(workspace: Workspace, champion: Champion) -> None:
+    shown = show(workspace)
+    assert shown["pointers"]["blue"]["champion"] == champion.hash
+    assert shown["pointers"]["green"] is None and shown["problems"] == []
+    assert shown["audit"][-1]["reason"] == "it passed"
+    assert shown["pointers"]["blue"]["synthetic"] is True
+    found = verify(workspace, rerun=True, climb=Ladder())
+    assert found["passed"] and found["reruns"]["blue"]["verdict"] == "PASS"
+
+
+def test_blue_is_compared_bit_for_bit(workspace: Workspace, champion: Champion) -> None:
+    blue = Candidate.from_pointer(workspace)
+    changed = blue.digests.copy()
+    changed[100:] ^= 1
+    found = evaluate(workspace, dataclasses.replace(blue, digests=changed), tier2=False)
+    (failure,) = found.failures
+    assert (
+        failure.name == "same as the champion"
+        and "differ from bar 100 (2025-01-01T01:40:00Z)" in failure.detail
+    )
+    other = dict(blue.recorded) | {"engine_digest": "0" * 64}
+    found = evaluate(workspace, dataclasses.replace(blue, recorded=other), tier2=False)
+    (same,) = (c for c in found.checks if c.name == "same as the champion")
+    assert same.passed and "engine sources differ" in same.detail
+
+
+def test_worse_than_champion_is_refused(
+    workspace: Workspace, candidate: Candidate, champion: Champion
+) -> None:
+    theirs = measure_of(candidate).over(Window("55d", 5)).metrics["roi"]
+    for hold in (2, 5, 10, 300, 600):
+        changes = {"max_hold_bars": hold}
+        mine = measure_of(candidate, **changes).over(Window("55d", 5)).metrics["roi"]
+        if mine < theirs - 0.02:
+            break
+    else:
+        pytest.fail("no worse candidate found on this market")
+    worse = dataclasses.replace(candidate, config=candidate.config.with_values(changes))
+    with pytest.raises(Refused, match="champion: ROI, 55 days: roi is ") as refused:
+        promote(workspace, worse, reason="hope", climb=Ladder())
+    assert f"{100 * (theirs - 0.02):.6g} %" in str(refused.value)
+    assert show(workspace)["pointers"]["blue"]["champion"] == champion.hash
+
+
+def test_run_folder_candidate(workspace: Workspace, candidate: Candidate, tmp_path: Path) -> None:
+    measure = measure_of(candidate)
+    done = run(candidate.dataset, measure.market, measure.config, 700, candidate.stop)
+    folder = write_run(done, feature_columns(candidate.dataset)["regime"], tmp_path / "r")
+    found = find_candidate(workspace, str(folder))
+    assert (found.start, found.stop, found.config.hash) == (700, candidate.stop, candidate.config.hash)
+    checks = {c.name: c for c in evaluate(workspace, found, tier2=False, parity=False).checks}
+    assert checks["same as the run folder"].passed
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"roi": 9.0}))
+    checks = {
+        c.name: c for c in evaluate(workspace, find_candidate(workspace, str(folder)), tier2=False).checks
+    }
+    assert "metrics on record differ" in checks["same as the run folder"].detail
+    config = json.loads((folder / "config.json").read_text())
+    config["config"]["params"]["tp_pct"] = 0.5
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DolphinError, match="its hash is not that of its config"):
+        find_candidate(workspace, str(folder))
+
+
+def test_another_version_of_the_data_cannot_be_judged(
+    workspace: Workspace, candidate: Candidate, tmp_path: Path
+) -> None:
+    measure = measure_of(candidate)
+    folder = write_run(measure.whole, feature_columns(candidate.dataset)["regime"], tmp_path / "r")
+    about = json.loads((folder / "run.json").read_text())
+    about["dataset"]["digest"] = "0" * 64
+    (folder / "run.json").write_text(json.dumps(about))
+    with pytest.raises(DolphinError, match="is of dataset 'edge' 0000000000000000") as caught:
+        find_candidate(workspace, str(folder))
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nothing", "no such candidate"),
+        ("promote", "holds no run.json"),
+        ("candidate.toml", "needs a dataset"),
+    ],
+)
+def test_unknown_candidates(workspace: Workspace, text: str, message: str) -> None:
+    with pytest.raises(DolphinError, match=message):
+        find_candidate(workspace, str(workspace.root / text))
+
+
+def test_p60_is_resolved_on_the_gate_window(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "p60.toml"
+    file.write_text('[params]\nvol_p60 = "p60"\n')
+    found = evaluate(
+        workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False
+    )
+    assert found.candidate["vol_p60_taken_from_the_gate_window"]
+    assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.vol_p60_of_window
+
+
+def test_config_toml_reads_back_to_the_same_hash() -> None:
+    table = {
+        "params": {"vol_p60": 1e-07, "acb_day_reset": True, "tp_pct": 0.1 + 0.2},
+        "account": {"initial_capital": 1e15},
+    }
+    config = parse_config(table, where="test")
+
+    assert parse_config(tomllib.loads(config_toml(config)), where="test").hash == config.hash
+
+
+def test_rollback_of_a_promotion(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
+    second = promote(workspace, candidate, reason="the same again", climb=Ladder())
+    assert second.hash != champion.hash
+    assert rollback(workspace, "no need").hash == champion.hash
+    assert verify(workspace)["passed"]
+    assert [line["action"] for line in show(workspace)["audit"]] == ["promote", "promote", "rollback"]
