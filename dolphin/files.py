@@ -23,24 +23,19 @@ def publish(target: Path) -> Iterator[Path]:
     ``target`` stays what it was.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        _sync(part)
-        os.chmod(part, 0o644)
-        os.replace(part, target)
-        _sync(target.parent)
-    except OSError as error:
-        raise DolphinError(
-            f"cannot write: {error.strerror or error}",
-            where=str(target),
-            mend="free some space or choose another folder; what was there before is untouched",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with _explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            _sync(part)
+            os.chmod(part, 0o644)
+            os.replace(part, target)
+            _sync(target.parent)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -51,30 +46,38 @@ def publish_folder(target: Path) -> Iterator[Path]:
     if the block raises, it stays what it was.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
-    old = part.with_suffix(".old")
+    with _explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        old = part.with_suffix(".old")
+        try:
+            yield part
+            for path in part.rglob("*"):
+                _sync(path)
+            part.chmod(0o755)
+            _sync(part)
+            if target.exists():
+                target.rename(old)
+            part.rename(target)
+            _sync(target.parent)
+        finally:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into one clear line."""
     try:
-        yield part
-        for path in part.rglob("*"):
-            _sync(path)
-        part.chmod(0o755)
-        _sync(part)
-        if target.exists():
-            target.rename(old)
-        part.rename(target)
-        _sync(target.parent)
+        yield
     except OSError as error:
         raise DolphinError(
-            f"cannot write: {error.strerror or error}",
+            f"cannot write: {error.strerror or ' '.join(str(error).split())}",
             where=str(target),
             mend="free some space or choose another folder; what was there before is untouched",
         ) from error
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(target: Path, data: bytes) -> None:

@@ -117,7 +117,7 @@ def summary(
         cells = "".join(f"{number(column['metrics'][name]):>14}" for column in columns)
         print(f"  {name:28}{cells}")
     print(f"\n  sweep: {edge['swept']['ran']:,} configurations, {edge['swept']['trials_per_second']:,.0f} a second")
-    for rung in climbed["results"]:
+    for rung in climbed["rungs"]:
         verdict = "equal" if rung["passed"] else "DIFFERS"
         print(f"  rung {rung['rung']}: {verdict:8}{rung['bars']:>8,} bars  {rung['detail']}")
     print(f"  blue is now champion {promoted['champion'][:16]}; verify: {'ok' if verified['ok'] else verified}")

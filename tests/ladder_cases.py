@@ -56,7 +56,9 @@ def small_market(bars: int = 240, seed: int = 7, features: int = 2) -> Market:
     risk["beta"] = 0.5
     ts = START + SPACING * np.arange(1, bars + 1, dtype=np.int64)
     instruments = instrument_records(INSTRUMENTS)
-    return Market(ts, close, ln_array(close), age, np.ascontiguousarray(np.column_stack(columns)), risk, instruments)
+    return Market(
+        ts, close, ln_array(close), age, np.ascontiguousarray(np.column_stack(columns)), risk, instruments
+    )
 
 
 def dataset_of(market: Market) -> Dataset:

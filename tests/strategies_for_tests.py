@@ -68,8 +68,10 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     if state.slots[0].side == 0:
         enter(state, params, market, i, 0, winner, 1)
     if state.slots[1].side == 0 and abs(signal) > params.stretch * state.memory[0]:
-        loser = extreme(market, i, params.lookback, -1.0)
-        enter(state, params, market, i, 1, winner if params.fade == 0 else loser, -1 if params.fade == 0 else 1)
+        if params.fade == 0:
+            enter(state, params, market, i, 1, winner, -1)
+        else:
+            enter(state, params, market, i, 1, extreme(market, i, params.lookback, -1.0), 1)
 
 
 TWO_SLOTS = Strategy(

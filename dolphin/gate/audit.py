@@ -73,10 +73,15 @@ def next_entry(log: AuditLog, **fields: Any) -> dict[str, Any]:
     return entry
 
 
-def append(log: AuditLog, entry: dict[str, Any]) -> None:
+def append(log: AuditLog, entry: dict[str, Any]) -> int:
     """Write the entry to the end of the log and sync it; the caller holds the lock.
 
     If the disk is full, what was written of the line is taken back.
+
+    Returns
+    -------
+    int
+        The size of the log before, for :func:`take_back`.
     """
     log.path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(log.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -94,13 +99,14 @@ def append(log: AuditLog, entry: dict[str, Any]) -> None:
         ) from error
     finally:
         os.close(handle)
+    return size
 
 
-def cut_torn(log: AuditLog) -> None:
-    """Take a torn line off the end."""
+def take_back(log: AuditLog, size: int) -> None:
+    """Cut the log back to an earlier size: a line whose move did not happen, or a torn one."""
     handle = os.open(log.path, os.O_RDWR)
     try:
-        os.ftruncate(handle, os.fstat(handle).st_size - log.torn)
+        os.ftruncate(handle, size)
         os.fsync(handle)
     finally:
         os.close(handle)

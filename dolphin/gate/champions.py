@@ -24,7 +24,7 @@ from typing import Any
 
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, write_bytes
-from dolphin.gate.audit import AuditLog, append, cut_torn, next_entry, read_audit, sync_folder
+from dolphin.gate.audit import AuditLog, append, next_entry, read_audit, sync_folder, take_back
 from dolphin.workspace import Workspace
 
 POINTERS = ("blue", "green")
@@ -120,8 +120,11 @@ def pointer_path(workspace: Workspace, pointer: str) -> Path:
 
 
 def who_am_i() -> str:
-    """``DOLPHIN_USER``, else the user's login name."""
-    return os.environ.get("DOLPHIN_USER") or getpass.getuser()
+    """``DOLPHIN_USER``, else the user's login name, else (a container without one) the user's number."""
+    try:
+        return os.environ.get("DOLPHIN_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def install(
@@ -210,7 +213,7 @@ def recover(workspace: Workspace) -> State:
     known = {None, *(line["hash"] for line in log.lines)}
     strangers = [name for name in POINTERS if held[name].audit not in known]
     if log.torn and not strangers:
-        cut_torn(log)
+        take_back(log, log.path.stat().st_size - log.torn)
         completed.append(f"cut {log.torn} bytes of a line that a crash tore off {log.path.name}")
         log = read_audit(log.path)
     problems = [f"{log.path}: its last line was changed"] if log.torn else []
@@ -249,8 +252,14 @@ def pointer_bytes(line: Mapping[str, Any]) -> bytes:
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
     """One mover at a time; the lock goes with the process that holds it."""
-    workspace.promote.mkdir(parents=True, exist_ok=True)
-    handle = os.open(workspace.promote / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    lock = workspace.promote / ".lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DolphinError(
+            f"cannot lock: {error.strerror}", where=str(lock), mend="make it writable"
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -343,8 +352,12 @@ def _move(
         old=mine[-1]["new"] if mine else None,
         new=new,
     )
-    append(log, entry)
-    write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
+    size = append(log, entry)
+    try:
+        write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
+    except DolphinError:  # a full disk: the move is called off, so its line goes too
+        take_back(log, size)
+        raise
 
 
 def iso_time(time_ns: int) -> str:

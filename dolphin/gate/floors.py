@@ -24,6 +24,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 METRICS = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252")
+#: Those of them that are shares of one; people read them in per cent.
+SHARES = ("win_rate", "roi", "max_drawdown")
 TIERS = ("tier1", "tier2", "champion", "green")
 
 
@@ -119,7 +121,11 @@ def judge(floor: Floor, value: float, trades: int, enough: float = 1.0) -> tuple
         return True, ""
     if value == floor.limit:
         return False, "equal to the limit, and the floor is strict"
-    return False, f"missed by {abs(value - floor.limit):.3g}"
+    distance = abs(value - floor.limit)
+    return (
+        False,
+        f"missed by {100.0 * distance:.3g} points" if floor.metric in SHARES else f"missed by {distance:.3g}",
+    )
 
 
 def _window(name: str, values: Any, where: str) -> Window:

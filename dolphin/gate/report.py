@@ -10,9 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from dolphin.files import publish
-
-#: Metrics that are shares of one.
-SHARES = ("win_rate", "roi", "max_drawdown")
+from dolphin.gate.floors import SHARES
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,12 @@ class SlippedFills(FillModel):
         super().__init__()
         self._slippage = slippage
         self._grid = {
-            instrument_id(i.symbol): (precision_of(i), float(r["tick"]), float(r["tick_num"]), float(r["tick_den"]))
+            instrument_id(i.symbol): (
+                precision_of(i),
+                float(r["tick"]),
+                float(r["tick_num"]),
+                float(r["tick_den"]),
+            )
             for i, r in zip(instruments, records, strict=True)
         }
 

@@ -94,11 +94,14 @@ class Case:
         )
         return Trace(digests, stages, np.array(fills, ORDER_FILLED))
 
-    def shortened(self, bars: int) -> Case:
-        """The same case over its first ``bars`` bars."""
+    def excerpt(self, bars: int) -> Case:
+        """The same case over the ``bars`` consecutive bars with the most orders, from a flat account."""
         if bars >= self.bars:
             return self
-        return Case(self.dataset, self.market, self.config, self.start, self.start + bars)
+        orders = np.bincount(self.trace.fills["bar"] - self.start, minlength=self.bars)
+        until = np.concatenate([[0], np.cumsum(orders)])
+        start = self.start + int(np.argmax(until[bars:] - until[:-bars]))
+        return Case(self.dataset, self.market, self.config, start, start + bars)
 
     def batch_stages(self, bar: int) -> Records:
         """Stage words of ``bar`` after a batch run up to it."""

@@ -92,9 +92,13 @@ def read_recorded(folder: Path) -> Recorded:
     try:
         frame = pl.read_parquet(folder / "digests.parquet")
         ts, digests = frame["ts"].to_numpy(), frame["digest"].to_numpy()
+        names = (run["dataset"]["name"], run["dataset"]["digest"], run["engine_digest"], config["hash"])
+        if not isinstance(config["config"], dict) or not all(isinstance(name, str) for name in names):
+            raise TypeError("not what a run writes")
         return Recorded(folder, run, config["config"], config["hash"], ts, digests)
-    except (OSError, KeyError, pl.exceptions.PolarsError) as error:
-        raise DolphinError(f"incomplete or damaged ({error})", where=str(folder)) from error
+    except (OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        reason = " ".join(str(error).split())
+        raise DolphinError(f"incomplete or damaged ({reason})", where=str(folder)) from error
 
 
 def compare(left: Path, right: Path, workspace: Workspace | None = None) -> Comparison:

@@ -72,8 +72,8 @@ def ladder(
     rungs : iterable of int
         Of 0 (core), 1 (vectorbt), 2 (Nautilus, with scans and then with bars).
     full_bars : int, optional
-        Bars of the Nautilus run that goes through every instrument's bars; one day, or about 30,000
-        bar events, unless given.
+        Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
+        one day, or about 30,000 bar events, unless given.
     progress : callable, optional
         ``progress(done, total, what)``.
 
@@ -116,4 +116,4 @@ def _plan(case: Case, rungs: list[int], full_bars: int | None) -> Iterator[tuple
         yield 1, "vectorbt order function", case, vectorbt_rung
     if 2 in rungs:
         yield 2, "Nautilus, scans", case, fast_rung
-        yield 2, "Nautilus, bars", case.shortened(full_bars or default_full_bars(case)), full_rung
+        yield 2, "Nautilus, bars", case.excerpt(full_bars or default_full_bars(case)), full_rung

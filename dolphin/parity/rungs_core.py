@@ -55,7 +55,9 @@ def sweep_difference(case: Case, market: Market) -> str | None:
         states, params, friction, market, case.start, case.stop, threads=THREADS, chunk=CHUNK
     )
     for k in OURS:
-        unequal = state_difference(case.batch.state, State(*(field[k] for field in states[:-1]), states.scratch))
+        unequal = state_difference(
+            case.batch.state, State._make([*(f[k] for f in states[:-1]), states.scratch])
+        )
         if unequal:
             return unequal
     return None

@@ -96,6 +96,7 @@ def _facts(case: Case, run: NautilusRun) -> dict[str, Any]:
     same = len(pnl) == len(realized)
     capital = float(case.batch.state.account["capital"][0])
     return {
+        "first_row": case.start,
         "events": run.events,
         "microseconds_per_scan": 1e6 * run.seconds / case.bars,
         "orders": len(run.fills),

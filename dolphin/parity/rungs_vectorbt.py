@@ -58,13 +58,19 @@ def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dic
     if unequal:
         return False, f"orders differ: {unequal}", facts
     equity = case.batch.equity
-    facts["largest_value_difference"] = float(np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0))
+    facts["largest_value_difference"] = float(
+        np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0)
+    )
     if not facts["largest_value_difference"] <= TOLERANCE:
         k = int(np.argmax(np.abs(run.value - equity) / scale_of(case)))
-        return False, f"vectorbt's value at bar {case.start + k} is {run.value[k]!r}, ours {equity[k]!r}", facts
+        return (
+            False,
+            f"vectorbt's value at bar {case.start + k} is {run.value[k]!r}, ours {equity[k]!r}",
+            facts,
+        )
     facts["largest_pnl_difference"] = largest_pnl_difference(case, run.trades)
     if facts["largest_pnl_difference"] is None:
-        facts["pnl_note"] = "positions of one asset overlapped; vectorbt nets them, so trades are not one to one"
+        facts["pnl_note"] = "positions of one asset overlapped: vectorbt nets them, its trades are not ours"
     elif not facts["largest_pnl_difference"] <= TOLERANCE:
         return False, f"a trade's P&L differs by {facts['largest_pnl_difference']:.1e} of its notional", facts
     sentence = (
@@ -155,10 +161,9 @@ def run_vectorbt(case: Case, market: Market) -> VectorbtRun:
             )
         except (IndexError, RejectedOrderError) as error:
             # It ran out of order records, or did not take an order: both mean that it decided otherwise.
-            return VectorbtRun(
-                np.zeros(0, order_dt), np.zeros(0, trade_dt), value, digests, stages, time.perf_counter() - began,
-                " ".join(str(error).split()),
-            )  # fmt: skip
+            nothing = np.zeros(0, order_dt), np.zeros(0, trade_dt)
+            seconds, why = time.perf_counter() - began, " ".join(str(error).split())
+            return VectorbtRun(*nothing, value, digests, stages, seconds, why)
         seconds = time.perf_counter() - began
         trades = portfolio.exit_trades.values
     return VectorbtRun(portfolio.order_records, trades, value, digests, stages, seconds, None)

@@ -76,7 +76,8 @@ def order_table(run: Run) -> Records:
     entries = len(trades) + len(held)
     table = np.zeros(
         entries + len(trades),
-        [(n, "i8") for n in ("bar", "leg", "asset", "direction")] + [(n, "f8") for n in ("qty", "price", "fee")],
+        [(n, "i8") for n in ("bar", "leg", "asset", "direction")]
+        + [(n, "f8") for n in ("qty", "price", "fee")],
     )
     for at, source in ((slice(0, len(trades)), trades), (slice(len(trades), entries), held)):
         part = table[at]

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.catalog.store import writing
 from dolphin.errors import DolphinError
 from dolphin.files import publish, sha256_bytes, sha256_file
 from dolphin.study.metrics import METRICS
@@ -62,7 +63,7 @@ class Registry:
             links = self._links()
             number, previous = len(links) + 1, links[-1]["hash"] if links else GENESIS
             segment = self.folder / f"{number:06d}.parquet"
-            with publish(segment) as part:
+            with publish(segment) as part, writing(segment):
                 frame.write_parquet(part, compression="zstd")
             link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
             link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())

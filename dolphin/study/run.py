@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, format_spacing
+from dolphin.catalog.store import writing
 from dolphin.core.engine import Engine, Recording, engine_for
 from dolphin.core.records import POSTURES, Market
 from dolphin.errors import DolphinError
@@ -207,7 +208,7 @@ def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
     }
-    with publish_folder(out) as part:
+    with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
         write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})

@@ -74,6 +74,8 @@ def parse_space(table: Mapping[str, Any], where: str) -> Space:
     DolphinError
         On an empty range, a wrong type or an unknown key.
     """
+    if not isinstance(table, Mapping):
+        raise DolphinError("[search] must be a table", where=where)
     if not table:
         raise DolphinError("[search] is empty", where=where, mend="name at least one parameter")
     return {name: _dimension(name, entry, f"{where}: [search] {name}") for name, entry in table.items()}

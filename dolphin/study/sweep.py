@@ -85,6 +85,8 @@ def read_study(path: Path, research: Path | None = None) -> Study:
     if not isinstance(table.get("dataset"), str):
         raise DolphinError("'dataset' is missing", where=where, mend='add dataset = "NAME"')
     base = table.get("config", {})
+    if not isinstance(base, str | dict):
+        raise DolphinError("config must be a table or the name of a file", where=where)
     config = (
         read_config(path.parent / base, research=research)
         if isinstance(base, str)

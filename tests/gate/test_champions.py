@@ -197,6 +197,24 @@ def test_full_disk_while_appending_leaves_the_log(
     assert verify(workspace)["passed"]
 
 
+def test_full_disk_at_the_pointer_calls_the_move_off(
+    workspace: Workspace, two: tuple[Champion, Champion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = (workspace.promote / "audit.jsonl").read_bytes()
+
+    def full(path: Path, data: bytes) -> None:
+        raise DolphinError("cannot write: No space left on device", where=str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dolphin.gate.champions.write_bytes", full)
+        with pytest.raises(DolphinError, match="No space left on device"):
+            install(workspace, C, pointer="blue", reason="third")
+    assert (workspace.promote / "audit.jsonl").read_bytes() == log
+    report = verify(workspace)
+    assert report["passed"] and report["completed"] == [] and len(report["unreferenced"]) == 1
+    assert open_champion(workspace).hash == two[1].hash
+
+
 def test_no_champion_says_how_to_make_one(workspace: Workspace) -> None:
     with pytest.raises(
         DolphinError, match=r"no blue champion; make one with 'dolphin promote blue CANDIDATE'"
@@ -242,3 +260,16 @@ def test_killed_at_any_point(
     if mode == "torn":
         assert any("cut" in line for row in rows for line in row["completed"])
     assert any("moved blue" in line for row in rows for line in row["completed"])
+
+
+def test_movers_take_turns(workspace: Workspace) -> None:
+    mover = Path(__file__).with_name("mover.py")
+    running = [
+        subprocess.Popen([sys.executable, mover, workspace.root, who, "6"]) for who in ("ada", "bob", "cy")
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    report = verify(workspace)
+    assert report["passed"] and report["audit_lines"] == 18 and report["champions"] == 18
+    reasons = [line["reason"] for line in read_audit(workspace.promote / "audit.jsonl").lines]
+    for who in ("ada", "bob", "cy"):
+        assert [r for r in reasons if r.startswith(who)] == [f"{who} {n}" for n in range(6)]

@@ -55,7 +55,8 @@ def test_infinite_profit_factor_needs_enough_trades() -> None:
 
 def test_reason_tells_a_strict_floor_from_a_missed_one() -> None:
     assert judge(floor(">", 1.5), 1.5, 9)[1] == "equal to the limit, and the floor is strict"
-    assert judge(floor(">", 1.5), 1.25, 9)[1] == "missed by 0.25"
+    assert judge(floor(">", 1.5, "sharpe_365"), 1.25, 9)[1] == "missed by 0.25"
+    assert judge(floor(">", 0.35), 0.30, 9)[1] == "missed by 5 points"
 
 
 def test_the_packaged_floors_are_those_of_the_specification(tmp_path: Path) -> None:

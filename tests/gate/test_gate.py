@@ -128,6 +128,7 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
         (workspace.promote / "floors.toml").write_text(text)
     assert found.verdict == "REFUSED" and ladder.asked == []
     assert set(found.evidence["not_run"].values()) == {"not run because floors were breached"}
+    assert len(found.evidence["not_run"]) == 2
     assert [c.name for c in found.checks] == ["data", "trial registry"]
     trades = found.floors[3].value
     assert f"trades, 10 days: trades is {trades:g}, must be >= 5000" in found.refusal()
@@ -312,9 +313,8 @@ def test_run_folder_candidate(workspace: Workspace, candidate: Candidate, tmp_pa
     assert checks["same as the run folder"].passed
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | {"roi": 9.0}))
-    checks = {
-        c.name: c for c in evaluate(workspace, find_candidate(workspace, str(folder)), tier2=False).checks
-    }
+    found = find_candidate(workspace, str(folder))
+    checks = {c.name: c for c in evaluate(workspace, found, tier2=False, parity=False).checks}
     assert "metrics on record differ" in checks["same as the run folder"].detail
     config = json.loads((folder / "config.json").read_text())
     config["config"]["params"]["tp_pct"] = 0.5
@@ -375,3 +375,12 @@ def test_rollback_of_a_promotion(workspace: Workspace, candidate: Candidate, cha
     assert rollback(workspace, "no need").hash == champion.hash
     assert verify(workspace)["passed"]
     assert [line["action"] for line in show(workspace)["audit"]] == ["promote", "promote", "rollback"]
+
+
+@pytest.mark.slow
+def test_the_real_ladder_is_the_default(workspace: Workspace, candidate: Candidate) -> None:
+    found = evaluate(workspace, candidate, tier2=False)
+    rungs = [c for c in found.checks if c.name.startswith("parity rung")]
+    assert {c.name.split()[2].rstrip(":") for c in rungs} == {"0", "1", "2"}
+    assert found.verdict == "PASS" and found.evidence["parity"]["passed"]
+    assert "seconds" not in json.dumps(found.as_dict())

@@ -69,7 +69,7 @@ WHEN = {
     "honest": "if not market.price[i, 0] < market.price[max(i - 50, 0), 0]:\n        return",
     "next_price": "if i + 1 < rows and not market.price[i + 1, 0] < market.price[i, 0]:\n        return",
     "next_feature": "if i + 1 < rows and not market.features[i + 1, 0] < 0.0:\n        return",
-    "next_log": "if i + 3 < rows and not market.log_price[i + 3, 1] < market.log_price[i, 1]:\n        return",
+    "next_log": "if i + 3 < rows and not market.log_price[i + 3, 1] < market.log_price[i, 1]:\n      return",
     "far_ahead": "if not market.price[min(i + 2000, rows - 1), 0] < market.price[i, 0]:\n        return",
     "length": "if i + 5000 > rows:\n        return",
     "long_memory": "if not market.price[i, 0] < market.price[max(i - 5000, 0), 0]:\n        return",

@@ -94,14 +94,16 @@ def test_another_risk_input_is_found_at_its_stage():
     assert (facts["first_bar"], facts["first_stage"]) == (60, "risk")
 
 
-def test_a_nautilus_that_fills_elsewhere_is_found_at_the_fill():
+@pytest.mark.parametrize(
+    ("values", "stage"), [({"friction.slippage_bps": 9.0}, "fill"), ({"fraction": 0.5}, "intent")]
+)
+def test_a_nautilus_with_another_config_is_found_at_the_first_order(values, stage):
     case = case_of(VEL_DIV)
-    other = dataclasses.replace(
-        case, config=config_of(VEL_DIV).with_values({"friction.slippage_bps": 9.0})
+    passed, detail, facts = compare(
+        case, backtest_of(dataclasses.replace(case, config=case.config.with_values(values)))
     )
-    passed, detail, facts = compare(case, backtest_of(other))
     assert not passed
-    assert (facts["first_bar"], facts["first_stage"]) == (int(first_order(case)["bar"]), "fill"), detail
+    assert (facts["first_bar"], facts["first_stage"]) == (int(first_order(case)["bar"]), stage), detail
 
 
 def test_a_fill_or_an_account_that_digests_do_not_show_is_found():
@@ -142,8 +144,9 @@ def test_an_account_below_zero_ends_the_same_everywhere():
 def backtest_of(case):
     from dolphin.live.backtest import run_backtest
 
+    dataset = case.dataset
     return run_backtest(
-        case.engine, case.dataset.instruments, case.dataset.spacing_ns, case.market, case.params, case.friction,
+        case.engine, dataset.instruments, dataset.spacing_ns, case.market, case.params, case.friction,
         case.capital, case.start, case.stop,
     )  # fmt: skip
 
@@ -201,6 +204,18 @@ def test_the_full_run_is_a_day_or_thirty_thousand_events():
     assert default_full_bars(case) == case.bars
     many = dataclasses.replace(case, stop=10**6)
     assert default_full_bars(many) == 30_000 // 7
+
+
+def test_an_excerpt_is_where_the_orders_are():
+    case = case_of(TWO_SLOTS)
+    bars = case.trace.fills["bar"]
+    part = case.excerpt(30)
+    counts = [int(((bars >= s) & (bars < s + 30)).sum()) for s in range(case.start, case.stop - 29)]
+    assert part.bars == 30
+    assert int(((bars >= part.start) & (bars < part.stop)).sum()) == max(counts)
+    assert case.excerpt(case.bars) is case
+    passed, detail, facts = full_rung(part)
+    assert passed and facts["orders"] > 0, detail
 
 
 def test_times_are_told_to_the_needed_digit():

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from dolphin.cli.app import app
+
+HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "pydantic", "vectorbt", "nautilus_trader")
+VERBS = {
+    "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
+    "promote", "report",
+}  # fmt: skip
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command and sub-command by its words; () is ``dolphin`` itself."""
+    found: list[tuple[str, ...]] = []
+
+    def walk(command: object, words: tuple[str, ...]) -> None:
+        found.append(words)
+        for name, below in getattr(command, "commands", {}).items():
+            walk(below, (*words, name))
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+def test_the_verbs_are_the_contract() -> None:
+    assert {words[0] for words in commands() if len(words) == 1} == VERBS
+    below = {words for words in commands() if len(words) == 2}
+    assert {("data", name) for name in ("import", "generate", "list", "show", "verify")} <= below
+    assert {("promote", name) for name in ("blue", "rollback", "show", "verify")} <= below
+
+
+def test_no_help_imports_anything_heavy() -> None:
+    program = f"""
+import contextlib, io, sys
+from dolphin.cli import main
+for words in {commands()!r}:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = main([*words, "--help"])
+    assert code == 0, words
+    assert "Usage: dolphin" in said.getvalue(), words
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    assert not heavy, (words, heavy)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), ["backtest", "sweep", "parity", "promote"]),
+        (("data", "import"), ["--name", "--spacing", "--instruments", "--symbols", "--from", "--to", "--reference"]),
+        (("backtest",), ["--config", "--out", "--from", "--to", "--set", "--json"]),
+        (("sweep",), ["--resume", "--json"]),
+        (("promote", "blue"), ["--reason"]),
+    ],
+)
+def test_help_through_the_command(words: tuple[str, ...], said: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dolphin", *words, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in said:
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("data",), ("promote",)])
+def test_without_a_verb_the_help_is_shown_and_nothing_was_done(words: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-m", "dolphin", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Usage: dolphin" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

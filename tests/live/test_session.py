@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ladder_cases import CASES, case_of
+from strategies_for_tests import TWO_SLOTS
+
+from dolphin.core.book import round_against
+from dolphin.live.session import Session, own_market
+
+
+def session_of(case):
+    market = own_market(case.market, case.start, case.stop)
+    return Session(case.engine, case.params, case.friction, market, case.capital, case.start, case.stop)
+
+
+def open_bar(session, market, i):
+    return session.open(
+        i, int(market.ts[i]), market.price[i], market.age[i], market.features[i], market.risk[i]
+    )
+
+
+def model_fill(case, order, i):
+    side = int(order["side"]) if order["action"] == 1 else -int(order["side"])
+    asset = int(order["asset"])
+    slipped = case.market.price[i, asset] * (1.0 + side * case.friction["slippage"][0])
+    return round_against.py_func(slipped, side, case.market.instruments.view(np.recarray)[asset])
+
+
+@pytest.mark.parametrize(("strategy", "timing"), CASES)
+def test_with_the_fills_of_the_model_it_is_the_batch_loop(strategy, timing):
+    case = case_of(strategy, timing)
+    session = session_of(case)
+    for i in range(case.start, case.stop):
+        # Answers in reverse: the books must not depend on which fill arrives first.
+        for slot in reversed(open_bar(session, case.market, i)):
+            order = session.order(slot)
+            session.filled(slot, float(order["qty"]), float(model_fill(case, order, i)), 0.0)
+        assert session.closed
+    assert (session.digests == case.batch.digests).all()
+    assert (session.stages == case.trace.stages).all()
+    assert [fill[:8] for fill in session.fills] == case.trace.fills.tolist()
+
+
+def test_it_sees_no_row_before_it_comes():
+    case = case_of(TWO_SLOTS)
+    session = session_of(case)
+    open_bar(session, case.market, case.start)
+    market = session.market
+    assert np.isnan(market.price[case.start + 1 :]).all() and (market.ts[case.start + 1 :] == 0).all()
+    for mine, theirs in zip(market[:-1], case.market[:-1], strict=True):
+        assert mine[: case.start + 1].tobytes() == theirs[: case.start + 1].tobytes()
+
+
+def test_a_bar_cannot_begin_while_an_order_is_open():
+    case = case_of(TWO_SLOTS)
+    session = session_of(case)
+    i = case.start
+    while not open_bar(session, case.market, i):
+        i += 1
+    assert not session.closed and session.digests[i - case.start] == 0
+    with pytest.raises(RuntimeError, match="orders of bar"):
+        open_bar(session, case.market, i + 1)
+
+
+def test_a_refused_order_is_not_booked():
+    case = case_of(TWO_SLOTS)
+    session = session_of(case)
+    i = case.start
+    while not (slots := open_bar(session, case.market, i)):
+        i += 1
+    for slot in slots:
+        session.refused(slot)
+    assert session.closed and session.fills == []
+    assert (session.state.slots["side"] == 0).all()
+    assert session.state.account["capital"][0] == case.capital
+
+
+def test_fees_are_our_rate_and_the_commission_is_kept_beside():
+    case = case_of(TWO_SLOTS)
+    session = session_of(case)
+    i = case.start
+    while not (slots := open_bar(session, case.market, i)):
+        i += 1
+    for slot in slots:
+        session.filled(slot, 2.0, 10.0, 0.12345678)
+    bar, slot, action, _, direction, qty, price, fee, commission = session.fills[0]
+    assert (bar, slot, action, direction, qty, price) == (i, slots[0], 1, 1, 2.0, 10.0)
+    assert fee == case.friction["fee"][0] * 20.0
+    assert commission == 0.12345678

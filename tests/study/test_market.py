@@ -1,0 +1,143 @@
+"""From prices to what the engine reads: scans that go on where they stopped, and the choice of features."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dolphin.catalog import Dataset, open_dataset, scan_folder
+from dolphin.core.logarithm import ln_array
+from dolphin.core.records import Market
+from dolphin.errors import DolphinError
+from dolphin.study.config import Config, parse_config
+from dolphin.study.market import choose, feature_columns, instrument_records, open_market, scan_dataset
+from dolphin.workspace import Workspace
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_second_scan_has_nothing_to_do(pristine: Workspace) -> None:
+    dataset = open_dataset(pristine, "m")
+    assert (scan_dataset(dataset).days, scan_dataset(dataset).computed) == (3, 0)
+
+
+@pytest.mark.parametrize("removed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+def test_a_rescan_of_missing_days_is_the_same_to_the_byte(home: Workspace, removed: tuple[int, ...]) -> None:
+    dataset = open_dataset(home, "m")
+    folder = scan_folder(dataset)
+    before = tree(folder)
+    for k in removed:
+        (folder / ("detail" if k == 1 else "") / f"{dataset.days[k]}.parquet").unlink()
+    assert scan_dataset(dataset).computed == len(removed)
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-7], lambda data: b""])
+def test_a_truncated_day_is_scanned_again(home: Workspace, damage: Callable[[bytes], bytes]) -> None:
+    dataset = open_dataset(home, "m")
+    folder = scan_folder(dataset)
+    before = tree(folder)
+    path = folder / f"{dataset.days[1]}.parquet"
+    path.write_bytes(damage(path.read_bytes()))
+    assert scan_dataset(dataset).computed == 1 and tree(folder) == before
+
+
+@pytest.mark.parametrize("text", [None, b"{", b"[]", b'{"days": 3}'])
+def test_a_damaged_or_missing_scan_manifest_means_scanning_again(home: Workspace, text: bytes | None) -> None:
+    dataset = open_dataset(home, "m")
+    folder = scan_folder(dataset)
+    before = tree(folder)
+    (folder / "manifest.json").unlink()
+    if text is not None:
+        (folder / "manifest.json").write_bytes(text)
+    assert scan_dataset(dataset).computed == 3 and tree(folder) == before
+
+
+def test_an_interrupted_scan_keeps_its_finished_days(home: Workspace) -> None:
+    dataset = open_dataset(home, "m")
+    folder = scan_folder(dataset)
+    before = tree(folder)
+    shutil.rmtree(folder)
+
+    def interrupt(done: int, total: int, text: str) -> None:
+        assert total == 3 and text == "scanning days"
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan_dataset(dataset, interrupt)
+    done = [f"{date}.parquet" for date in dataset.days[:2]]
+    assert set(tree(folder)) == {"manifest.json", *done, *(f"detail/{name}" for name in done)}
+    assert scan_dataset(dataset).computed == 1 and tree(folder) == before
+
+
+@pytest.mark.parametrize("how", ["flip", "truncate", "remove", "meta"])
+def test_a_damaged_cache_is_rebuilt_with_equal_bits(home: Workspace, how: str) -> None:
+    dataset = open_dataset(home, "m")
+    before = {name: np.array(values) for name, values in feature_columns(dataset).items()}
+    prices = np.array(dataset.prices().close)
+    for folder in (home.catalog / "cache").iterdir():
+        for path in folder.glob("*.npy"):
+            data = bytearray(path.read_bytes())
+            if how == "flip":
+                data[-3] ^= 4
+                path.write_bytes(data)
+            elif how == "truncate":
+                path.write_bytes(data[:-5])
+            elif how == "remove":
+                path.unlink()
+        if how == "meta":
+            (folder / "meta.json").write_text("{")
+    after = feature_columns(open_dataset(home, "m"))
+    assert list(after) == list(before)
+    for name, values in before.items():
+        assert values.tobytes() == np.ascontiguousarray(after[name]).tobytes(), name
+    assert open_dataset(home, "m").prices().close.tobytes() == prices.tobytes()
+
+
+def test_the_definition_of_vel_div_and_vol_follow_the_config(dataset: Dataset) -> None:
+    columns = feature_columns(dataset)
+    plain, other = (
+        choose(columns, parse_config({"params": params}, where="x"))
+        for params in ({}, {"vel_div": "v50-v150", "vol_ewma": True})
+    )
+    np.testing.assert_array_equal(plain[:, 0], columns["v50_vel"] - columns["v750_vel"])
+    np.testing.assert_array_equal(plain[:, 0], columns["vel_div"])
+    np.testing.assert_array_equal(plain[:, 1], columns["vol"])
+    np.testing.assert_array_equal(other[:, 0], columns["v50_vel"] - columns["v150_vel"])
+    np.testing.assert_array_equal(other[:, 1], columns["vol_ewma"])
+    assert np.isfinite(plain[-1]).all() and np.isfinite(other[-1]).all()
+    assert (plain[-1] != other[-1]).all()
+    assert plain.flags.c_contiguous and plain.dtype == np.float64
+
+
+def test_an_unknown_feature_is_named(dataset: Dataset, busy: Config) -> None:
+    import dataclasses
+
+    strategy = dataclasses.replace(busy.strategy, features=("vel_div", "instability_51"))
+    config = dataclasses.replace(busy, strategy=strategy)
+    with pytest.raises(DolphinError, match="declares the unknown feature 'instability_51'; did you mean"):
+        choose(feature_columns(dataset), config)
+
+
+def test_the_market_is_the_dataset(dataset: Dataset, market: Market, busy: Config) -> None:
+    prices = dataset.prices()
+    assert market.ts is not None and (market.ts == prices.ts).all() and (market.price == prices.close).all()
+    assert market.log_price.tobytes() == ln_array(np.array(prices.close)).tobytes()
+    assert (market.risk["boost"] == 1.0).all() and (market.risk["rm"] == 1.0).all()
+    assert not market.risk["beta"].any() and not market.risk["posture"].any()
+    assert open_market(dataset, busy).features.tobytes() == market.features.tobytes()
+
+
+def test_instrument_records_are_exact_decimals(dataset: Dataset) -> None:
+    for record, instrument in zip(instrument_records(dataset.instruments), dataset.instruments, strict=True):
+        assert record["tick"] == float(f"{instrument.tick_num}e-{instrument.tick_exp}")
+        assert record["lot"] == float(f"{instrument.lot_num}e-{instrument.lot_exp}")
+        assert record["tick_num"] / record["tick_den"] == record["tick"]
+        assert record["min_notional"] == instrument.min_notional

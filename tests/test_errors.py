@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from dolphin.errors import DolphinError, Refused, nearest
+
+
+@pytest.mark.parametrize(
+    ("where", "mend", "line"),
+    [
+        (None, None, "it is wrong"),
+        ("here", None, "here: it is wrong"),
+        (None, "do this", "it is wrong; do this"),
+        ("here", "do this", "here: it is wrong; do this"),
+    ],
+)
+def test_one_line_of_what_where_and_mend(where: str | None, mend: str | None, line: str) -> None:
+    error = DolphinError("it is wrong", where=where, mend=mend)
+    assert str(error) == line
+    assert (error.what, error.where, error.mend) == ("it is wrong", where, mend)
+
+
+def test_exit_codes_are_the_contract() -> None:
+    assert (DolphinError("x").exit_code, Refused("x").exit_code) == (2, 1)
+    assert issubclass(Refused, DolphinError)
+
+
+def test_nearest() -> None:
+    known = ["tp_pct", "stop_pct", "fraction"]
+    assert nearest("tp_pc", known) == "did you mean 'tp_pct'?"
+    assert nearest("zzz", known) == "known: fraction, stop_pct, tp_pct"
+    assert nearest("x", []) == "there is none yet"
+    assert nearest("stop", iter(known)) == "did you mean 'stop_pct'?"
