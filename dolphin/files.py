@@ -30,10 +30,10 @@ def publish(target: Path) -> Iterator[Path]:
         part = Path(name)
         try:
             yield part
-            _sync(part)
-            os.chmod(part, 0o644)
-            os.replace(part, target)
-            _sync(target.parent)
+            sync(part)
+            part.chmod(0o644)
+            part.replace(target)
+            sync(target.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -53,13 +53,13 @@ def publish_folder(target: Path) -> Iterator[Path]:
         try:
             yield part
             for path in part.rglob("*"):
-                _sync(path)
+                sync(path)
             part.chmod(0o755)
-            _sync(part)
+            sync(part)
             if target.exists():
                 target.rename(old)
             part.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
         finally:
             if old.exists() and not target.exists():
                 old.rename(target)
@@ -114,11 +114,12 @@ def sha256_bytes(data: bytes) -> str:
 
 def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

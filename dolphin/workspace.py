@@ -10,6 +10,7 @@ from dolphin.errors import DolphinError
 from dolphin.files import write_bytes
 
 MARKER = "dolphin.toml"
+FLOORS = Path(__file__).parent / "gate" / "floors.toml"
 FOLDERS = {
     "research": "Strategies of one's own (one module each) and studies that answer a question.",
     "data_catalog": "Dataset manifests; the data itself lies beside them and is ignored by git.",
@@ -20,6 +21,7 @@ FOLDERS = {
 GITIGNORE = """\
 data_catalog/*/
 runs/
+.lock
 """
 
 
@@ -59,6 +61,9 @@ def create(root: Path) -> Workspace:
         readme = root / folder / "README.md"
         if not readme.exists():
             write_bytes(readme, f"# {folder}\n{line}\n".encode())
+    floors = root / "promote" / "floors.toml"
+    if not floors.exists():
+        write_bytes(floors, FLOORS.read_bytes())
     marker, ignore = root / MARKER, root / ".gitignore"
     if not ignore.exists():
         write_bytes(ignore, GITIGNORE.encode())

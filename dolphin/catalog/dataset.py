@@ -105,9 +105,7 @@ class Dataset:
         if not path.is_file():
             raise DolphinError("data file is missing", where=str(path), mend=self._mend())
         if sha256_file(path) != entry["sha256"]:
-            raise DolphinError(
-                "damaged: digest differs from the manifest's", where=str(path), mend=self._mend()
-            )
+            raise DolphinError("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
         return pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
 
     def _path(self, date: str) -> Path:
@@ -180,9 +178,7 @@ def open_dataset(workspace: Workspace, name: str) -> Dataset:
 def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Dataset:
     """A dataset by its manifest; the manifest's digest and the files' sizes are checked."""
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
-        raise DolphinError(
-            f"not a manifest of schema {SCHEMA_VERSION}", where=str(path), mend="import the data again"
-        )
+        raise DolphinError(f"not a manifest of schema {SCHEMA_VERSION}", where=str(path), mend="import the data again")
     try:
         instruments = tuple(Instrument(**entry) for entry in manifest["instruments"])
         dataset = Dataset(

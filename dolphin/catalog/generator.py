@@ -275,9 +275,7 @@ def _check(preset: str, days: int, assets: int, seed: int, spacing_ns: int) -> N
         if not least <= value <= most:
             raise DolphinError(f"{what} is {value}", mend=f"choose {least} to {most}")
     if spacing_ns <= 0 or DAY_NS % spacing_ns or DAY_NS // spacing_ns < 2:
-        raise DolphinError(
-            f"spacing {format_spacing(spacing_ns)} does not fit a day", mend="choose 5s, 1m, 5m"
-        )
+        raise DolphinError(f"spacing {format_spacing(spacing_ns)} does not fit a day", mend="choose 5s, 1m, 5m")
 
 
 def _clean(symbols: tuple[str, ...], rows: int) -> dict[str, Any]:

@@ -175,9 +175,7 @@ class _Import:
             self.seen.update(frame["symbol"].unique().to_list())
             if self.infer:
                 self._count_decimals(frame)
-            frame = frame.with_columns(
-                pl.lit(index, pl.Int32).alias("file"), pl.col("ts").alias("day") // DAY_NS
-            )
+            frame = frame.with_columns(pl.lit(index, pl.Int32).alias("file"), pl.col("ts").alias("day") // DAY_NS)
             for (day,), part in frame.group_by("day", maintain_order=True):
                 target = stage / f"{day}-{index}.arrow"
                 with writing(target):
@@ -193,9 +191,7 @@ class _Import:
         )
         if self.spacing is None:
             if steps.is_empty():
-                raise DolphinError(
-                    "too few rows to tell the spacing", where=str(path), mend="give it: --spacing 5m"
-                )
+                raise DolphinError("too few rows to tell the spacing", where=str(path), mend="give it: --spacing 5m")
             self.spacing = int(steps["step"].mode().min())  # type: ignore[arg-type]
             if DAY_NS % self.spacing:
                 raise DolphinError(
@@ -212,8 +208,7 @@ class _Import:
         if odd.height:
             symbol, usual = odd["symbol"][0], int(odd["usual"][0])
             raise DolphinError(
-                f"spacing {format_spacing(self.spacing)} does not fit: {symbol} has steps of "
-                f"{format_spacing(usual)}",
+                f"spacing {format_spacing(self.spacing)} does not fit: {symbol} has steps of {format_spacing(usual)}",
                 where=str(path),
                 mend="check --spacing; a dataset has one spacing",
             )
@@ -228,9 +223,7 @@ class _Import:
         """Symbols, reference and instruments of the dataset, once all rows are known."""
         for symbol in self.wanted or ():
             if symbol not in self.known:
-                raise DolphinError(
-                    f"unknown symbol '{symbol}'", where=str(source), mend=nearest(symbol, self.known)
-                )
+                raise DolphinError(f"unknown symbol '{symbol}'", where=str(source), mend=nearest(symbol, self.known))
         if not self.seen:
             raise DolphinError("no row is left", where=str(source), mend="check --from, --to and the data")
         symbols = tuple(sorted(self.seen))

@@ -42,9 +42,7 @@ class Instrument:
         cls, symbol: str, price_precision: int, price_tick: float, lot_step: float, min_notional: float
     ) -> Instrument:
         """From tick and lot as floats, read as the decimals they print as."""
-        return cls(
-            symbol, price_precision, *exact_decimal(price_tick), *exact_decimal(lot_step), float(min_notional)
-        )
+        return cls(symbol, price_precision, *exact_decimal(price_tick), *exact_decimal(lot_step), float(min_notional))
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for manifests."""
@@ -78,9 +76,7 @@ def load_instruments(path: Path, symbols: Iterable[str]) -> tuple[Instrument, ..
     document = read_json(path)
     table = document.get("instruments", document) if isinstance(document, dict) else None
     if not isinstance(table, dict):
-        raise DolphinError(
-            "holds no instruments", where=str(path), mend="map each symbol to its tick and lot"
-        )
+        raise DolphinError("holds no instruments", where=str(path), mend="map each symbol to its tick and lot")
     found = []
     for symbol in symbols:
         entry = table.get(symbol)

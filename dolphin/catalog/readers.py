@@ -88,9 +88,7 @@ def find_files(source: Path) -> tuple[list[Path], list[Path]]:
     kinds = ", ".join(READERS)
     if source.is_file():
         if source.suffix.lower() not in READERS:
-            raise DolphinError(
-                f"no reader for '{source.suffix}' files", where=str(source), mend=f"there are: {kinds}"
-            )
+            raise DolphinError(f"no reader for '{source.suffix}' files", where=str(source), mend=f"there are: {kinds}")
         return [source], []
     if not source.is_dir():
         raise DolphinError("no such file or folder", where=str(source), mend="check the path")
@@ -175,9 +173,7 @@ def _parse_csv(data: bytes, name: str, path: Path) -> pl.DataFrame:
         frame = frame.rename(dict(zip(frame.columns, KLINE_COLUMNS, strict=False)))
     for column in ("open_time", *VALUES):
         if column not in frame.columns:
-            raise DolphinError(
-                f"column '{column}' is missing", where=where, mend=nearest(column, frame.columns)
-            )
+            raise DolphinError(f"column '{column}' is missing", where=where, mend=nearest(column, frame.columns))
     symbol = name.split("-", 1)[0].removesuffix(".csv")
     check_symbol(symbol, f"{where} (the file name)")
     numbers = frame.with_columns(pl.col("open_time").str.strip_chars().cast(pl.Int64, strict=False))

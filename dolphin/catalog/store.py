@@ -22,7 +22,7 @@ import polars as pl
 from dolphin.catalog.instruments import Instrument
 from dolphin.catalog.times import format_day, format_spacing
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, sync, write_json
 
 SCHEMA_VERSION = 1
 COLUMNS = ("symbol", "ts", "open", "high", "low", "close", "volume")
@@ -72,9 +72,7 @@ def rows_digest(frame: pl.DataFrame, symbols: Sequence[str]) -> str:
 def check_name(name: str) -> None:
     """Raise unless ``name`` can name a dataset."""
     if not NAME.fullmatch(name):
-        raise DolphinError(
-            f"'{name}' cannot name a dataset", mend="use letters, digits, '_', '-' and '.', at most 64"
-        )
+        raise DolphinError(f"'{name}' cannot name a dataset", mend="use letters, digits, '_', '-' and '.', at most 64")
 
 
 def manifest_path(catalog: Path, name: str) -> Path:
@@ -105,7 +103,7 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> str:
     """Write and sync one zstd Parquet file; return its SHA-256."""
     with writing(path):
         frame.write_parquet(path, compression="zstd", compression_level=3, row_group_size=1 << 20)
-        _sync(path)
+        sync(path)
         return sha256_file(path)
 
 
@@ -202,9 +200,9 @@ class Draft:
         if target.exists():
             target.rename(Path(tempfile.mkdtemp(dir=target.parent, prefix=".old.")) / target.name)
         for folder in (*(p for p in self.folder.iterdir() if p.is_dir()), self.folder):
-            _sync(folder)
+            sync(folder)
         self.folder.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
 
     def _move_rejected(self, target: Path, manifest: dict[str, Any]) -> None:
         """Add the rows set aside to an existing version, beside those of an earlier import."""
@@ -214,7 +212,7 @@ class Draft:
         if (target / file).exists():
             file = f"rejected-{self.rejected['sha256'][:16]}.parquet"
         (self.folder / self.rejected["file"]).rename(target / file)
-        _sync(target)
+        sync(target)
         manifest["rejected"] = {**self.rejected, "file": file}
 
 
@@ -274,11 +272,3 @@ def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> list[str]:
         elif sha256_file(path) != entry["sha256"]:
             problems.append(f"{path}: damaged (its SHA-256 is not the manifest's)")
     return problems
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -47,9 +47,7 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise DolphinError(
-            f"'{text}' is no time", mend="write 2025-01-31 or 2025-01-31T12:00:00Z (UTC)"
-        ) from None
+        raise DolphinError(f"'{text}' is no time", mend="write 2025-01-31 or 2025-01-31T12:00:00Z (UTC)") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

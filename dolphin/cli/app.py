@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", 2)
+        return _complain(f"{where}{error.strerror or error}; run 'dolphin doctor' to see what can be written", 2)
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
     # Typer turns an interrupt inside a verb into this code.

@@ -44,7 +44,9 @@ def import_(
     start: From = None,
     stop: To = None,
     on_bad: Annotated[OnBad, typer.Option("--on-bad", help="Bad rows: stop, or set aside and count.")] = OnBad.error,
-    notes: Annotated[list[str] | None, typer.Option("--note", help="A caveat shown in every report; repeatable.")] = None,
+    notes: Annotated[
+        list[str] | None, typer.Option("--note", help="A caveat shown in every report; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring market data into the catalog, with a quality report."""
@@ -111,11 +113,15 @@ def list_(as_json: Json = False) -> None:
             rows.append(_summary(open_dataset(home, name)) | {"state": "ok"})
         except DolphinError as error:  # its data is damaged or not on this machine; the others still count
             rows.append({"name": name, "state": str(error)})
-    columns = max(rows, key=len, default={})
 
     def show() -> None:
         if rows:
-            table(None, tuple(columns), [tuple(row.get(column) for column in columns) for row in rows])
+            usable = [row for row in rows if row["state"] == "ok"]
+            if usable:
+                table(None, tuple(usable[0]), [tuple(row.values()) for row in usable])
+            for row in rows:
+                if row["state"] != "ok":
+                    say(f"cannot be used: {row['name']}: {row['state']}")
         else:
             say("no datasets yet; try 'dolphin data generate --name demo --preset edge'")
 

@@ -44,7 +44,14 @@ def show(report: GateReport) -> None:
     from dolphin.gate.report import figure
 
     rows = [
-        (f.name, f.window, figure(f.metric, f.value), f"{f.op} {figure(f.metric, f.limit)}", _word(f.passed), f.reason)
+        (
+            f.name,
+            f.window,
+            figure(f.metric, f.value),
+            f"{f.op} {figure(f.metric, f.limit)}",
+            _word(f.passed),
+            f.reason,
+        )
         for f in report.floors
     ]
     table("floors", ("floor", "window", "value", "limit", "", "why"), rows)

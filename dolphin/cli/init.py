@@ -10,9 +10,7 @@ import typer
 from dolphin.cli.common import Json, emit, say
 
 
-def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the new workspace.")], as_json: Json = False
-) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="Folder of the new workspace.")], as_json: Json = False) -> None:
     """Make a new workspace; what is already there stays as it is."""
     from dolphin import workspace
 

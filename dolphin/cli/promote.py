@@ -99,7 +99,13 @@ def verify(
 
 
 def _promote(
-    pointer: str, candidate: str, reason: str, data: str | None, start: str | None, stop: str | None, as_json: bool
+    pointer: str,
+    candidate: str,
+    reason: str,
+    data: str | None,
+    start: str | None,
+    stop: str | None,
+    as_json: bool,
 ) -> None:
     from dolphin import workspace
     from dolphin.errors import Refused
@@ -119,7 +125,12 @@ def _promote(
         print(json.dumps({"promoted": False, "refusals": list(refusal.details)}, indent=1))
         note(f"dolphin: {refusal}")
         raise typer.Exit(1) from None
-    document = {"promoted": True, "pointer": pointer, "champion": champion.hash, "folder": str(champion.folder)}
+    document = {
+        "promoted": True,
+        "pointer": pointer,
+        "champion": champion.hash,
+        "folder": str(champion.folder),
+    }
     emit(document, as_json, lambda: say(f"{pointer} is now champion {champion.hash}\n{champion.folder}"))
 
 

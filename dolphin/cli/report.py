@@ -19,4 +19,8 @@ def report(
     from dolphin.report import write_tear_sheet
 
     write_tear_sheet(run, out)
-    emit({"run": str(run), "out": str(out), "bytes": out.stat().st_size}, as_json, lambda: say(f"written: {out}"))
+    emit(
+        {"run": str(run), "out": str(out), "bytes": out.stat().st_size},
+        as_json,
+        lambda: say(f"written: {out}"),
+    )

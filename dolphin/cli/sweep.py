@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dolphin.study.sweep import Study
 
+
 class Interrupted(DolphinError):
     """Stopped by the user half-way; the message says how to go on."""
 
@@ -90,7 +91,11 @@ def trials(
     registry = Registry(home)
     best = best_trials(registry, study, dataset.digest, count)
     looked_at = registry.count_on(dataset.digest)
-    document = {"study": study.name, "configurations_on_this_data": looked_at, "trials": [_spelled(row) for row in best.to_dicts()]}
+    document = {
+        "study": study.name,
+        "configurations_on_this_data": looked_at,
+        "trials": [_spelled(row) for row in best.to_dicts()],
+    }
 
     def show() -> None:
         say(f"{looked_at:,} different configurations were looked at on this data")

@@ -55,7 +55,7 @@ class Engine:
     def new_state(self, assets: int, initial_capital: float) -> State:
         """A flat account of ``initial_capital`` for a market of ``assets`` columns."""
         many = self.new_states(assets, np.array([initial_capital]))
-        return State(*(field[0] for field in many[:-1]), many.scratch)
+        return State._make([*(field[0] for field in many[:-1]), many.scratch])
 
     def new_states(self, assets: int, initial_capital: Records) -> State:
         """Flat accounts with a leading axis of combinations; ``initial_capital`` is (C,)."""
@@ -75,9 +75,7 @@ class Engine:
             scratch=np.zeros(assets),
         )
 
-    def run(
-        self, state: State, params: Records, friction: Records, market: Market, start: int, stop: int
-    ) -> Recording:
+    def run(self, state: State, params: Records, friction: Records, market: Market, start: int, stop: int) -> Recording:
         """Bars ``start`` to ``stop`` in one loop, everything recorded.
 
         ``params`` and ``friction`` are arrays of one record.
@@ -143,7 +141,7 @@ class Engine:
 
         def work(low: int) -> int:
             high = min(low + chunk, count)
-            part = State(*(field[low:high] for field in states[:-1]), np.empty_like(states.scratch))
+            part = State._make([*(field[low:high] for field in states[:-1]), np.empty_like(states.scratch)])
             self.kernels.run_many(part, params[low:high], friction[low:high], market, start, stop, NO_TRADES)
             return high - low
 

@@ -44,7 +44,7 @@ def ln(x):  # type: ignore[no-untyped-def]
     if x < SMALLEST_NORMAL:
         x = x * TWO_54
         exponent = -1077
-    bits = float_bits(x) + ONE_MINUS_HALF_SQRT2_BITS  # type: ignore[call-arg]
+    bits = float_bits(x) + ONE_MINUS_HALF_SQRT2_BITS
     k = float(np.int64(bits >> EXPONENT_SHIFT) + exponent)
     f = bits_float((bits & MANTISSA) + HALF_SQRT2_BITS) - 1.0
     s = f / (2.0 + f)

@@ -26,9 +26,7 @@ def _record(**fields: str) -> np.dtype[np.void]:
 
 
 #: Tick = tick_num / tick_den and lot = lot_num / lot_den, with integer parts (ENGINE section 1).
-INSTRUMENT = _record(
-    tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num="f8", lot_den="f8", min_notional="f8"
-)
+INSTRUMENT = _record(tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num="f8", lot_den="f8", min_notional="f8")
 
 #: Inputs of the survival stack and the circuit breaker for one bar.
 RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
@@ -37,9 +35,7 @@ RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
 FRICTION = _record(slippage="f8", fee="f8", fill_next="i8")
 
 #: What a strategy wants of one position slot and, with price and fee, what the market gave.
-ORDER = _record(
-    action="i8", asset="i8", side="i8", reason="i8", qty="f8", leverage="f8", price="f8", fee="f8"
-)
+ORDER = _record(action="i8", asset="i8", side="i8", reason="i8", qty="f8", leverage="f8", price="f8", fee="f8")
 
 #: One position; side 0 is flat.
 SLOT = _record(

@@ -116,9 +116,7 @@ class FeatureBlock:
             If the definition is not one of :data:`VEL_DIV`.
         """
         if definition not in VEL_DIV:
-            raise DolphinError(
-                f"unknown vel_div definition '{definition}'", mend=nearest(definition, VEL_DIV)
-            )
+            raise DolphinError(f"unknown vel_div definition '{definition}'", mend=nearest(definition, VEL_DIV))
         fast, slow = VEL_DIV[definition]
         return self.v[:, fast] - self.v[:, slow]
 

@@ -131,9 +131,7 @@ def start_from(state, w, warm):  # type: ignore[no-untyped-def]
 def absorption(row, w, n, state):  # type: ignore[no-untyped-def]
     """Absorption ratio in window w with n active assets: (a, relative residual, products)."""
     length = state.windows[w]
-    square = correlation(
-        w, length, state.active, state.s1, state.s2, state.scale, state.mean, state.c, state.square
-    )
+    square = correlation(w, length, state.active, state.s1, state.s2, state.scale, state.mean, state.c, state.square)
     if square < 0.0:
         square = centred_correlation(
             row,

@@ -154,9 +154,7 @@ class Scanner:
         FeatureBlock of the history (``known`` itself if given).
         """
         if self._state.clock[0]:
-            raise DolphinError(
-                "the scanner has already taken in bars", mend="warm it before the first update"
-            )
+            raise DolphinError("the scanner has already taken in bars", mend="warm it before the first update")
         ts, close = _checked(ts, close, self.reference)
         if close.shape[1] != self.n_assets:
             raise DolphinError(f"the history has {close.shape[1]} assets, the scanner {self.n_assets}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, sha256_bytes
+from dolphin.files import canonical_json, sha256_bytes, sync
 
 GENESIS = "0" * 64
 FIELDS = ("seq", "time_ns", "time", "who", "action", "pointer", "reason", "old", "new", "previous", "hash")
@@ -57,9 +57,7 @@ def read_audit(path: Path) -> AuditLog:
     for number, raw in enumerate(whole, 1):
         entry = _entry(raw)
         if entry is None or entry["previous"] != previous or entry["seq"] != number:
-            return AuditLog(
-                path, tuple(lines), f"{path}: line {number} was changed or does not follow", len(tail)
-            )
+            return AuditLog(path, tuple(lines), f"{path}: line {number} was changed or does not follow", len(tail))
         lines.append(entry)
         previous = entry["hash"]
     return AuditLog(path, tuple(lines), "", len(tail))
@@ -91,7 +89,7 @@ def append(log: AuditLog, entry: dict[str, Any]) -> int:
         while rest:
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
-        sync_folder(log.path.parent)
+        sync(log.path.parent)
     except OSError as error:
         os.ftruncate(handle, size)
         raise DolphinError(
@@ -107,15 +105,6 @@ def take_back(log: AuditLog, size: int) -> None:
     handle = os.open(log.path, os.O_RDWR)
     try:
         os.ftruncate(handle, size)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
         os.fsync(handle)
     finally:
         os.close(handle)

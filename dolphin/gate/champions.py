@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError, nearest
-from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, write_bytes
-from dolphin.gate.audit import AuditLog, append, next_entry, read_audit, sync_folder, take_back
+from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, sync, write_bytes
+from dolphin.gate.audit import AuditLog, append, next_entry, read_audit, take_back
 from dolphin.workspace import Workspace
 
 POINTERS = ("blue", "green")
@@ -61,9 +61,7 @@ class Champion:
             elif sha256_file(path) != sha256:
                 found.append(f"{path}: changed since it was frozen")
         present = {str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()}
-        return found + [
-            f"{self.folder / name}: not of the champion" for name in sorted(present - {*listed, FILES})
-        ]
+        return found + [f"{self.folder / name}: not of the champion" for name in sorted(present - {*listed, FILES})]
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,7 @@ class State:
     def require_intact(self) -> None:
         """Refuse to build on a damaged log or pointer."""
         if self.problems:
-            raise DolphinError(
-                self.problems[0], mend="restore it from git; 'dolphin promote verify' lists all"
-            )
+            raise DolphinError(self.problems[0], mend="restore it from git; 'dolphin promote verify' lists all")
 
 
 def open_champion(workspace: Workspace, pointer: str = "blue") -> Champion:
@@ -162,9 +158,7 @@ def install(
     return champion
 
 
-def roll_back(
-    workspace: Workspace, *, reason: str, pointer: str = "blue", who: str | None = None
-) -> Champion:
+def roll_back(workspace: Workspace, *, reason: str, pointer: str = "blue", who: str | None = None) -> Champion:
     """Move the pointer to the champion before the present one; that one's files are checked first."""
     check_reason(reason)
     pointer_path(workspace, pointer)
@@ -232,9 +226,7 @@ def recover(workspace: Workspace) -> State:
             problems += champion_at(workspace, mine[-1]["new"]).problems()
         else:
             write_bytes(path, pointer_bytes(mine[-1]))
-            completed.append(
-                f"moved {name} to {mine[-1]['new'][:16]}, as line {mine[-1]['seq']} of the log says"
-            )
+            completed.append(f"moved {name} to {mine[-1]['new'][:16]}, as line {mine[-1]['seq']} of the log says")
     return State(log, tuple(completed), tuple(problems))
 
 
@@ -257,9 +249,7 @@ def locked(workspace: Workspace) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise DolphinError(
-            f"cannot lock: {error.strerror}", where=str(lock), mend="make it writable"
-        ) from error
+        raise DolphinError(f"cannot lock: {error.strerror}", where=str(lock), mend="make it writable") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -319,14 +309,14 @@ def _put_in_place(workspace: Workspace, contents: Mapping[str, bytes]) -> Champi
                     os.fsync(stream.fileno())
                 path.chmod(0o444)
             for inner in [path for path in part.rglob("*") if path.is_dir()]:
-                sync_folder(inner)
+                sync(inner)
             part.chmod(0o755)
-            sync_folder(part)
+            sync(part)
             part.rename(champion.folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        sync_folder(folder)
-        sync_folder(folder.parent)
+        sync(folder)
+        sync(folder.parent)
     except OSError as error:
         raise DolphinError(
             f"cannot write: {error.strerror or error}",
@@ -362,7 +352,5 @@ def _move(
 
 def iso_time(time_ns: int) -> str:
     """ISO 8601, UTC, to the microsecond."""
-    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).replace(
-        microsecond=time_ns // 1000 % 1_000_000
-    )
+    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).replace(microsecond=time_ns // 1000 % 1_000_000)
     return moment.isoformat().replace("+00:00", "Z")

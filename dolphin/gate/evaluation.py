@@ -211,18 +211,14 @@ def _own_worst(floor: Floor, rival: Measure) -> tuple[float, str]:
     return floor.limit, ""
 
 
-def _judge_one(
-    floors: Floors, tier: str, floor: Floor, limit: float, note: str, measure: Measure
-) -> FloorResult:
+def _judge_one(floors: Floors, tier: str, floor: Floor, limit: float, note: str, measure: Measure) -> FloorResult:
     found = measure.over(floor.window)
     value = found.metrics.get(floor.metric, math.nan)
     if found.problem:
         passed, reason = False, found.problem
     else:
         against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
-        passed, reason = judge(
-            against, value, found.metrics["trades"], floors.enough_trades(tier, floor.window)
-        )
+        passed, reason = judge(against, value, found.metrics["trades"], floors.enough_trades(tier, floor.window))
     reason = "; ".join(part for part in (reason, note) if part)
     return FloorResult(
         floor.name, floor.metric, f"{floor.window.name}: {found.text}", floor.op, limit, value, passed, reason
@@ -231,9 +227,7 @@ def _judge_one(
 
 def _data(workspace: Workspace, candidate: Candidate) -> Check:
     problems = verify_dataset(workspace, candidate.dataset.name)
-    detail = (
-        problems[0] if problems else f"every file and row of '{candidate.dataset.name}' as in its manifest"
-    )
+    detail = problems[0] if problems else f"every file and row of '{candidate.dataset.name}' as in its manifest"
     return Check("data", not problems, detail)
 
 
@@ -250,18 +244,12 @@ def _reproduced(candidate: Candidate, run: Run) -> Check:
     if candidate.digests is not None:
         different = np.flatnonzero(candidate.digests[: len(run.recording.digests)] != run.recording.digests)
         if len(candidate.digests) != len(run.recording.digests):
-            return Check(
-                name, False, f"{len(candidate.digests)} bars are frozen, {run.stop - run.start} were run"
-            )
+            return Check(name, False, f"{len(candidate.digests)} bars are frozen, {run.stop - run.start} were run")
         if len(different):
             bar = run.start + int(different[0])
-            return Check(
-                name, False, f"decisions differ from bar {bar} ({iso(run.market.ts[bar])}) on; {engine}"
-            )
+            return Check(name, False, f"decisions differ from bar {bar} ({iso(run.market.ts[bar])}) on; {engine}")
     if recorded["final_digest"] != run.final_digest:
-        return Check(
-            name, False, f"final digest {run.final_digest}, on record {recorded['final_digest']}; {engine}"
-        )
+        return Check(name, False, f"final digest {run.final_digest}, on record {recorded['final_digest']}; {engine}")
     if outcome(run)["metrics"] != recorded["metrics"]:
         return Check(name, False, f"digests equal, but the metrics on record differ; {engine}")
     return Check(name, True, f"{run.stop - run.start} bars, final digest {run.final_digest}; {engine}")
@@ -287,9 +275,7 @@ def _honest(measure: Measure) -> list[Check]:
     return [Check(result.name, result.passed, result.detail) for result in found]
 
 
-def _climb(
-    measure: Measure, climb: Climb | None, progress: Progress | None
-) -> tuple[list[Check], dict[str, Any]]:
+def _climb(measure: Measure, climb: Climb | None, progress: Progress | None) -> tuple[list[Check], dict[str, Any]]:
     """Climb the ladder; a check per rung, and its document without the seconds it took."""
     if climb is None:
         from dolphin.parity.ladder import ladder
@@ -307,9 +293,7 @@ def _climb(
     checks = [Check(f"parity rung {r.rung}: {r.name}", bool(r.passed), str(r.detail)) for r in found.results]
     climbed = {r.rung for r in found.results}
     checks += [
-        Check(f"parity rung {rung}", False, "the ladder did not climb it")
-        for rung in RUNGS
-        if rung not in climbed
+        Check(f"parity rung {rung}", False, "the ladder did not climb it") for rung in RUNGS if rung not in climbed
     ]
     return checks, _timeless(plain(found.as_dict()))
 

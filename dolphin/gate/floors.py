@@ -89,9 +89,7 @@ def read_floors(workspace: Workspace) -> Floors:
         raise DolphinError(f"not valid: {' '.join(str(error).split())}", where=str(path)) from None
     _known(table, ("version", "windows", *TIERS), str(path))
     windows = {name: _window(name, values, str(path)) for name, values in table.get("windows", {}).items()}
-    tiers = {
-        tier: tuple(_floor(row, tier, windows, str(path)) for row in table.get(tier, ())) for tier in TIERS
-    }
+    tiers = {tier: tuple(_floor(row, tier, windows, str(path)) for row in table.get(tier, ())) for tier in TIERS}
     if not tiers["tier1"]:
         raise DolphinError("holds no [[tier1]] floor", where=str(path), mend="restore it from git")
     return Floors(tiers, path == own, data, sha256_bytes(data), data == DEFAULT.read_bytes())

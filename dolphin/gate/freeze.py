@@ -19,7 +19,7 @@ from dolphin.gate.evaluation import windows
 from dolphin.gate.floors import read_floors
 from dolphin.gate.measure import Measure
 from dolphin.gate.report import GateReport, plain
-from dolphin.study.config import Config
+from dolphin.study.config import to_toml
 from dolphin.study.registry import Registry
 from dolphin.study.run import Run, digests_frame, metrics_document, run_document
 from dolphin.workspace import Workspace
@@ -42,7 +42,7 @@ def contents_of(workspace: Workspace, candidate: Candidate, report: GateReport, 
     floors = read_floors(workspace)
     return {
         "config.json": _json({"config": run.config.document(), "hash": run.config.hash}),
-        "config.toml": config_toml(run.config).encode(),
+        "config.toml": to_toml(run.config.document()).encode(),
         "run.json": _json(about_run),
         "metrics.json": _json({"whole": metrics_document(run), "windows": windows(floors, measure)}),
         "gate.json": _json(document),
@@ -56,9 +56,7 @@ def contents_of(workspace: Workspace, candidate: Candidate, report: GateReport, 
     }
 
 
-def provenance(
-    workspace: Workspace, candidate: Candidate, run: Run, created: str, who: str
-) -> dict[str, Any]:
+def provenance(workspace: Workspace, candidate: Candidate, run: Run, created: str, who: str) -> dict[str, Any]:
     """Where the champion comes from, and what the live runner must find unchanged."""
     manifest = run.dataset.manifest
     return plain(
@@ -116,26 +114,6 @@ def trials_excerpt(workspace: Workspace, run: Run) -> pl.DataFrame:
     own = pl.col("config_hash") == run.config.hash
     ranked = here.filter(~own).sort("sharpe_365", descending=True, nulls_last=True).head(BEST_TRIALS)
     return pl.concat([here.filter(own), ranked]).collect()
-
-
-def config_toml(config: Config) -> str:
-    """The resolved config as a config file; reading it gives the same hash."""
-    document = config.document()
-    lines = [f"strategy = {_toml(document['strategy'])}"]
-    for section in ("params", "friction", "account"):
-        lines += [
-            "",
-            f"[{section}]",
-            *(f"{key} = {_toml(value)}" for key, value in document[section].items()),
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # JSON strings are TOML basic strings; repr gives the shortest text that reads back as the same float.
-    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def _json(document: Any) -> bytes:

@@ -56,17 +56,13 @@ def promote(
         state = recover(workspace)
         state.require_intact()
     present = lineage(state.log, pointer)
-    report = evaluate(
-        workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb
-    )
+    report = evaluate(workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb)
     if not report.passed:
         lines = [failure.line for failure in report.failures]
         raise Refused(f"not promoted: {'; '.join(lines)}", where=candidate.name, details=lines)
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
-    return install(
-        workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None
-    )
+    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)
 
 
 def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:

@@ -105,9 +105,7 @@ def run_backtest(
         on an account that it cannot go on with.
     """
     if initial_capital > MONEY_MAX:
-        raise DolphinError(
-            f"Nautilus holds no account of {initial_capital:g} USDT", mend=f"at most {MONEY_MAX:g}"
-        )
+        raise DolphinError(f"Nautilus holds no account of {initial_capital:g} USDT", mend=f"at most {MONEY_MAX:g}")
     hedging = engine.strategy.slots > 1
     backtest = BacktestEngine(
         BacktestEngineConfig(
@@ -138,9 +136,7 @@ def run_backtest(
         if feed == "bars":
             bar_types, data = _with_bars(backtest, perpetuals, spacing_ns, market, start, stop, data)
         backtest.add_data(data, client_id=SCAN_CLIENT)
-        session = Session(
-            engine, params, friction, own_market(market, start, stop), initial_capital, start, stop
-        )
+        session = Session(engine, params, friction, own_market(market, start, stop), initial_capital, start, stop)
         strategy = KernelStrategy(session, perpetuals, bar_types=bar_types, quotes=quotes, hedging=hedging)
         backtest.add_strategy(strategy)
         began = time.perf_counter()
@@ -173,9 +169,7 @@ def bar_type(instrument: CryptoPerpetual, spacing_ns: int) -> BarType:
         if spacing_ns % unit == 0:
             spec = BarSpecification(spacing_ns // unit, aggregation, PriceType.LAST)
             return BarType(instrument.id, spec, AggregationSource.EXTERNAL)
-    raise DolphinError(
-        f"a spacing of {spacing_ns} ns is finer than Nautilus bars", mend="use whole milliseconds"
-    )
+    raise DolphinError(f"a spacing of {spacing_ns} ns is finer than Nautilus bars", mend="use whole milliseconds")
 
 
 def _with_bars(

@@ -42,6 +42,5 @@ def scans(market: Market, start: int, stop: int, with_prices: bool) -> list[Cust
         rows[name] = getattr(market, name)[start:stop]
     times = market.ts[start:stop].tolist()
     return [
-        CustomData(SCAN_TYPE, Scan(ts, ts + BARRIER_NS, start + k, rows[k].tobytes()))
-        for k, ts in enumerate(times)
+        CustomData(SCAN_TYPE, Scan(ts, ts + BARRIER_NS, start + k, rows[k].tobytes())) for k, ts in enumerate(times)
     ]

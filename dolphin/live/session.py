@@ -94,9 +94,7 @@ class Session:
         """Whether every order of the bar at hand has been answered."""
         return not self._waiting
 
-    def open(
-        self, bar: int, ts: int, price: Records, age: Records, features: Records, risk: Records
-    ) -> list[int]:
+    def open(self, bar: int, ts: int, price: Records, age: Records, features: Records, risk: Records) -> list[int]:
         """Begin row ``bar``; returns the slots whose orders (see :meth:`order`) are to be sent now."""
         if self._waiting:
             raise RuntimeError(f"bar {bar} begins while orders of bar {self.bar} are open")

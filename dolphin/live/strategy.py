@@ -90,9 +90,7 @@ class KernelStrategy(Strategy):
         else:
             self._price, self._age = row["price"], row["age"]
         session = self.session
-        for slot in session.open(
-            data.bar, data.ts_event, self._price, self._age, row["features"], row["risk"]
-        ):
+        for slot in session.open(data.bar, data.ts_event, self._price, self._age, row["features"], row["risk"]):
             self._send(slot, session.order(slot), data.ts_init)
 
     def _send(self, slot: int, order: Records, ts: int) -> None:

@@ -89,9 +89,7 @@ class Case:
             if actions.any():
                 fills.extend(_filled(state.fills, i))
 
-        digests = self.engine.run_per_bar(
-            state, self.params, self.friction, market, self.start, self.stop, on_bar
-        )
+        digests = self.engine.run_per_bar(state, self.params, self.friction, market, self.start, self.stop, on_bar)
         return Trace(digests, stages, np.array(fills, ORDER_FILLED))
 
     def excerpt(self, bars: int) -> Case:
@@ -108,9 +106,7 @@ class Case:
         kernels = self.engine.kernels
         state = self.engine.new_state(self.market.price.shape[1], self.capital)
         digests, stages = np.empty(bar - self.start, np.uint64), np.zeros(len(STAGES), np.uint64)
-        kernels.run_digested(
-            state, self.params, self.friction, self.market, self.start, bar, NO_TRADES, digests
-        )
+        kernels.run_digested(state, self.params, self.friction, self.market, self.start, bar, NO_TRADES, digests)
         kernels.step_bar(state, self.params, self.friction, self.market, bar, NO_TRADES, stages)
         return stages
 

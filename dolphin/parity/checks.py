@@ -163,9 +163,7 @@ def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
         for column in sorted(fresh.keys() | stored.keys()):
             if not _same_column(fresh.get(column), stored.get(column)):
                 day = scan_folder(dataset) / f"{dataset.days[n]}.parquet"
-                return CheckResult(
-                    name, False, f"{day}: column {column} is not what a scan up to that day gives"
-                )
+                return CheckResult(name, False, f"{day}: column {column} is not what a scan up to that day gives")
     dates = ", ".join(dataset.days[n] for n in picks)
     return CheckResult(
         name,
@@ -217,9 +215,7 @@ def _first_peek(
     return None
 
 
-def _futures(
-    market: Market, start: int, stop: int, random: np.random.Generator
-) -> Iterator[tuple[str, Market]]:
+def _futures(market: Market, start: int, stop: int, random: np.random.Generator) -> Iterator[tuple[str, Market]]:
     """Copies of the market whose rows from ``start`` on are removed, altered, shuffled."""
     for what in ("removed", "altered", "shuffled"):
         copy = Market._make([*(np.array(values) for values in market[:-1]), market.instruments])

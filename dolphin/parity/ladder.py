@@ -87,9 +87,7 @@ def ladder(
     if unknown or not wanted:
         raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, 1, 2")
     if not 0 <= start < stop <= len(market.ts):
-        raise DolphinError(
-            f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name
-        )
+        raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
         raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
     case = Case(dataset, market, config, start, stop)

@@ -51,13 +51,9 @@ def sweep_difference(case: Case, market: Market) -> str | None:
                 if params.dtype[name].kind == "f":
                     params[name][k] *= nudge
     states = case.engine.new_states(market.price.shape[1], capital)
-    case.engine.run_many(
-        states, params, friction, market, case.start, case.stop, threads=THREADS, chunk=CHUNK
-    )
+    case.engine.run_many(states, params, friction, market, case.start, case.stop, threads=THREADS, chunk=CHUNK)
     for k in OURS:
-        unequal = state_difference(
-            case.batch.state, State._make([*(f[k] for f in states[:-1]), states.scratch])
-        )
+        unequal = state_difference(case.batch.state, State._make([*(f[k] for f in states[:-1]), states.scratch]))
         if unequal:
             return unequal
     return None

@@ -58,9 +58,7 @@ def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dic
     if unequal:
         return False, f"orders differ: {unequal}", facts
     equity = case.batch.equity
-    facts["largest_value_difference"] = float(
-        np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0)
-    )
+    facts["largest_value_difference"] = float(np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0))
     if not facts["largest_value_difference"] <= TOLERANCE:
         k = int(np.argmax(np.abs(run.value - equity) / scale_of(case)))
         return (

@@ -101,9 +101,7 @@ def equity_figure(run: Run) -> Figure:
 
 def _moments(ts: pl.Series) -> list[str]:
     fine = bool((ts % 1_000_000_000 != 0).any())
-    return (
-        pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
-    )
+    return pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
 
 
 def daily_figure(run: Run) -> Figure:
@@ -156,9 +154,7 @@ def trade_figure(run: Run) -> Figure:
     layout = _layout(
         hovermode="closest",
         xaxis=_axis(title="Bars held", zeroline=False, rangemode="tozero", tickformat=",d"),
-        yaxis=_axis(
-            title="P&L / notional", tickformat=".2~%", zeroline=True, zerolinewidth=1, range=_room(trades)
-        ),
+        yaxis=_axis(title="P&L / notional", tickformat=".2~%", zeroline=True, zerolinewidth=1, range=_room(trades)),
     )
     views = {
         "held": {"data": {"x": held}, "layout": _x_view("-", "Bars held", ",d")},

@@ -35,9 +35,7 @@ def gate_page(report: dict[str, Any]) -> str:
     verdict = str(report["verdict"])
     if verdict not in ("PASS", "REFUSED"):
         raise DolphinError(f"verdict {verdict!r} is neither PASS nor REFUSED", where="gate report")
-    failed = [
-        str(row.get("name", "?")) for row in [*report["floors"], *report["checks"]] if not row.get("passed")
-    ]
+    failed = [str(row.get("name", "?")) for row in [*report["floors"], *report["checks"]] if not row.get("passed")]
     if verdict == "PASS" and failed:
         raise DolphinError(f"verdict PASS although {', '.join(failed)} did not pass", where="gate report")
     return page(f"Gate {verdict}: {_name(report)}", "\n".join(_sections(report, verdict, failed)))
@@ -146,9 +144,7 @@ def _evidence(value: Any) -> str:
         return facts(flatten(value if isinstance(value, list) else [value]))
     flat = {k: v for k, v in value.items() if not _nested(v)}
     blocks = [facts(flatten(flat))] if flat else []
-    blocks += [
-        f"<h3>{text(str(k).replace('_', ' '))}</h3>{_evidence(v)}" for k, v in value.items() if _nested(v)
-    ]
+    blocks += [f"<h3>{text(str(k).replace('_', ' '))}</h3>{_evidence(v)}" for k, v in value.items() if _nested(v)]
     return "".join(blocks)
 
 

@@ -83,9 +83,7 @@ def read_run(folder: Path) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DolphinError(
-            "no such run folder", where=str(folder), mend="give a folder that a backtest wrote"
-        )
+        raise DolphinError("no such run folder", where=str(folder), mend="give a folder that a backtest wrote")
     config = _document(folder / "config.json", ("config", "hash"))
     resolved = _mapping(config["config"], folder / "config.json", "config")
     account = _mapping(resolved.get("account"), folder / "config.json", "config.account")
@@ -185,13 +183,9 @@ def _equity(path: Path) -> pl.DataFrame:
         values = _numeric(frame, name, path)
         bad = (~values.is_finite()).fill_null(True).arg_true()
         if len(bad):
-            raise DolphinError(
-                f"{name} is not a finite number at bar {bad[0]:,}", where=str(path), mend=_AGAIN
-            )
+            raise DolphinError(f"{name} is not a finite number at bar {bad[0]:,}", where=str(path), mend=_AGAIN)
     # A drawdown is a loss whichever sign it was written with.
-    return frame.with_columns(
-        pl.col("equity", "capital").cast(pl.Float64), pl.col("drawdown").cast(pl.Float64).abs()
-    )
+    return frame.with_columns(pl.col("equity", "capital").cast(pl.Float64), pl.col("drawdown").cast(pl.Float64).abs())
 
 
 def _trades(path: Path) -> pl.DataFrame:
@@ -200,9 +194,7 @@ def _trades(path: Path) -> pl.DataFrame:
         values = _numeric(frame, name, path)
         bad = (~values.is_finite()).fill_null(True).arg_true()
         if len(bad):
-            raise DolphinError(
-                f"{name} is not a finite number in trade {bad[0]:,}", where=str(path), mend=_AGAIN
-            )
+            raise DolphinError(f"{name} is not a finite number in trade {bad[0]:,}", where=str(path), mend=_AGAIN)
     side = pl.col("side").cast(pl.String).str.to_uppercase()
     frame = frame.with_columns(
         side.replace({"-1": "SHORT", "1": "LONG", "SELL": "SHORT", "BUY": "LONG"}),

@@ -79,9 +79,7 @@ def _sections(run: Run) -> Iterator[str]:
 
 
 def _chart(name: str, figure: dict[str, Any], size: str = "") -> str:
-    return f'<div class="chart {size}" data-figure="figure-{name}"></div>' + embedded_json(
-        f"figure-{name}", figure
-    )
+    return f'<div class="chart {size}" data-figure="figure-{name}"></div>' + embedded_json(f"figure-{name}", figure)
 
 
 def _title(run: Run) -> str:
@@ -200,9 +198,7 @@ def _equity_card(run: Run) -> str:
 
 def _scatter_card(run: Run) -> str:
     marks = reason_marks(figures.exit_reasons(run))
-    keys = _keys(
-        [(reason, mark[0], mark[2], i) for i, (reason, mark) in enumerate(marks.items())], views=True
-    )
+    keys = _keys([(reason, mark[0], mark[2], i) for i, (reason, mark) in enumerate(marks.items())], views=True)
     drawn = min(run.trades.height, figures.MARKERS)
     note = (
         f"{drawn:,} of {run.trades.height:,} trades drawn: the extremes and an even sample of the rest."

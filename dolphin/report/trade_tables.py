@@ -126,9 +126,7 @@ def open_position_text(position: Any) -> tuple[str, str]:
     if not position or position in ("none", "flat"):
         return "none", ""
     if isinstance(position, dict):
-        side = {"-1": "SHORT", "1": "LONG", "0": ""}.get(
-            str(position.get("side", "")), position.get("side", "")
-        )
+        side = {"-1": "SHORT", "1": "LONG", "0": ""}.get(str(position.get("side", "")), position.get("side", ""))
         if side == "":
             return "none", ""
         rest = (f"{k} {significant(v) if isinstance(v, int | float) else v}" for k, v in position.items())

@@ -29,7 +29,6 @@ DAY_NS = 86_400_000_000_000
 LEGACY_VOL_P60 = 0.000099
 
 
-
 class VelDivParams(BaseModel):
     """Parameters of ``vel_div``; defaults are the specification's."""
 
@@ -63,8 +62,7 @@ class VelDivParams(BaseModel):
     def _whole(self) -> VelDivParams:
         if self.direction != "short_only" and self.long_threshold <= 0.0:
             raise ValueError(
-                f"long_threshold must be above 0 when direction is {self.direction}, "
-                f"not {self.long_threshold}"
+                f"long_threshold must be above 0 when direction is {self.direction}, not {self.long_threshold}"
             )
         if self.short_extreme >= self.short_threshold:
             raise ValueError(

@@ -51,9 +51,7 @@ def books(run: Run) -> Any:
         records["side"] = np.where(orders["direction"] > 0, OrderSide.Buy, OrderSide.Sell)
         records = records[np.argsort(records["col"], kind="stable")]
         records["id"] = np.arange(len(records))
-        wrapper = vbt.ArrayWrapper.from_obj(
-            close, freq=pd.Timedelta(run.dataset.spacing_ns, "ns"), group_by=True
-        )
+        wrapper = vbt.ArrayWrapper.from_obj(close, freq=pd.Timedelta(run.dataset.spacing_ns, "ns"), group_by=True)
         return vbt.Portfolio(
             wrapper,
             close,
@@ -76,8 +74,7 @@ def order_table(run: Run) -> Records:
     entries = len(trades) + len(held)
     table = np.zeros(
         entries + len(trades),
-        [(n, "i8") for n in ("bar", "leg", "asset", "direction")]
-        + [(n, "f8") for n in ("qty", "price", "fee")],
+        [(n, "i8") for n in ("bar", "leg", "asset", "direction")] + [(n, "f8") for n in ("qty", "price", "fee")],
     )
     for at, source in ((slice(0, len(trades)), trades), (slice(len(trades), entries), held)):
         part = table[at]

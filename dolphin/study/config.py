@@ -117,9 +117,7 @@ def params_records(many: list[BaseModel]) -> Records:
     """(C,) parameter records: floats as float64, integers, booleans and choices as int64."""
     fields = type(many[0]).model_fields
     choices = {name: get_args(f.annotation) for name, f in fields.items() if _is_choice(f.annotation)}
-    dtype = np.dtype(
-        [(name, "f8" if f.annotation is float else "i8") for name, f in fields.items()], align=True
-    )
+    dtype = np.dtype([(name, "f8" if f.annotation is float else "i8") for name, f in fields.items()], align=True)
     records = np.zeros(len(many), dtype)
     for name in fields:
         values = [getattr(params, name) for params in many]
@@ -129,9 +127,7 @@ def params_records(many: list[BaseModel]) -> Records:
     return records
 
 
-def read_config(
-    path: Path, *, overrides: Mapping[str, Any] | None = None, research: Path | None = None
-) -> Config:
+def read_config(path: Path, *, overrides: Mapping[str, Any] | None = None, research: Path | None = None) -> Config:
     """Read a TOML or YAML config file.
 
     Parameters
@@ -274,9 +270,9 @@ def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: s
         reason = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
             raise DolphinError(f"[{section}] {reason}", where=where) from None
-        key = first["loc"][0]
+        wrong = first["loc"][0]
         reason = reason[0].lower() + reason[1:]
-        raise DolphinError(f"[{section}] {key} = {first['input']!r}: {reason}", where=where) from None
+        raise DolphinError(f"[{section}] {wrong} = {first['input']!r}: {reason}", where=where) from None
 
 
 def _exact(value: Any, kind: Any) -> Any:

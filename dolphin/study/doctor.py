@@ -80,9 +80,9 @@ def _kernel_cache() -> Finding:
 def _compiles() -> Finding:
     import math
 
-    from dolphin.core.logarithm import ln_array
-
     import numpy as np
+
+    from dolphin.core.logarithm import ln_array
 
     got = float(ln_array(np.array([2.0]))[0])
     return Finding("kernels", abs(got - math.log(2.0)) < 1e-15, f"compiled and ran: ln 2 = {got!r}")

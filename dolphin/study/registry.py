@@ -97,9 +97,7 @@ class Registry:
         for link in self._links():
             body = {key: link[key] for key in ("segment", "sha256", "previous")}
             path = self.folder / link["segment"]
-            if link["previous"] != previous or link["hash"] != sha256_bytes(
-                json.dumps(body, sort_keys=True).encode()
-            ):
+            if link["previous"] != previous or link["hash"] != sha256_bytes(json.dumps(body, sort_keys=True).encode()):
                 found.append(f"{self._chain}: the chain breaks at {link['segment']}")
             if not path.is_file():
                 found.append(f"{path}: missing")

@@ -23,9 +23,7 @@ def grid(space: Space, trials: int | None, seed: int) -> Sample:
     """Every combination, in the order written; ``trials`` must be absent or large enough."""
     for name, dimension in space.items():
         if isinstance(dimension, Range) and dimension.step is None:
-            raise DolphinError(
-                f"a grid over '{name}' needs a step", mend="add step = ..., or use sampler = \"sobol\""
-            )
+            raise DolphinError(f"a grid over '{name}' needs a step", mend='add step = ..., or use sampler = "sobol"')
     size = math.prod(len(dimension.points()) for dimension in space.values())
     if trials is not None and trials < size:
         raise DolphinError(f"the grid has {size} points, trials = {trials}", mend="raise it or leave it out")
@@ -52,7 +50,8 @@ def sobol(space: Space, trials: int | None, seed: int) -> Sample:
 def _check_size(trials: int) -> None:
     if trials > MOST_TRIALS:
         raise DolphinError(
-            f"{trials} trials are more than the {MOST_TRIALS} of one study", mend="use coarser steps or split it"
+            f"{trials} trials are more than the {MOST_TRIALS} of one study",
+            mend="use coarser steps or split it",
         )
 
 

@@ -241,7 +241,9 @@ def write_best(workspace: Workspace, study: Study, best: pl.DataFrame) -> Path |
     return target
 
 
-def _build(base: Config, sample: list[tuple[int, dict[str, Any]]]) -> tuple[dict[int, dict[str, Any]], dict[int, Config]]:
+def _build(
+    base: Config, sample: list[tuple[int, dict[str, Any]]]
+) -> tuple[dict[int, dict[str, Any]], dict[int, Config]]:
     """Registry rows of all trials, and the configs of those that the strategy accepts."""
     rows: dict[int, dict[str, Any]] = {}
     configs: dict[int, Config] = {}

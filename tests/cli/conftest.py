@@ -90,10 +90,11 @@ def write_source(folder: Path, *frames: pl.DataFrame) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder by relative path; None for a folder."""
+    """Everything below a folder by relative path, locks aside; None for a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
+        if path.name != ".lock"
     }
 
 
@@ -136,7 +137,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "runs").mkdir(parents=True)
     (home / "config.toml").write_text(CONFIG)
     (home / "study.toml").write_text(STUDY.format(trials=50))
-    generate = "data generate --name m --preset edge --days 3 --assets 8 --spacing 1m --seed 3".split()
+    generate = ["data", "generate", "--name", "m", "--preset", "edge", "--days", "3", "--assets", "8", "--spacing", "1m", "--seed", "3"]
     for arguments in (
         ("init", home),
         generate,

@@ -9,7 +9,7 @@ import typer
 
 from dolphin.cli.app import app
 
-HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "pydantic", "vectorbt", "nautilus_trader")
+HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "vectorbt", "nautilus_trader")
 VERBS = {
     "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
     "promote", "report",

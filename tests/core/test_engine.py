@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,7 +124,9 @@ def test_fills_at_the_next_bar_wait_one_bar_and_decide_nothing_meanwhile():
 def test_trades_beyond_the_first_buffer_are_kept():
     price = np.full((9_000, 1), 100.0)
     price[::2] = 99.0
-    run = batch(market_of(price, np.full(9_000, -0.1)), params(max_hold_bars=1, min_alignment=-1.0), friction())
+    run = batch(
+        market_of(price, np.full(9_000, -0.1)), params(max_hold_bars=1, min_alignment=-1.0), friction()
+    )
     assert len(run.trades) == run.state.account[0]["trades"] > 1024
     assert (np.diff(run.trades["exit_bar"]) > 0).all()
 
@@ -163,7 +166,7 @@ def test_a_new_account_is_flat():
 
 GENERIC = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{here!r}, {tests!r}]
 from test_engine import batch, params, friction
 from markets import random_market
 runs = [batch(random_market(s), params(direction="bidirectional"), friction()) for s in range(3)]
@@ -174,11 +177,13 @@ print([hex(int(r.digests[-1])) for r in runs])
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", ["generic", "host"])
 def test_the_cpu_changes_no_bit(cpu, tmp_path):
-    here = os.path.dirname(__file__)
-    code = GENERIC.format(tests=os.path.dirname(here)) .replace("from test_engine", f"sys.path.insert(0, {here!r})\nfrom test_engine")
+    here = Path(__file__).parent
+    code = GENERIC.format(here=str(here), tests=str(here.parent))
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "7"}
     if cpu == "generic":
         env["NUMBA_CPU_NAME"] = "generic"
-    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout
     here_ = [batch(random_market(s), params(direction="bidirectional"), friction()) for s in range(3)]
     assert said.strip() == str([hex(int(r.digests[-1])) for r in here_])

@@ -30,10 +30,9 @@ from dolphin.gate import (
     write_junit,
 )
 from dolphin.gate.floors import Window
-from dolphin.gate.freeze import config_toml
 from dolphin.gate.measure import Measure
 from dolphin.report import gate_page
-from dolphin.study.config import parse_config, read_config
+from dolphin.study.config import parse_config, read_config, to_toml
 from dolphin.study.market import feature_columns, open_market
 from dolphin.study.registry import SCHEMA, Registry
 from dolphin.study.run import run, write_run
@@ -366,7 +365,7 @@ def test_config_toml_reads_back_to_the_same_hash() -> None:
     }
     config = parse_config(table, where="test")
 
-    assert parse_config(tomllib.loads(config_toml(config)), where="test").hash == config.hash
+    assert parse_config(tomllib.loads(to_toml(config.document())), where="test").hash == config.hash
 
 
 def test_rollback_of_a_promotion(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:

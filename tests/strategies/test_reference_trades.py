@@ -50,7 +50,9 @@ def test_features_agree_at_every_bar(studied):
     for name in reference.columns:
         key = name.replace("_", "") if name.replace("_", "") in ours else name
         if key in ours:
-            np.testing.assert_allclose(ours[key], reference[name].to_numpy(), rtol=0, atol=1e-9, equal_nan=True)
+            np.testing.assert_allclose(
+                ours[key], reference[name].to_numpy(), rtol=0, atol=1e-9, equal_nan=True
+            )
             compared += 1
     assert compared == 10
 
@@ -70,14 +72,30 @@ def test_trades_one_to_one(studied, case):
     done = run(dataset, market, config, 0, dataset.n_bars)
     ours = trades_frame(done, feature_columns(dataset)["regime"])
     theirs = pl.read_parquet(folder / f"trades_{case}.parquet")
-    for name, column in (("entry_bar", "entry_bar"), ("exit_bar", "exit_bar"), ("asset", "asset"), ("reason", "exit_reason")):
+    for name, column in (
+        ("entry_bar", "entry_bar"),
+        ("exit_bar", "exit_bar"),
+        ("asset", "asset"),
+        ("reason", "exit_reason"),
+    ):
         assert theirs[name].to_list() == ours[column].to_list()
     assert theirs["side"].to_list() == [1 if side == "LONG" else -1 for side in ours["side"]]
-    for name, column in (("qty", "quantity"), ("entry", "entry_price"), ("exit", "exit_price"), ("pnl", "pnl")):
+    for name, column in (
+        ("qty", "quantity"),
+        ("entry", "entry_price"),
+        ("exit", "exit_price"),
+        ("pnl", "pnl"),
+    ):
         np.testing.assert_allclose(ours[column].to_numpy(), theirs[name].to_numpy(), rtol=1e-9)
     # Leverage is linear in vel_div with slope 5 / 0.03, and vel_div may differ by 1e-9.
     np.testing.assert_allclose(ours["leverage"].to_numpy(), theirs["leverage"].to_numpy(), atol=2e-7)
-    names = {"pf": "profit_factor", "wr": "win_rate", "roi": "roi", "max_dd": "max_drawdown", "sharpe": "sharpe_365"}
+    names = {
+        "pf": "profit_factor",
+        "wr": "win_rate",
+        "roi": "roi",
+        "max_dd": "max_drawdown",
+        "sharpe": "sharpe_365",
+    }
     assert done.metrics["trades"] == reference["metrics"]["trades"]
     for name, ours_name in names.items():
         assert done.metrics[ours_name] == pytest.approx(reference["metrics"][name], rel=1e-9)

@@ -8,13 +8,13 @@ from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.strategies import BUNDLED, load, presets
 
-OWN = '''
+OWN = """
 from dataclasses import replace
 from dolphin.strategies.vel_div import VEL_DIV
 PRESETS = {"mine": {"tp_pct": 0.5}}
 COPY = replace(VEL_DIV, name="copy")
 NUMBER = 3
-'''
+"""
 
 
 @pytest.fixture

@@ -174,7 +174,14 @@ def risk_of(boost=1.0, beta=0.0, rm=1.0, posture=APEX):
 class TestLeverage:
     @pytest.mark.parametrize(
         ("vel_div", "power", "expected"),
-        [(-0.02, 1, 1.0), (-0.035, 1, 3.5), (-0.05, 1, 6.0), (-0.9, 1, 6.0), (-0.035, 2, 2.25), (-0.035, 3, 1.625)],
+        [
+            (-0.02, 1, 1.0),
+            (-0.035, 1, 3.5),
+            (-0.05, 1, 6.0),
+            (-0.9, 1, 6.0),
+            (-0.035, 2, 2.25),
+            (-0.035, 3, 1.625),
+        ],
     )
     def test_strength(self, vel_div, power, expected):
         assert leverage(vel_div, -1, params(convexity=power), risk_of()) == pytest.approx(expected, rel=1e-12)

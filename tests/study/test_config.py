@@ -141,7 +141,8 @@ def test_integers_and_whole_floats_are_taken_where_nothing_is_lost() -> None:
     config = parse_config({"params": {"soft_cap": 8, "max_hold_bars": 60.0, "abs_cap": 9}}, where="x")
     document = config.document()["params"]
     assert type(document["soft_cap"]) is float and type(document["max_hold_bars"]) is int
-    assert config.hash == parse_config({"params": {"soft_cap": 8.0, "max_hold_bars": 60, "abs_cap": 9.0}}, where="x").hash
+    exact = {"params": {"soft_cap": 8.0, "max_hold_bars": 60, "abs_cap": 9.0}}
+    assert config.hash == parse_config(exact, where="x").hash
 
 
 def test_p60_waits_for_its_window() -> None:

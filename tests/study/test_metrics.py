@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from typing import Any
@@ -36,7 +37,7 @@ def by_hand(done: Run) -> dict[str, Any]:
         drawdown = max(drawdown, (peak - value) / peak)
     closes: dict[int, float] = dict(zip(days, equity, strict=True))
     levels = [capital, *closes.values()]
-    returns = [b / a - 1.0 for a, b in zip(levels, levels[1:], strict=False)]
+    returns = [b / a - 1.0 for a, b in itertools.pairwise(levels)]
     per_day = statistics.mean(returns) / statistics.stdev(returns) if len(returns) > 1 else math.nan
     return {
         "trades": len(pnl),
