@@ -138,7 +138,10 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.M
     with publish_folder(target) as part:
         fill(part, b"old")
     monkeypatch.setattr(files, "sync", no_space)
-    with pytest.raises(DolphinError, match=r"out: cannot write: No space left on device"), publish_folder(target) as part:
+    with (
+        pytest.raises(DolphinError, match=r"out: cannot write: No space left on device"),
+        publish_folder(target) as part,
+    ):
         fill(part, b"new")
     assert tree(tmp_path) == {"out/one": b"old", "out/sub/two": b"old"}
 

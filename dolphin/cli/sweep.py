@@ -127,4 +127,5 @@ def _show_trials(study: Study, best: pl.DataFrame) -> None:
         config = json.loads(row["config"])
         values = config["params"] | config["friction"] | config["account"]
         rows.append((row["trial"], *(row[name] for name in shown), *(values[name] for name in searched)))
-    table(f"best by {study.objective}", ("trial", *shown, *searched), rows)
+    headers = [name.replace("_", "\n") for name in ("trial", *shown, *searched)]
+    table(f"best by {study.objective}", headers, rows)

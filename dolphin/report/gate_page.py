@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from dolphin.report.markup import Cell, card, facts, flatten, page, table, text
 from dolphin.report.numerals import MISSING, number, plain, significant
 
 _KEYS = ("verdict", "candidate", "floors", "checks", "evidence", "created")
+_SHARES = ("win_rate", "roi", "max_drawdown")
 _ACRONYMS = ("cscv", "dsr", "pbo", "pf", "psr", "roi")
 
 
@@ -52,7 +54,7 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
     tone = "good" if verdict == "PASS" else "bad"
     yield (
         f'<header><div class="title"><h1>Promotion gate: {text(_name(report))}</h1>'
-        f'<span class="badge {tone}">{verdict}</span></div>'
+        f'<span class="badge {tone}">{verdict}</span>{_synthetic(report)}</div>'
         f'<p class="sub">{text(plain(report["created"]))}</p></header>'
     )
     count = len(report["floors"]) + len(report["checks"])
@@ -69,6 +71,12 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
     further = {k: v for k, v in report.items() if k not in _KEYS}
     for name, value in {**report["evidence"], **further}.items():
         yield card(_heading(name), _evidence(value))
+
+
+def _synthetic(report: dict[str, Any]) -> str:
+    candidate = report["candidate"]
+    synthetic = isinstance(candidate, dict) and candidate.get("synthetic")
+    return '<span class="badge synthetic">SYNTHETIC DATA</span>' if synthetic else ""
 
 
 def _heading(name: object) -> str:
@@ -89,16 +97,26 @@ def _floors(floors: list[dict[str, Any]]) -> str:
     rows = [
         [
             _outcome(f.get("passed")),
-            Cell(plain(f.get("name"))),
-            Cell(plain(f.get("metric"))),
-            Cell(plain(f.get("window"))),
-            Cell(_value(f.get("value"))),
-            Cell(f"{_operator(f.get('op'))} {_limit(f.get('limit'))}".strip()),
-            Cell(str(f.get("reason") or ""), tone="prose"),
+            Cell(plain(f.get("name")), tone="prose", below=_under(f)),
+            Cell(_share(f, "value")),
+            Cell(f"{_operator(f.get('op'))} {_share(f, 'limit')}".strip()),
         ]
         for f in floors
     ]
-    return table(["", "Floor", "Metric", "Window", "Value", "Limit", "Reason"], rows, names=4)
+    return table(["", "Floor", "Value", "Limit"], rows, kind="whole")
+
+
+def _under(floor: dict[str, Any]) -> str:
+    """Why it failed, then the window that was measured."""
+    return "; ".join(str(floor[key]) for key in ("reason", "window") if floor.get(key))
+
+
+def _share(floor: dict[str, Any], key: str) -> str:
+    """A value or limit as people say it: shares of one in per cent."""
+    value = floor.get(key)
+    if floor.get("metric") in _SHARES and isinstance(value, float) and math.isfinite(value):
+        return f"{number(100.0 * value, 2)} %"
+    return _limit(value) if key == "limit" else _value(value)
 
 
 def _operator(op: object) -> str:
@@ -107,10 +125,10 @@ def _operator(op: object) -> str:
 
 def _checks(checks: list[dict[str, Any]]) -> str:
     rows = [
-        [_outcome(c.get("passed")), Cell(plain(c.get("name"))), Cell(_detail(c.get("detail")), tone="prose")]
+        [_outcome(c.get("passed")), Cell(plain(c.get("name")), tone="prose", below=_detail(c.get("detail")))]
         for c in checks
     ]
-    return table(["", "Check", "Detail"], rows, names=3)
+    return table(["", "Check"], rows, kind="whole")
 
 
 def _detail(detail: object) -> str:

@@ -39,6 +39,8 @@ class Cell:
         Inline CSS.
     mark : tuple of (colour, character), optional
         A coloured sign in front.
+    below : str
+        A smaller line under it.
     """
 
     shown: str
@@ -46,6 +48,7 @@ class Cell:
     tone: str = ""
     style: str = ""
     mark: tuple[str, str] | None = None
+    below: str = ""
 
     def html(self, tag: str, *, name: bool) -> str:
         attributes = ' scope="row"' if tag == "th" else ""
@@ -54,7 +57,8 @@ class Cell:
         attributes += f' style="{text(self.style)}"' if self.style else ""
         attributes += f' data-order="{text(self.order)}"' if self.order is not None else ""
         mark = f'<i class="mark" style="color:{self.mark[0]}">{self.mark[1]}</i>' if self.mark else ""
-        return f"<{tag}{attributes}>{mark}{text(self.shown)}</{tag}>"
+        below = f"<small>{text(self.below)}</small>" if self.below else ""
+        return f"<{tag}{attributes}>{mark}{text(self.shown)}{below}</{tag}>"
 
 
 def signed(shown: str, value: float | None, *, style: str = "") -> Cell:

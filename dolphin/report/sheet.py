@@ -233,7 +233,8 @@ def _parameters(run: Run) -> str:
 
 
 def _provenance(run: Run) -> str:
-    shown = {k: v for k, v in run.facts.items() if k not in ("caveats", "synthetic")}
+    elsewhere = ("caveats", "synthetic", "config_hash", "final_digest")
+    shown = {k: v for k, v in run.facts.items() if k not in elsewhere}
     single = {k: v for k, v in shown.items() if not isinstance(v, dict)}
     own = [
         ("market", "synthetic (generated)" if run.synthetic else "real"),

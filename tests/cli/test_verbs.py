@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import Answer, dolphin, klines, tree, write_source
+from command_line import Answer, dolphin, klines, tree, write_source
 
 Call = Callable[..., Answer]
 
@@ -240,7 +240,7 @@ def test_check_as_a_process(home: Path) -> None:
 def test_gate_and_promotion_refuse_a_short_market(home: Path, call: Call) -> None:
     before = tree(home / "promote")
     gate = dolphin(home, "gate", home / "config.toml", "--data", "m", "--junit", home / "gate.xml", "--json")
-    assert (gate.code, gate.err) == (1, "") and gate.json["verdict"] != "passed"
+    assert (gate.code, gate.err) == (1, "") and gate.json["verdict"] == "REFUSED"
     assert any(not floor["passed"] for floor in gate.json["floors"])
     assert (home / "gate.xml").read_text().startswith("<?xml")
     refused = dolphin(home, "promote", "blue", home / "config.toml", "--data", "m", "--reason", "to try", "--json")
@@ -287,7 +287,7 @@ def test_a_dataset_that_is_not_here_does_not_hide_the_others(home: Path, call: C
 def test_output_into_a_closed_pipe_is_no_error(home: Path) -> None:
     import subprocess
 
-    from conftest import command, environment
+    from command_line import command, environment
 
     shown = subprocess.Popen(
         command("data", "show", "m", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(home)

@@ -49,7 +49,7 @@ def test_everything_is_on_the_page(report):
 
     for shown in (
         "PASS", "vel_div", "params.tp_pct", "0.0095", "profit factor", "∞", "≥ 1.08",
-        "&lt; 0.2", "0.1495", "determinism", "processes: 2", "PBO", "16", "0.2500",
+        "&lt; 20.00 %", "14.95 %", "determinism", "processes: 2", "PBO", "16", "0.2500",
         "\u22120.5000", "Bootstrap", "0.6100",
         "4,200", "2024-01, 2024-02", "by hand", "2026-03-01T12:00:00Z",
     ):  # fmt: skip
@@ -100,3 +100,9 @@ def test_static_self_contained_and_escaped(report):
     assert not re.search(r"<(script|img|link|iframe|i>|b>)", document.replace('<i class="mark"', ""))
     assert "http:" not in document and "https:" not in document
     assert len(document) < 30_000
+
+
+def test_a_generated_market_is_badged(report):
+    assert "SYNTHETIC" not in gate_page(report)
+    report["candidate"]["synthetic"] = True
+    assert "SYNTHETIC DATA" in gate_page(report)

@@ -131,9 +131,7 @@ def test_toml_round_trip(params: dict[str, Any], fee: float) -> None:
 
 def test_yaml_of_the_same_keys_is_the_same_config(tmp_path: Path) -> None:
     toml = written(tmp_path, '[params]\nvol_gate_mode = "off"\nvol_p60 = 1e-5\nacb_day_reset = true\n')
-    yaml = written(
-        tmp_path, "params:\n  vol_gate_mode: off\n  vol_p60: 1e-5\n  acb_day_reset: true\n", suffix="yaml"
-    )
+    yaml = written(tmp_path, "params:\n  vol_gate_mode: off\n  vol_p60: 1e-5\n  acb_day_reset: true\n", suffix="yaml")
     assert read_config(toml).hash == read_config(yaml).hash
 
 

@@ -44,9 +44,7 @@ def folder(dataset: Dataset, market: Market, config: Config, out: Path, start: i
 
 
 @pytest.fixture(scope="module")
-def written(
-    dataset: Dataset, market: Market, busy: Config, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def written(dataset: Dataset, market: Market, busy: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder(dataset, market, busy, tmp_path_factory.mktemp("runs") / "a", 100, 4000)
 
 
@@ -63,9 +61,7 @@ def test_columns_and_types(written: Path) -> None:
     assert list(digests.items()) == [("ts", pl.Int64), ("digest", pl.UInt64)]
 
 
-def test_a_run_without_trades_has_the_same_columns(
-    dataset: Dataset, market: Market, tmp_path: Path
-) -> None:
+def test_a_run_without_trades_has_the_same_columns(dataset: Dataset, market: Market, tmp_path: Path) -> None:
     out = folder(dataset, market, parse_config({}, where="x"), tmp_path / "quiet", 0, 200)
     assert dict(pl.read_parquet_schema(out / "trades.parquet")) == TRADE_SCHEMA
     metrics = json.loads((out / "metrics.json").read_text())
@@ -132,9 +128,7 @@ def test_the_books_add_up(written: Path, market: Market, dataset: Dataset, busy:
         np.testing.assert_allclose(equity["equity"].to_numpy()[first:last], capital[first:last] + open_pnl, rtol=1e-12)
 
 
-def test_trade_columns_tell_the_market_at_entry(
-    written: Path, market: Market, dataset: Dataset, busy: Config
-) -> None:
+def test_trade_columns_tell_the_market_at_entry(written: Path, market: Market, dataset: Dataset, busy: Config) -> None:
     regime = feature_columns(dataset)["regime"]
     for trade in pl.read_parquet(written / "trades.parquet").iter_rows(named=True):
         entry, last = trade["entry_bar"], trade["exit_bar"]
@@ -182,9 +176,7 @@ def test_a_rerun_is_the_same_to_the_byte(
     assert {k: v for k, v in one.items() if k != "timings"} == {k: v for k, v in two.items() if k != "timings"}
 
 
-def test_a_run_replaces_a_run_and_nothing_else(
-    dataset: Dataset, market: Market, busy: Config, tmp_path: Path
-) -> None:
+def test_a_run_replaces_a_run_and_nothing_else(dataset: Dataset, market: Market, busy: Config, tmp_path: Path) -> None:
     out = folder(dataset, market, busy, tmp_path / "r", 0, 1000)
     (out / "tearsheet.html").write_text("of the earlier run")
     folder(dataset, market, busy, out, 0, 900)
