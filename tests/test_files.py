@@ -37,7 +37,7 @@ class Stop(BaseException):
     """An interrupt at a chosen moment."""
 
 
-def no_space(*_: object) -> None:
+def no_space(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.M
         fill(part, b"old")
     monkeypatch.setattr(files, "sync", no_space)
     with (
-        pytest.raises(DolphinError, match=r"out: cannot write: No space left on device"),
+        pytest.raises(DolphinError, match="out: cannot write: No space left"),
         publish_folder(target) as part,
     ):
         fill(part, b"new")

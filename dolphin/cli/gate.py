@@ -56,8 +56,7 @@ def show(report: GateReport) -> None:
     ]
     table("floors", ("floor", "window", "value", "limit", "", "why"), rows)
     table("evidence", ("check", "", "detail"), [(c.name, _word(c.passed), c.detail) for c in report.checks])
-    trials = report.evidence["trials"]
-    say(f"configurations looked at: {trials}")
+    say(f"configurations looked at on this data: {report.evidence['trials']['configurations_on_this_data']:,}")
     say(f"verdict: {report.verdict}", style="bold green" if report.passed else "bold red")
 
 

@@ -102,8 +102,9 @@ def warmup(
     """Decisions do not depend on history before the stated warm-up.
 
     A run that starts with exactly ``history_bars(spacing) + warmup_bars(params)`` rows before it
-    is compared with one that has all rows; both start flat at the same bar, the first at or after
-    ``start`` with that much history.
+    is compared with one that has all rows; both start flat at the same bar. That is ``start``, or
+    later when there are no rows before the warm-up: without rows that one of the two lacks, the
+    comparison could not fail.
 
     Parameters
     ----------
@@ -113,8 +114,8 @@ def warmup(
     name = "warm-up"
     _check_rows(market, start, stop)
     need = history_bars(dataset.spacing_ns) + int(config.strategy.warmup_bars(config.params))
-    begin = max(start, need)
-    if begin >= stop:
+    begin = start if start > need else need + min(need, max(stop - need, 0) // 2)
+    if begin >= stop or begin == need:
         return CheckResult(
             name, False, f"{need} warm-up bars are stated, and only {stop} bars exist before the window's end"
         )

@@ -12,6 +12,7 @@ from dolphin.gate.floors import DEFAULT
 
 CONFIG = '[params]\nvol_gate_mode = "off"\nsoft_cap = 2.0\nshort_threshold = -0.01\n'
 
+
 def small_floors() -> str:
     """The package's floors on windows that six days have, with limits that anything meets."""
     text = DEFAULT.read_text().replace("days = 55", "days = 5").replace("days = 10", "days = 2")
