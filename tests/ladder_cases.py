@@ -36,9 +36,7 @@ def small_market(bars: int = 240, seed: int = 7, features: int = 2) -> Market:
     """A seeded walk on the instruments' grids with late listings and missing bars."""
     rng = np.random.default_rng(seed)
     walk = np.array(LEVELS) * np.exp(np.cumsum(0.003 * rng.standard_normal((bars, len(LEVELS))), axis=0))
-    close = np.column_stack(
-        [[round(x, i.price_precision) for x in walk[:, j]] for j, i in enumerate(INSTRUMENTS)]
-    )
+    close = np.column_stack([[round(x, i.price_precision) for x in walk[:, j]] for j, i in enumerate(INSTRUMENTS)])
     age = np.zeros(close.shape, np.int32)
     for t in range(bars):
         for j in range(close.shape[1]):
@@ -56,9 +54,7 @@ def small_market(bars: int = 240, seed: int = 7, features: int = 2) -> Market:
     risk["beta"] = 0.5
     ts = START + SPACING * np.arange(1, bars + 1, dtype=np.int64)
     instruments = instrument_records(INSTRUMENTS)
-    return Market(
-        ts, close, ln_array(close), age, np.ascontiguousarray(np.column_stack(columns)), risk, instruments
-    )
+    return Market(ts, close, ln_array(close), age, np.ascontiguousarray(np.column_stack(columns)), risk, instruments)
 
 
 def dataset_of(market: Market) -> Dataset:

@@ -12,7 +12,7 @@ from dolphin.study.config import Config
 from dolphin.study.market import Progress, feature_columns, open_market
 from dolphin.study.metrics import METRICS
 from dolphin.study.registry import Registry
-from dolphin.study.run import Run, resolve_p60, run, window_rows, write_run
+from dolphin.study.run import Run, check_out, resolve_p60, run, window_rows, write_run
 from dolphin.study.sweep import trial_frame, vol_column
 from dolphin.workspace import Workspace
 
@@ -50,10 +50,10 @@ def backtest(
 
     With ``out`` the run folder is written. The run is registered either way.
     """
+    if out is not None:
+        check_out(out)  # before the work, not after it
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
     done = run(dataset, market, config, start, stop)
-    if out is not None:
-        write_run(done, feature_columns(dataset)["regime"], out)
     row = {
         "time_ns": time.time_ns(),
         "study": BY_HAND,
@@ -68,5 +68,7 @@ def backtest(
         "engine_digest": done.engine.digest,
         **{metric: done.metrics[metric] for metric in METRICS},
     }
-    Registry(workspace).append(trial_frame([row]))
+    Registry(workspace).append(trial_frame([row]))  # first: it was looked at, whatever happens next
+    if out is not None:
+        write_run(done, feature_columns(dataset)["regime"], out)
     return done

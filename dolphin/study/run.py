@@ -198,11 +198,7 @@ def library_versions() -> dict[str, str]:
 
 def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
     """Write the run folder whole; an earlier run there is replaced."""
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
-        raise DolphinError("holds other files than a run", where=str(out), mend="name a new folder for --out")
+    out = check_out(out)
     frames = {
         "trades.parquet": trades_frame(run, regime),
         "equity.parquet": equity_frame(run),
@@ -214,4 +210,14 @@ def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
         write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
+    return out
+
+
+def check_out(out: Path) -> Path:
+    """``out`` if a run may be written there: it is new, empty, or an earlier run."""
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
+        raise DolphinError("holds other files than a run", where=str(out), mend="name a new folder for --out")
     return out

@@ -57,9 +57,7 @@ def test_manifest_says_what_it_is(markets: dict[str, Dataset]) -> None:
 def test_bars_are_sound_and_on_the_grid(markets: dict[str, Dataset]) -> None:
     for dataset in markets.values():
         rows = dataset.frame().collect()
-        assert (
-            rows.height == 2880 * 12 and not rows.select(pl.any_horizontal(pl.all().is_null().any())).item()
-        )
+        assert rows.height == 2880 * 12 and not rows.select(pl.any_horizontal(pl.all().is_null().any())).item()
         assert (rows["low"] <= rows.select(pl.min_horizontal("open", "close")).to_series()).all()
         assert (rows["high"] >= rows.select(pl.max_horizontal("open", "close")).to_series()).all()
         assert (rows["low"] > 0).all() and (rows["volume"] > 0).all()
@@ -174,9 +172,7 @@ def test_deviation_scales_with_the_root_of_the_spacing() -> None:
 
 def test_again_is_idempotent_and_verified(workspace: Workspace) -> None:
     def make(seed: int) -> tuple[Dataset, bool]:
-        report = generate(
-            workspace, "g", preset="null", days=1, assets=2, spacing_ns=5 * MINUTE_NS, seed=seed
-        )
+        report = generate(workspace, "g", preset="null", days=1, assets=2, spacing_ns=5 * MINUTE_NS, seed=seed)
         return report.dataset, report.unchanged
 
     first, unchanged = make(1)
@@ -213,8 +209,6 @@ day = Market(instruments, levels, make_plan("edge", 2880, 60 * 10**9, 1), 60 * 1
 print(hashlib.sha256(day["close"].T.tobytes()).hexdigest())
 """
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
     mine = hashlib.sha256(np.ascontiguousarray(markets["edge"].prices().close).tobytes()).hexdigest()
     assert done.stdout.strip() == mine

@@ -116,9 +116,7 @@ def test_again_is_idempotent_and_other_data_is_a_new_version(
     back = import_klines(workspace, source(klines), "k")  # an earlier version: its files serve again
     assert back.dataset == first.dataset and not back.unchanged
     files = {path for path in before if path != "k.json"}
-    assert {p: d for p, d in snapshot(workspace.catalog).items() if p in files} == {
-        p: before[p] for p in files
-    }
+    assert {p: d for p, d in snapshot(workspace.catalog).items() if p in files} == {p: before[p] for p in files}
 
 
 def test_rows_set_aside_are_kept_though_the_rest_is_the_same(
@@ -145,9 +143,7 @@ def test_importing_again_mends_damage(workspace: Workspace, source: Source, klin
     assert verify(workspace, "k") == []
 
 
-def test_rounding_to_the_instruments_precision(
-    workspace: Workspace, source: Source, klines: pl.DataFrame
-) -> None:
+def test_rounding_to_the_instruments_precision(workspace: Workspace, source: Source, klines: pl.DataFrame) -> None:
     folder = source(klines)
     entry = {"price_precision": 1, "price_tick": 0.1, "lot_step": 0.001}
     (folder / "instruments.json").write_text(json.dumps({"BTCUSDT": entry, "ETHUSDT": entry}))
@@ -185,9 +181,7 @@ NAN, INF = float("nan"), float("inf")
 def put(frame: pl.DataFrame, row: int, **values: float | None) -> pl.DataFrame:
     """The frame with some values of one row replaced."""
     at = pl.int_range(pl.len()) == row
-    return frame.with_columns(
-        pl.when(at).then(pl.lit(v)).otherwise(pl.col(k)).alias(k) for k, v in values.items()
-    )
+    return frame.with_columns(pl.when(at).then(pl.lit(v)).otherwise(pl.col(k)).alias(k) for k, v in values.items())
 
 
 FATAL = {
@@ -230,13 +224,9 @@ def test_bad_rows_stop_the_import_or_are_set_aside(
     assert verify(workspace, "k") == []
 
 
-def test_other_rules_set_aside_without_being_asked(
-    workspace: Workspace, source: Source, klines: pl.DataFrame
-) -> None:
+def test_other_rules_set_aside_without_being_asked(workspace: Workspace, source: Source, klines: pl.DataFrame) -> None:
     spoilt = put(put(klines, 5, high=1.0), 70, close=500.0)
-    spoilt = spoilt.with_columns(
-        ts=pl.when(pl.int_range(pl.len()) == 80).then(pl.col("ts") + 7000).otherwise("ts")
-    )
+    spoilt = spoilt.with_columns(ts=pl.when(pl.int_range(pl.len()) == 80).then(pl.col("ts") + 7000).otherwise("ts"))
     report = import_klines(workspace, source(spoilt), "k")
     counts = {name: count for name, count in report.quality["counts"].items() if count}
     assert counts == {"high_below_low": 1, "outside_range": 1, "off_grid": 1}
@@ -244,9 +234,7 @@ def test_other_rules_set_aside_without_being_asked(
     assert report.dataset.prices().age[[5, 6], 0].tolist() == [1, 0]
 
 
-def test_equal_bars_in_two_files_are_duplicates(
-    workspace: Workspace, source: Source, klines: pl.DataFrame
-) -> None:
+def test_equal_bars_in_two_files_are_duplicates(workspace: Workspace, source: Source, klines: pl.DataFrame) -> None:
     with pytest.raises(DolphinError, match=r"1\.parquet: duplicate time: ETHUSDT"):
         import_klines(workspace, source(klines, klines[-2:]), "k")
 

@@ -25,18 +25,14 @@ def write(dataset: Dataset, date: str, scanner: str = SCANNER) -> None:
     prices = dataset.prices()
     day = np.datetime_as_string(prices.ts.astype("datetime64[ns]"), unit="D") == date
     columns = {name: prices.ts[day] * 1e-18 + k for k, name in enumerate(FEATURES)}
-    write_day(
-        dataset, scanner, date, {"ts": prices.ts[day], **columns, "a_50": columns["vol"]}, prices.close[day]
-    )
+    write_day(dataset, scanner, date, {"ts": prices.ts[day], **columns, "a_50": columns["vol"]}, prices.close[day])
 
 
 def test_written_days_are_read_back(dataset: Dataset) -> None:
     assert missing_days(dataset, SCANNER) == dataset.days == ("2024-12-31", "2025-01-01")
     write(dataset, "2025-01-01")
     assert missing_days(dataset, SCANNER) == ("2024-12-31",)
-    with pytest.raises(
-        DolphinError, match="1 days are not scanned, the first 2024-12-31; run 'dolphin scan k'"
-    ):
+    with pytest.raises(DolphinError, match="1 days are not scanned, the first 2024-12-31; run 'dolphin scan k'"):
         read_features(dataset, SCANNER)
     write(dataset, "2024-12-31")
     assert missing_days(dataset, SCANNER, deep=True) == ()

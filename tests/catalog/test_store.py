@@ -24,9 +24,7 @@ Source = Callable[..., Path]
 
 def visible(workspace: Workspace) -> list[str]:
     """Files and folders of the catalog, the lock aside."""
-    return sorted(
-        str(p.relative_to(workspace.catalog)) for p in workspace.catalog.rglob("*") if p.name != ".lock"
-    )
+    return sorted(str(p.relative_to(workspace.catalog)) for p in workspace.catalog.rglob("*") if p.name != ".lock")
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
@@ -148,9 +146,7 @@ def test_verify_names_the_damaged_file(workspace: Workspace, parquet: Path) -> N
         open_dataset(workspace, "k")
     assert len(verify(workspace, "k")) == 1
     parquet.unlink()
-    with pytest.raises(
-        DolphinError, match=r"date=2025-01-01\.parquet: data file is missing; make it again: dolphin"
-    ):
+    with pytest.raises(DolphinError, match=r"date=2025-01-01\.parquet: data file is missing; make it again: dolphin"):
         open_dataset(workspace, "k")
     assert "missing" in verify(workspace, "k")[0]
 

@@ -124,9 +124,7 @@ def test_fills_at_the_next_bar_wait_one_bar_and_decide_nothing_meanwhile():
 def test_trades_beyond_the_first_buffer_are_kept():
     price = np.full((9_000, 1), 100.0)
     price[::2] = 99.0
-    run = batch(
-        market_of(price, np.full(9_000, -0.1)), params(max_hold_bars=1, min_alignment=-1.0), friction()
-    )
+    run = batch(market_of(price, np.full(9_000, -0.1)), params(max_hold_bars=1, min_alignment=-1.0), friction())
     assert len(run.trades) == run.state.account[0]["trades"] > 1024
     assert (np.diff(run.trades["exit_bar"]) > 0).all()
 
@@ -182,8 +180,6 @@ def test_the_cpu_changes_no_bit(cpu, tmp_path):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "7"}
     if cpu == "generic":
         env["NUMBA_CPU_NAME"] = "generic"
-    said = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-    ).stdout
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
     here_ = [batch(random_market(s), params(direction="bidirectional"), friction()) for s in range(3)]
     assert said.strip() == str([hex(int(r.digests[-1])) for r in here_])

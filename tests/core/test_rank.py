@@ -48,9 +48,7 @@ def test_agrees_with_the_plain_loop(seed, lookback, side, least):
     age = rng.integers(-1, 9, (30, 6)).astype(np.int32)
     market = market_of(price, np.zeros(30), age=age)
     for i in range(30):
-        assert choose(market, i, side, lookback, least=least) == plainly(
-            market, i, side, lookback, least=least
-        )
+        assert choose(market, i, side, lookback, least=least) == plainly(market, i, side, lookback, least=least)
 
 
 def test_a_tie_goes_to_the_lower_column():

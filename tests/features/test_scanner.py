@@ -57,9 +57,7 @@ def test_definitions(market: tuple[np.ndarray, np.ndarray]) -> None:
     for t in range(60, len(ts), 83):
         last = returns[t - 49 : t + 1]
         np.testing.assert_allclose(block.vol[t], last[:, 0].std(), atol=1e-15)
-        np.testing.assert_allclose(
-            block.instability[t], block.v[max(0, t - 49) : t + 1, :2].std(axis=0), atol=1e-14
-        )
+        np.testing.assert_allclose(block.instability[t], block.v[max(0, t - 49) : t + 1, :2].std(axis=0), atol=1e-14)
         active = np.isfinite(last).all(axis=0) & (last != last[0]).any(axis=0)
         assert block.n_active[t, 0] == active.sum()
         if active.any():
@@ -92,9 +90,7 @@ def test_later_bars_change_nothing_before(market: tuple[np.ndarray, np.ndarray],
     changed[row:] *= np.random.default_rng(seed).uniform(0.5, 2.0, close[row:].shape)
     after = scan(ts, changed, 0)
     assert_same_bits(before.rows(0, row), after.rows(0, row))
-    assert (before.log_price[row:].tobytes()) != after.log_price[row:].tobytes() or np.isnan(
-        close[row:]
-    ).all()
+    assert (before.log_price[row:].tobytes()) != after.log_price[row:].tobytes() or np.isnan(close[row:]).all()
     assert_same_bits(scan(ts[:row], close[:row], 0), before.rows(0, row))
 
 
@@ -180,9 +176,7 @@ def test_an_outlier_passes_through() -> None:
 
 def test_a_drift_far_above_the_noise() -> None:
     ts, close = make_market(1000, 4, 9, factor=0.0)
-    close[:, 1] = np.exp(
-        1e-2 * np.arange(1000) + 1e-7 * np.cumsum(np.random.default_rng(1).normal(size=1000))
-    )
+    close[:, 1] = np.exp(1e-2 * np.arange(1000) + 1e-7 * np.cumsum(np.random.default_rng(1).normal(size=1000)))
     block = scan(ts, close, 0)
     assert worst_error(block, close, np.arange(50, 1000, 7)) < 1e-9
 

@@ -100,26 +100,20 @@ def test_rollback_goes_back_along_the_chain(workspace: Workspace, two: tuple[Cha
     assert verify(workspace)["passed"]
 
 
-def test_rollback_to_a_damaged_champion_is_refused(
-    workspace: Workspace, two: tuple[Champion, Champion]
-) -> None:
+def test_rollback_to_a_damaged_champion_is_refused(workspace: Workspace, two: tuple[Champion, Champion]) -> None:
     flip(two[0].folder / "config.json", 3)
     with pytest.raises(DolphinError, match=r"config\.json: changed since it was frozen"):
         rollback(workspace, "back")
     assert open_champion(workspace).hash == two[1].hash
 
 
-def test_a_pointer_moved_meanwhile_is_not_overwritten(
-    workspace: Workspace, two: tuple[Champion, Champion]
-) -> None:
+def test_a_pointer_moved_meanwhile_is_not_overwritten(workspace: Workspace, two: tuple[Champion, Champion]) -> None:
     with pytest.raises(DolphinError, match="was moved while the gate ran"):
         install(workspace, C, pointer="blue", reason="late", over=two[0].hash)
     assert open_champion(workspace).hash == two[1].hash
 
 
-def test_every_changed_byte_is_found_and_its_file_named(
-    workspace: Workspace, two: tuple[Champion, Champion]
-) -> None:
+def test_every_changed_byte_is_found_and_its_file_named(workspace: Workspace, two: tuple[Champion, Champion]) -> None:
     files = [
         *(path for champion in two for path in champion.folder.rglob("*") if path.is_file()),
         workspace.promote / "audit.jsonl",
@@ -216,17 +210,13 @@ def test_full_disk_at_the_pointer_calls_the_move_off(
 
 
 def test_no_champion_says_how_to_make_one(workspace: Workspace) -> None:
-    with pytest.raises(
-        DolphinError, match=r"no blue champion; make one with 'dolphin promote blue CANDIDATE'"
-    ):
+    with pytest.raises(DolphinError, match=r"no blue champion; make one with 'dolphin promote blue CANDIDATE'"):
         open_champion(workspace)
     report = verify(workspace)
     assert report["passed"] and report["champions"] == 0
 
 
-def test_recovery_has_nothing_to_do_after_a_clean_move(
-    workspace: Workspace, two: tuple[Champion, Champion]
-) -> None:
+def test_recovery_has_nothing_to_do_after_a_clean_move(workspace: Workspace, two: tuple[Champion, Champion]) -> None:
     with locked(workspace):
         state = recover(workspace)
     assert state.completed == () and state.problems == ()
@@ -234,9 +224,7 @@ def test_recovery_has_nothing_to_do_after_a_clean_move(
 
 @pytest.mark.parametrize("mode", ["before", "after", "torn"])
 @pytest.mark.parametrize("action", ["promote", "rollback"])
-def test_killed_at_any_point(
-    workspace: Workspace, two: tuple[Champion, Champion], action: str, mode: str
-) -> None:
+def test_killed_at_any_point(workspace: Workspace, two: tuple[Champion, Champion], action: str, mode: str) -> None:
     old = two[1].hash
     driver = Path(__file__).with_name("crash_driver.py")
     done = subprocess.run(
@@ -264,9 +252,7 @@ def test_killed_at_any_point(
 
 def test_movers_take_turns(workspace: Workspace) -> None:
     mover = Path(__file__).with_name("mover.py")
-    running = [
-        subprocess.Popen([sys.executable, mover, workspace.root, who, "6"]) for who in ("ada", "bob", "cy")
-    ]
+    running = [subprocess.Popen([sys.executable, mover, workspace.root, who, "6"]) for who in ("ada", "bob", "cy")]
     assert [process.wait() for process in running] == [0, 0, 0]
     report = verify(workspace)
     assert report["passed"] and report["audit_lines"] == 18 and report["champions"] == 18

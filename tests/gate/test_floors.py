@@ -98,9 +98,7 @@ def test_the_repository_has_the_packaged_floors() -> None:
 def test_own_floors_are_read(tmp_path: Path) -> None:
     floors = read_floors(floors_of(tmp_path, DEFAULT.read_text().replace("1.08", "1.2")))
     assert floors.own and not floors.default
-    assert floors.tiers["tier1"][0] == replace(
-        read_floors(create(tmp_path / "v")).tiers["tier1"][0], limit=1.2
-    )
+    assert floors.tiers["tier1"][0] == replace(read_floors(create(tmp_path / "v")).tiers["tier1"][0], limit=1.2)
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,7 @@ class Ladder:
     def __init__(self, broken: int | None = None, absent: int | None = None) -> None:
         self.broken, self.absent, self.asked = broken, absent, []
 
-    def __call__(
-        self, dataset: Any, market: Any, config: Any, start: int, stop: int, *, rungs: Any, progress: Any
-    ):
+    def __call__(self, dataset: Any, market: Any, config: Any, start: int, stop: int, *, rungs: Any, progress: Any):
         self.asked.append((dataset.name, config.hash, start, stop, rungs))
         results = [
             SimpleNamespace(rung=r, name=f"n{r}", passed=r != self.broken, detail=f"d{r}")
@@ -144,9 +142,7 @@ def test_broken_or_absent_rung_refuses(workspace: Workspace, candidate: Candidat
 
 
 def test_too_short_a_window_fails_with_the_reason(workspace: Workspace, config_file: Path) -> None:
-    short = find_candidate(
-        workspace, str(config_file), dataset="edge", start="2025-01-04", stop="2025-01-05T12:00"
-    )
+    short = find_candidate(workspace, str(config_file), dataset="edge", start="2025-01-04", stop="2025-01-05T12:00")
     found = evaluate(workspace, short, tier2=True, climb=Ladder())
     reasons = {f.name: f.reason for f in found.floors}
     assert reasons["profit factor, 10 days"] == "needs 2 days of bars, the gate window has 1.5"
@@ -274,19 +270,14 @@ def test_blue_is_compared_bit_for_bit(workspace: Workspace, champion: Champion) 
     changed[100:] ^= 1
     found = evaluate(workspace, dataclasses.replace(blue, digests=changed), tier2=False)
     (failure,) = found.failures
-    assert (
-        failure.name == "same as the champion"
-        and "differ from bar 100 (2025-01-01T01:40:00Z)" in failure.detail
-    )
+    assert failure.name == "same as the champion" and "differ from bar 100 (2025-01-01T01:40:00Z)" in failure.detail
     other = dict(blue.recorded) | {"engine_digest": "0" * 64}
     found = evaluate(workspace, dataclasses.replace(blue, recorded=other), tier2=False)
     (same,) = (c for c in found.checks if c.name == "same as the champion")
     assert same.passed and "engine sources differ" in same.detail
 
 
-def test_worse_than_champion_is_refused(
-    workspace: Workspace, candidate: Candidate, champion: Champion
-) -> None:
+def test_worse_than_champion_is_refused(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
     theirs = measure_of(candidate).over(Window("55d", 5)).metrics["roi"]
     for hold in (2, 5, 10, 300, 600):
         changes = {"max_hold_bars": hold}
@@ -351,9 +342,7 @@ def test_unknown_candidates(workspace: Workspace, text: str, message: str) -> No
 def test_p60_is_resolved_on_the_gate_window(workspace: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "p60.toml"
     file.write_text('[params]\nvol_p60 = "p60"\n')
-    found = evaluate(
-        workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False
-    )
+    found = evaluate(workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False)
     assert found.candidate["vol_p60_taken_from_the_gate_window"]
     assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.vol_p60_of_window
 

@@ -38,9 +38,7 @@ def test_nautilus_slips_to_the_very_float_of_the_fill_model(column, factor, side
     book = model.get_orderbook_for_fill_simulation(instrument, order, quote, quote)
     level = book.best_ask_price() if side == OrderSide.BUY else book.best_bid_price()
     direction = 1 if side == OrderSide.BUY else -1
-    ours = round_against.py_func(
-        price * (1.0 + direction * slippage), direction, RECORDS.view(np.recarray)[column]
-    )
+    ours = round_against.py_func(price * (1.0 + direction * slippage), direction, RECORDS.view(np.recarray)[column])
     assert round(level.as_double(), decimals) == ours
 
 

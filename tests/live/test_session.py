@@ -15,9 +15,7 @@ def session_of(case):
 
 
 def open_bar(session, market, i):
-    return session.open(
-        i, int(market.ts[i]), market.price[i], market.age[i], market.features[i], market.risk[i]
-    )
+    return session.open(i, int(market.ts[i]), market.price[i], market.age[i], market.features[i], market.risk[i])
 
 
 def model_fill(case, order, i):

@@ -141,9 +141,7 @@ def test_altered_and_shuffled_rows_catch_it_too(dataset: Dataset, tmp_path: Path
     market = market_for(dataset, config)
     futures = checks._futures
     for what in ("altered", "shuffled"):
-        monkeypatch.setattr(
-            checks, "_futures", lambda *a, what=what: (f for f in futures(*a) if f[0] == what)
-        )
+        monkeypatch.setattr(checks, "_futures", lambda *a, what=what: (f for f in futures(*a) if f[0] == what))
         found = lookahead(dataset, market, config, 3000, 5000, cuts=1)
         assert not found.passed and f"when later rows are {what}" in found.detail
 

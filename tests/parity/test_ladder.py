@@ -94,9 +94,7 @@ def test_another_risk_input_is_found_at_its_stage():
     assert (facts["first_bar"], facts["first_stage"]) == (60, "risk")
 
 
-@pytest.mark.parametrize(
-    ("values", "stage"), [({"friction.slippage_bps": 9.0}, "fill"), ({"fraction": 0.5}, "intent")]
-)
+@pytest.mark.parametrize(("values", "stage"), [({"friction.slippage_bps": 9.0}, "fill"), ({"fraction": 0.5}, "intent")])
 def test_a_nautilus_with_another_config_is_found_at_the_first_order(values, stage):
     case = case_of(VEL_DIV)
     passed, detail, facts = compare(

@@ -111,9 +111,7 @@ def write_run(
     Trade number ``gap_at`` ruins the account; ``facts``, ``metrics`` and ``config`` override or add keys.
     """
     names = assets or ASSETS
-    trades, columns, fees = account(
-        seed, bars, spacing, most_trades, names, initial, volatility, leverage, gap_at
-    )
+    trades, columns, fees = account(seed, bars, spacing, most_trades, names, initial, volatility, leverage, gap_at)
     equity = columns["equity"]
     peak = np.maximum.accumulate(np.maximum(equity, initial))
     drawdown = (peak - equity) / peak
@@ -176,9 +174,7 @@ def write_run(
         (folder / name).write_text(json.dumps(document))
     pl.DataFrame(trades, schema=TRADE_SCHEMA).write_parquet(folder / "trades.parquet")
     order = ("ts", "equity", "capital", "drawdown", "position")
-    pl.DataFrame({k: (columns | {"drawdown": drawdown})[k] for k in order}).write_parquet(
-        folder / "equity.parquet"
-    )
+    pl.DataFrame({k: (columns | {"drawdown": drawdown})[k] for k in order}).write_parquet(folder / "equity.parquet")
     digests = np.random.default_rng(seed).integers(0, 2**64, bars, dtype=np.uint64)
     pl.DataFrame({"ts": columns["ts"], "digest": digests}).write_parquet(folder / "digests.parquet")
     return folder

@@ -261,9 +261,7 @@ def test_datetime_stamps_and_numeric_sides_read_the_same(folder):
     before = Page(tear_sheet(folder))
     for name in ("trades", "equity", "digests"):
         path = folder / f"{name}.parquet"
-        frame = pl.read_parquet(path).with_columns(
-            pl.from_epoch("ts", time_unit="ns").dt.replace_time_zone("UTC")
-        )
+        frame = pl.read_parquet(path).with_columns(pl.from_epoch("ts", time_unit="ns").dt.replace_time_zone("UTC"))
         if name == "trades":
             frame = frame.with_columns(pl.when(pl.col("side") == "LONG").then(1).otherwise(-1).alias("side"))
         frame.write_parquet(path)

@@ -50,9 +50,7 @@ def test_features_agree_at_every_bar(studied):
     for name in reference.columns:
         key = name.replace("_", "") if name.replace("_", "") in ours else name
         if key in ours:
-            np.testing.assert_allclose(
-                ours[key], reference[name].to_numpy(), rtol=0, atol=1e-9, equal_nan=True
-            )
+            np.testing.assert_allclose(ours[key], reference[name].to_numpy(), rtol=0, atol=1e-9, equal_nan=True)
             compared += 1
     assert compared == 10
 
