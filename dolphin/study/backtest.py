@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from dolphin.catalog import Dataset, open_dataset
@@ -12,7 +13,7 @@ from dolphin.study.config import Config
 from dolphin.study.market import Progress, feature_columns, open_market
 from dolphin.study.metrics import METRICS
 from dolphin.study.registry import Registry
-from dolphin.study.run import Run, check_out, resolve_p60, run, window_rows, write_run
+from dolphin.study.run import Run, check_out, resolve_p60, run, window_rows, writing_run
 from dolphin.study.sweep import trial_frame, vol_column
 from dolphin.workspace import Workspace
 
@@ -68,7 +69,8 @@ def backtest(
         "engine_digest": done.engine.digest,
         **{metric: done.metrics[metric] for metric in METRICS},
     }
-    Registry(workspace).append(trial_frame([row]))  # first: it was looked at, whatever happens next
-    if out is not None:
-        write_run(done, feature_columns(dataset)["regime"], out)
+    # The folder appears after the registration: no result is seen that is not counted.
+    regime = feature_columns(dataset)["regime"]
+    with writing_run(done, regime, out) if out is not None else nullcontext():
+        Registry(workspace).append(trial_frame([row]))
     return done

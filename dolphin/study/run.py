@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -198,6 +200,14 @@ def library_versions() -> dict[str, str]:
 
 def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
     """Write the run folder whole; an earlier run there is replaced."""
+    with writing_run(run, regime, out):
+        pass
+    return Path(out)
+
+
+@contextmanager
+def writing_run(run: Run, regime: np.ndarray, out: Path) -> Iterator[None]:
+    """Write the run folder, let the block do what must not fail after it, then move it into place."""
     out = check_out(out)
     frames = {
         "trades.parquet": trades_frame(run, regime),
@@ -210,12 +220,15 @@ def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
         write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
-    return out
+        yield
 
 
 def check_out(out: Path) -> Path:
     """``out`` if a run may be written there: it is new, empty, or an earlier run."""
     out = Path(out)
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise DolphinError(f"cannot write: {above} is a file", where=str(out), mend="name a folder for --out")
     if out.exists() and not out.is_dir():
         raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
     if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():

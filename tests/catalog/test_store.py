@@ -49,7 +49,7 @@ def test_interrupt_or_full_disk_at_every_point(
 
         return call
 
-    for module, name in ((store, "_sync"), (files, "_sync"), (os, "replace"), (Path, "rename")):
+    for module, name in ((store, "sync"), (files, "sync"), (os, "replace"), (Path, "rename")):
         monkeypatch.setattr(module, name, fragile(getattr(module, name)))
     monkeypatch.setattr(pl.DataFrame, "write_parquet", fragile(pl.DataFrame.write_parquet))
     monkeypatch.setattr(pl.DataFrame, "write_ipc", fragile(pl.DataFrame.write_ipc))
