@@ -143,16 +143,18 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
             slot = state.slots[s]
             if slot.side != 0:
                 equity += slot.side * slot.qty * (market.price[i, slot.asset] - slot.entry_price)
-    account.equity = equity
     account.bars += 1
+    if account.capital <= 0.0:
+        account.ruined = 1
+    if equity == account.equity:  # most flat bars: neither peak nor drawdown can be new
+        return
+    account.equity = equity
     if equity > account.peak_equity:
         account.peak_equity = equity
     # The product spares most bars the division; the hair keeps it from missing a new maximum.
     fall = account.peak_equity - equity
     if fall > account.max_drawdown * account.peak_equity * LESS:
         account.max_drawdown = max(account.max_drawdown, fall / account.peak_equity)
-    if account.capital <= 0.0:
-        account.ruined = 1
 
 
 @inline

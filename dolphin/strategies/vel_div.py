@@ -163,13 +163,14 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
             intent.qty = slot.qty
             intent.leverage = slot.leverage
         return
-    risk = market.risk[i]
-    if risk.posture != APEX and risk.posture != STALKER:
-        return
+    # The rules are all of them conditions; the rarest is asked first.
     vel_div = market.features[i, 0]
     side = signal_side(vel_div, market.features[i, 1], params)
+    if side == 0:
+        return
+    risk = market.risk[i]
     capital = state.account[0].capital
-    if side == 0 or capital <= 0.0:
+    if (risk.posture != APEX and risk.posture != STALKER) or capital <= 0.0:
         return
     asset = most_efficient(
         market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment, state.scratch
