@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import sys
 import types
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class Engine:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        self.digest = jit.source_digest((*jit.kernel_sources(), strategy.source))
+        self.digest = hashlib.sha256(f"{jit.kernel_digest()} {strategy.digest}".encode()).hexdigest()
         self.kernels = _instantiate(strategy, self.digest)
 
     def new_state(self, assets: int, initial_capital: float) -> State:

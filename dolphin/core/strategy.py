@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from dolphin.core import jit
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,42 @@ class Strategy:
     def source(self) -> Path:
         """The file that ``decide`` is written in."""
         return Path(self.decide.py_func.__code__.co_filename)  # type: ignore[attr-defined]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything of the strategy that can change a decision.
+
+        The files of ``decide`` and of every compiled function it reaches, the global constants that
+        these were compiled with, and the sizes: two strategies of one file have two digests.
+        """
+        files, constants = reach(self.decide.py_func)  # type: ignore[attr-defined]
+        about = (self.name, self.decide.__qualname__, self.slots, self.memory, self.features, self.reasons, constants)
+        return hashlib.sha256(f"{jit.source_digest(files)} {about!r}".encode()).hexdigest()
+
+
+def reach(function: Callable[..., Any]) -> tuple[set[Path], list[tuple[str, str]]]:
+    """Source files of a function and of all compiled functions it calls, and the constants they read.
+
+    Functions of ``core`` and ``features`` are left out: the kernels' own digest covers them.
+    """
+    files: set[Path] = set()
+    constants: set[tuple[str, str]] = set()
+    seen: set[Any] = set()
+    todo = [function]
+    while todo:
+        current = todo.pop()
+        file = Path(current.__code__.co_filename)
+        if current in seen or file in jit.kernel_sources():
+            continue
+        seen.add(current)
+        files.add(file)
+        names = current.__code__.co_names
+        values = {name: current.__globals__[name] for name in names if name in current.__globals__}
+        for module in [value for value in values.values() if isinstance(value, ModuleType)]:
+            values |= {name: getattr(module, name) for name in names if hasattr(module, name)}
+        for name, value in values.items():
+            if hasattr(value, "py_func"):
+                todo.append(value.py_func)
+            elif isinstance(value, bool | int | float | str | tuple):
+                constants.add((name, repr(value)))
+    return files, sorted(constants)
