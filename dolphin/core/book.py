@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dolphin.core.jit import inline
+from dolphin.core.jit import inline, kernel
 from dolphin.core.records import CLOSE, DAY_NS, NONE, OPEN
 
 #: A hair in units of ticks or lots, so that a price that is on the grid stays where it is.
@@ -32,6 +32,18 @@ def round_against(price, side, instrument):  # type: ignore[no-untyped-def]
 
 
 @inline
+def slipped(price, side, slippage, instrument):  # type: ignore[no-untyped-def]
+    """What a buy (side +1) or sell (-1) at ``price`` is filled at: moved, then rounded, against us."""
+    return round_against(price * (1.0 + side * slippage), side, instrument)
+
+
+@kernel(_nrt=False)
+def slipped_price(price, side, slippage, instruments):  # type: ignore[no-untyped-def]
+    """:func:`slipped` for callers outside the step; ``instruments`` is an array of one record."""
+    return slipped(price, side, slippage, instruments[0])
+
+
+@inline
 def lots_below(quantity, instrument):  # type: ignore[no-untyped-def]
     """The largest multiple of the lot step that is not above ``quantity``."""
     lots = quantity / instrument.lot
@@ -56,8 +68,8 @@ def fill_from_model(state, order, s, friction, market, i):  # type: ignore[no-un
     fill = state.fills[s]
     copy_order(order, fill)
     direction = order.side if order.action == OPEN else -order.side
-    slipped = market.price[i, order.asset] * (1.0 + direction * friction.slippage)
-    fill.price = round_against(slipped, direction, market.instruments[order.asset])
+    instrument = market.instruments[order.asset]
+    fill.price = slipped(market.price[i, order.asset], direction, friction.slippage, instrument)
     fill.fee = friction.fee * (order.qty * fill.price)
 
 

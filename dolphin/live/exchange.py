@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -17,7 +16,7 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Currency, Price, Quantity
 
 from dolphin.catalog import Instrument
-from dolphin.core.book import HAIR
+from dolphin.core.book import slipped_price
 from dolphin.core.records import Records
 
 VENUE = Venue("SIM")
@@ -71,35 +70,26 @@ def perpetual(instrument: Instrument, fee: float) -> CryptoPerpetual:
 class SlippedFills(FillModel):
     """Fills at the quote moved against the order and rounded to the tick, whole, in one piece.
 
-    The same arithmetic in the same order as :func:`dolphin.core.book.fill_from_model`, starting from
-    the exchange's own quote.
+    The arithmetic is the core's (:func:`dolphin.core.book.slipped_price`), from the exchange's own quote.
     """
 
     def __init__(self, instruments: Sequence[Instrument], records: Records, slippage: float) -> None:
         super().__init__()
         self._slippage = slippage
         self._grid = {
-            instrument_id(i.symbol): (
-                precision_of(i),
-                float(r["tick"]),
-                float(r["tick_num"]),
-                float(r["tick_den"]),
-            )
-            for i, r in zip(instruments, records, strict=True)
+            instrument_id(instrument.symbol): (precision_of(instrument), records[j : j + 1])
+            for j, instrument in enumerate(instruments)
         }
 
     def get_orderbook_for_fill_simulation(self, instrument, order, best_bid, best_ask):  # type: ignore[no-untyped-def]
         """A book with one level, on the side that the order takes from."""
-        decimals, tick, tick_num, tick_den = self._grid[instrument.id]
+        decimals, record = self._grid[instrument.id]
         buys = order.side == OrderSide.BUY
         quote = round((best_ask if buys else best_bid).as_double(), decimals)
-        if buys:
-            ticks = math.ceil(quote * (1.0 + self._slippage) / tick - HAIR)
-        else:
-            ticks = math.floor(quote * (1.0 - self._slippage) / tick + HAIR)
+        filled = slipped_price(quote, 1 if buys else -1, self._slippage, record)
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
         side = OrderSide.SELL if buys else OrderSide.BUY
-        book.add(BookOrder(side, Price(ticks * tick_num / tick_den, decimals), order.quantity, 1), 0, 0)
+        book.add(BookOrder(side, Price(filled, decimals), order.quantity, 1), 0, 0)
         return book
 
 
