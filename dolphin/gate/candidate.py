@@ -81,7 +81,7 @@ class Candidate:
         """The frozen champion that a pointer names, on its frozen data and window."""
         champion = open_champion(workspace, pointer)
         about = champion.document("run.json")
-        config = _config(champion.document("config.json"), champion.folder / "config.json", workspace)
+        config = frozen_config(workspace, champion)
         dataset, start, stop = _window(workspace, about, champion.folder / "run.json")
         metrics = champion.document("metrics.json")["whole"]
         recorded = _recorded(about, metrics, champion.folder / "run.json", "the champion")
@@ -119,6 +119,11 @@ def find_candidate(
         return Candidate.from_config(workspace, path, dataset, **window)
     what = "holds no run.json" if path.is_dir() else "no such candidate"
     raise DolphinError(what, where=text, mend="name a run folder, a config file, or a pointer (blue, green)")
+
+
+def frozen_config(workspace: Workspace, champion: Champion) -> Config:
+    """The resolved configuration that a champion was frozen with."""
+    return _config(champion.document("config.json"), champion.folder / "config.json", workspace)
 
 
 def _config(document: Any, path: Path, workspace: Workspace) -> Config:

@@ -16,7 +16,7 @@ import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.core.records import DAY_NS
-from dolphin.gate.candidate import Candidate
+from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.champions import iso_time, open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure
@@ -179,7 +179,8 @@ def _rival(workspace: Workspace, candidate: Candidate, progress: Progress | None
     champion = open_champion(workspace, "blue")
     if candidate.champion is not None and candidate.champion.hash == champion.hash:
         return _measure(candidate, candidate.config, progress)
-    return _measure(candidate, Candidate.from_pointer(workspace, "blue").config, progress)
+    # Its config alone is asked for: the data that it was frozen on may be gone by now.
+    return _measure(candidate, frozen_config(workspace, champion), progress)
 
 
 def _judge(floors: Floors, measure: Measure, rival: Measure | None, tier2: bool) -> Iterator[FloorResult]:
