@@ -13,6 +13,7 @@ from dolphin.core.records import Market, neutral_risk
 from dolphin.core.strategy import Strategy
 from dolphin.parity.case import Case
 from dolphin.strategies.vel_div import VEL_DIV
+from dolphin.strategies.vel_div_sleeves import VEL_DIV_SLEEVES
 from dolphin.study.config import Account, Config, Friction
 from dolphin.study.market import instrument_records
 
@@ -48,7 +49,9 @@ def small_market(bars: int = 240, seed: int = 7, features: int = 2) -> Market:
                 close[t, j], age[t, j] = np.nan, -1
     signal = 0.05 * rng.standard_normal(bars)
     signal[:3] = np.nan
-    columns = [signal, rng.uniform(5e-5, 2e-4, bars)][:features]
+    momentum = np.full(bars, np.nan)
+    momentum[7:] = close[7:, 2] / close[:-7, 2] - 1.0
+    columns = [signal, rng.uniform(5e-5, 2e-4, bars), momentum][:features]
     risk = neutral_risk(bars)
     risk["boost"] = 1.0 + 0.3 * (rng.random(bars) < 0.2)
     risk["beta"] = 0.5
@@ -68,9 +71,9 @@ def dataset_of(market: Market) -> Dataset:
 
 
 def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) -> Config:
-    """A config around parameters of this strategy; vel_div trades often in both directions."""
+    """A config around parameters of this strategy; vel_div and its sleeves trade often in both directions."""
     often: dict[str, object] = {}
-    if strategy is VEL_DIV:
+    if strategy in (VEL_DIV, VEL_DIV_SLEEVES):
         often = {"direction": "bidirectional", "rank_lookback": 5, "vol_gate_mode": "off", "max_hold_bars": 9}
     return Config(
         strategy=strategy,
@@ -85,7 +88,10 @@ def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) 
 def case_of(strategy: Strategy, fill_timing: str = "close", start: int = 12, **params: object) -> Case:
     """A case over the small market from row ``start`` on."""
     market = small_market(features=len(strategy.features))
+    if strategy is VEL_DIV_SLEEVES:  # a UTC day begins inside, one sleeve is favoured from there on
+        market = market._replace(ts=market.ts - 120 * SPACING)
+        params = {"arbiter_threshold": 0.0} | params
     return Case(dataset_of(market), market, config_of(strategy, fill_timing, **params), start, len(market.ts))
 
 
-CASES = [(VEL_DIV, "close"), (VEL_DIV, "next"), (TWO_SLOTS, "close"), (TWO_SLOTS, "next")]
+CASES = [(strategy, timing) for strategy in (VEL_DIV, TWO_SLOTS, VEL_DIV_SLEEVES) for timing in ("close", "next")]

@@ -91,12 +91,14 @@ def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
         slot.peak_before = account.peak_equity
         slot.drawdown_before = (account.peak_equity - account.equity) / account.peak_equity
         account.capital -= fill.fee
+        slot.realised -= fill.fee
         account.fees_paid += fill.fee
         account.open_positions += 1
     elif fill.action == CLOSE:
         gross = slot.side * slot.qty * (fill.price - slot.entry_price)
         pnl = gross - slot.entry_fee - fill.fee
         account.capital += gross - fill.fee
+        slot.realised += gross - fill.fee
         account.fees_paid += fill.fee
         if pnl > 0.0:
             account.wins += 1

@@ -146,6 +146,8 @@ def state_word(state, slots, memory):  # type: ignore[no-untyped-def]
                 + bits(slot.entry_price) * _K0
                 + bits(slot.leverage) * _K1
             )
+        if slots > 1:  # with one slot it is capital less what the account began with
+            total += bits(slot.realised) * _K2
         total *= _K7
     for m in range(memory):
         total = (total + bits(state.memory[m])) * _K2

@@ -37,7 +37,7 @@ FRICTION = _record(slippage="f8", fee="f8", fill_next="i8")
 #: What a strategy wants of one position slot and, with price and fee, what the market gave.
 ORDER = _record(action="i8", asset="i8", side="i8", reason="i8", qty="f8", leverage="f8", price="f8", fee="f8")
 
-#: One position; side 0 is flat.
+#: One position; side 0 is flat. ``realised`` is the sum of all P&L that the slot ever booked, net of fees.
 SLOT = _record(
     side="i8",
     asset="i8",
@@ -49,6 +49,7 @@ SLOT = _record(
     capital_before="f8",
     peak_before="f8",
     drawdown_before="f8",
+    realised="f8",
 )
 
 #: Realised capital, mark-to-market equity, and the running sums that all metrics come from.

@@ -12,6 +12,7 @@ from dolphin.errors import DolphinError, nearest
 
 WINDOWS = (50, 150, 300, 750)
 SHORT = 50  # bars of instability, volatility and breadth
+MOMENTUM = 7  # bars of the reference's return
 WARMUP_BARS = WINDOWS[-1] + 1  # the first row at which every velocity can exist
 
 VEL_DIV = {"v50-v750": (0, 3), "v50-v150": (0, 1)}
@@ -40,6 +41,8 @@ class FeatureBlock:
         Percentage of active assets above and below their price 50 bars ago.
     regime : int8[T]
         +1 BULL, -1 BEAR, 0 NEUTRAL.
+    reference_return : float64[T]
+        Price of the reference over its price 7 bars ago, less 1.
     log_price : float64[T, N]
         Natural logarithms of the prices.
     """
@@ -55,6 +58,7 @@ class FeatureBlock:
     bull_pct: np.ndarray
     bear_pct: np.ndarray
     regime: np.ndarray
+    reference_return: np.ndarray
     log_price: np.ndarray
 
     @classmethod
@@ -73,6 +77,7 @@ class FeatureBlock:
             bull_pct=np.full(rows, np.nan),
             bear_pct=np.full(rows, np.nan),
             regime=np.zeros(rows, np.int8),
+            reference_return=np.full(rows, np.nan),
             log_price=np.full((rows, assets), np.nan),
         )
 
@@ -126,7 +131,7 @@ class FeatureBlock:
         named |= {f"v{w}_vel": self.v[:, k] for k, w in enumerate(WINDOWS)}
         named |= {f"instability_{w}": self.instability[:, k] for k, w in enumerate(WINDOWS[:2])}
         named |= {"vol": self.vol, "bull_pct": self.bull_pct, "bear_pct": self.bear_pct}
-        named |= {"regime": self.regime, "vol_ewma": self.vol_ewma}
+        named |= {"regime": self.regime, "vol_ewma": self.vol_ewma, "reference_return": self.reference_return}
         named |= {f"a_{w}": self.a[:, k] for k, w in enumerate(WINDOWS)}
         named |= {f"n_{w}": self.n_active[:, k] for k, w in enumerate(WINDOWS)}
         named |= {f"residual_{w}": self.residual[:, k] for k, w in enumerate(WINDOWS)}

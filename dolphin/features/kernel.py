@@ -9,7 +9,7 @@ import numpy as np
 
 from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import ln
-from dolphin.features.block import SHORT, WINDOWS
+from dolphin.features.block import MOMENTUM, SHORT, WINDOWS
 from dolphin.features.lanczos import ALLOWED, COLD_RESIDUAL, WARM_RESIDUAL, bounded, lanczos
 from dolphin.features.moments import (
     RING,
@@ -226,6 +226,7 @@ class Columns(NamedTuple):
     bull_pct: np.ndarray
     bear_pct: np.ndarray
     regime: np.ndarray
+    reference_return: np.ndarray
     log_price: np.ndarray
 
 
@@ -287,3 +288,5 @@ def scan_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
         state.recent_vol[here] = vol
         out.vol[t] = vol
         out.vol_ewma[t] = smoothed(state.recent_vol, row)
+        change = state.price[here, reference] / state.price[(row - MOMENTUM) & RECENT_MASK, reference] - 1.0
+        out.reference_return[t] = change if change == change else np.nan  # one bit pattern for missing

@@ -242,6 +242,8 @@ def read_fields(
                 for name in ("qty", "leverage", *(("price", "fee") if stage == "fill" else ())):
                     found[stage, f"{label}{name}"] = float(order[name])
         found["state", f"{label}side"] = int(slot["side"])
+        if len(state.slots) > 1:
+            found["state", f"{label}realised"] = float(slot["realised"])
         if slot["side"]:
             found["state", f"{label}asset"] = symbols[int(slot["asset"])]
             for name in ("qty", "entry_price", "entry_bar", "leverage"):

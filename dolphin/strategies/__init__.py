@@ -13,7 +13,10 @@ from dolphin.errors import DolphinError, nearest
 __all__ = ["BUNDLED", "load", "presets"]
 
 #: Name -> (module, attribute). Adding a strategy is a file and a line here.
-BUNDLED = {"vel_div": ("dolphin.strategies.vel_div", "VEL_DIV")}
+BUNDLED = {
+    "vel_div": ("dolphin.strategies.vel_div", "VEL_DIV"),
+    "vel_div_sleeves": ("dolphin.strategies.vel_div_sleeves", "VEL_DIV_SLEEVES"),
+}
 
 
 def load(name: str, research: Path | None = None) -> Strategy:

@@ -85,14 +85,14 @@ PRESETS: dict[str, dict[str, float]] = {
 
 
 @inline
-def exit_reason(state, params, market, i):  # type: ignore[no-untyped-def]
-    """The first exit that holds at bar ``i``, or 0."""
-    slot = state.slots[0]
+def exit_reason(state, s, capital, params, market, i):  # type: ignore[no-untyped-def]
+    """The first exit that holds for slot ``s``, which trades ``capital``, at bar ``i``; or 0."""
+    slot = state.slots[s]
     price = market.price[i, slot.asset]
     move = slot.side * (price / slot.entry_price - 1.0)
     open_pnl = slot.side * slot.qty * (price - slot.entry_price)
     margin = params.maintenance_margin
-    if margin > 0.0 and state.account[0].capital + open_pnl <= margin * slot.qty * price:
+    if margin > 0.0 and capital + open_pnl <= margin * slot.qty * price:
         return LIQUIDATION
     if market.risk[i].posture == HIBERNATE:
         return HIBERNATE_HALT
@@ -111,8 +111,8 @@ def exit_reason(state, params, market, i):  # type: ignore[no-untyped-def]
 
 
 @inline
-def signal_side(vel_div, vol, params):  # type: ignore[no-untyped-def]
-    """-1, 0 or +1: threshold, direction and volatility gate. NaN compares false throughout."""
+def signal_side(vel_div, vol, shorts, longs, params):  # type: ignore[no-untyped-def]
+    """-1, 0 or +1: threshold, the sides that are allowed, volatility gate. NaN compares false throughout."""
     if vol != vol:
         return 0
     # Choices are stored by position: vol_gate_mode min 0, max 1, off 2.
@@ -120,10 +120,9 @@ def signal_side(vel_div, vol, params):  # type: ignore[no-untyped-def]
         return 0
     if params.vol_gate_mode == 1 and vol > params.vol_p60:
         return 0
-    # direction: short_only 0, long_only 1, bidirectional 2.
-    if params.direction != 1 and vel_div < params.short_threshold:
+    if shorts and vel_div < params.short_threshold:
         return -1
-    if params.direction != 0 and vel_div > params.long_threshold:
+    if longs and vel_div > params.long_threshold:
         return 1
     return 0
 
@@ -149,27 +148,24 @@ def leverage_for(vel_div, side, params, risk):  # type: ignore[no-untyped-def]
 
 
 @inline
-def decide(state, params, market, i):  # type: ignore[no-untyped-def]
-    """Exit first; enter only when flat, so that a bar that exits does not enter."""
-    slot = state.slots[0]
-    intent = state.intents[0]
-    if slot.side != 0:
-        reason = exit_reason(state, params, market, i)
-        if reason != 0:
-            intent.action = CLOSE
-            intent.reason = reason
-            intent.asset = slot.asset
-            intent.side = slot.side
-            intent.qty = slot.qty
-            intent.leverage = slot.leverage
-        return
-    # The rules are all of them conditions; the rarest is asked first.
-    vel_div = market.features[i, 0]
-    side = signal_side(vel_div, market.features[i, 1], params)
-    if side == 0:
-        return
+def leave(state, s, capital, params, market, i):  # type: ignore[no-untyped-def]
+    """Ask for the close of slot ``s`` if an exit holds."""
+    slot = state.slots[s]
+    reason = exit_reason(state, s, capital, params, market, i)
+    if reason != 0:
+        intent = state.intents[s]
+        intent.action = CLOSE
+        intent.reason = reason
+        intent.asset = slot.asset
+        intent.side = slot.side
+        intent.qty = slot.qty
+        intent.leverage = slot.leverage
+
+
+@inline
+def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untyped-def]
+    """Ask for a position of this side in slot ``s`` with ``capital``, if the other entry rules hold."""
     risk = market.risk[i]
-    capital = state.account[0].capital
     if (risk.posture != APEX and risk.posture != STALKER) or capital <= 0.0:
         return
     asset = most_efficient(
@@ -178,17 +174,33 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     if asset < 0:
         return
     price = market.price[i, asset]
-    leverage = leverage_for(vel_div, side, params, risk)
+    leverage = leverage_for(market.features[i, 0], side, params, risk)
     instrument = market.instruments[asset]
     qty = lots_below(capital * params.fraction * leverage / price, instrument)
     if qty <= 0.0 or qty * price < instrument.min_notional:
         return
+    intent = state.intents[s]
     intent.action = OPEN
     intent.reason = 0
     intent.asset = asset
     intent.side = side
     intent.qty = qty
     intent.leverage = leverage
+
+
+@inline
+def decide(state, params, market, i):  # type: ignore[no-untyped-def]
+    """Exit first; enter only when flat, so that a bar that exits does not enter."""
+    if state.slots[0].side != 0:
+        leave(state, 0, state.account[0].capital, params, market, i)
+        return
+    # The rules are all of them conditions; the rarest is asked first.
+    # direction: short_only 0, long_only 1, bidirectional 2.
+    side = signal_side(
+        market.features[i, 0], market.features[i, 1], params.direction != 1, params.direction != 0, params
+    )
+    if side != 0:
+        enter(state, 0, side, state.account[0].capital, params, market, i)
 
 
 def warmup_bars(params: VelDivParams) -> int:

@@ -117,7 +117,10 @@ def params_records(many: list[BaseModel]) -> Records:
     """(C,) parameter records: floats as float64, integers, booleans and choices as int64."""
     fields = type(many[0]).model_fields
     choices = {name: get_args(f.annotation) for name, f in fields.items() if _is_choice(f.annotation)}
-    dtype = np.dtype([(name, "f8" if f.annotation is float else "i8") for name, f in fields.items()], align=True)
+    # Last fields first: where a model extends another, numba would take a record that begins with the
+    # other's fields for one of its subtype, and call what it has compiled for that.
+    kinds = [(name, "f8" if f.annotation is float else "i8") for name, f in reversed(fields.items())]
+    dtype = np.dtype(kinds, align=True)
     records = np.zeros(len(many), dtype)
     for name in fields:
         values = [getattr(params, name) for params in many]

@@ -69,6 +69,8 @@ def test_definitions(market: tuple[np.ndarray, np.ndarray]) -> None:
         else:
             assert np.isnan(block.bull_pct[t]) and np.isnan(block.bear_pct[t]) and block.regime[t] == 0
     np.testing.assert_allclose(block.log_price, np.log(close), rtol=3e-16, atol=1e-17)
+    np.testing.assert_array_equal(block.reference_return[7:], close[7:, 0] / close[:-7, 0] - 1.0)
+    assert np.isnan(block.reference_return[:7]).all()
 
 
 @settings(max_examples=10, deadline=None)

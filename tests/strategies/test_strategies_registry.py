@@ -45,7 +45,7 @@ def test_an_own_strategy_of_the_workspace(research: Path) -> None:
     ("name", "said"),
     [
         ("vel_dev", "unknown strategy 'vel_dev'; did you mean 'vel_div'?"),
-        ("", "unknown strategy ''; known: vel_div"),
+        ("", "unknown strategy ''; known: vel_div, vel_div_sleeves"),
         ("own_ide:COPY", "own_ide.py: no such strategy module; did you mean 'own_idea'?"),
         ("own_idea:COPIES", "own_idea.py: defines no Strategy named 'COPIES'"),
         ("own_idea:NUMBER", "own_idea.py: defines no Strategy named 'NUMBER'"),

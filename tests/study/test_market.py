@@ -117,6 +117,13 @@ def test_the_definition_of_vel_div_and_vol_follow_the_config(dataset: Dataset) -
     assert plain.flags.c_contiguous and plain.dtype == np.float64
 
 
+def test_the_return_of_the_reference_reaches_the_sleeves(dataset: Dataset) -> None:
+    market = open_market(dataset, parse_config({"strategy": "vel_div_sleeves"}, where="x"))
+    price = market.price[:, dataset.reference_column]
+    np.testing.assert_array_equal(market.features[7:, 2], price[7:] / price[:-7] - 1.0)
+    assert np.isnan(market.features[:7, 2]).all()
+
+
 def test_an_unknown_feature_is_named(dataset: Dataset, busy: Config) -> None:
     import dataclasses
 
