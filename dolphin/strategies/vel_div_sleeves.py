@@ -13,7 +13,9 @@ from pydantic import Field
 from dolphin.core.jit import inline
 from dolphin.core.records import DAY_NS
 from dolphin.core.strategy import Strategy
-from dolphin.strategies.vel_div import REASONS, VelDivParams, enter, leave, signal_side, warmup_bars
+from dolphin.strategies.vel_div import PRESETS, REASONS, VelDivParams, enter, leave, signal_side, warmup_bars
+
+__all__ = ["PRESETS", "VEL_DIV_SLEEVES", "SleevesParams"]
 
 #: Shares of the favoured and of the other sleeve, and of both when neither is.
 FAVOURED, OTHER, EVEN = 0.7, 0.3, 0.5
