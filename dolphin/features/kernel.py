@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections import namedtuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import ln
-from dolphin.features.block import MOMENTUM, SHORT, WINDOWS
+from dolphin.core.records import DAY_NS
+from dolphin.features.block import MOMENTUM, SHORT, WINDOWS, FeatureBlock
 from dolphin.features.lanczos import ALLOWED, COLD_RESIDUAL, WARM_RESIDUAL, bounded, lanczos
 from dolphin.features.moments import (
     RING,
@@ -23,7 +26,6 @@ from dolphin.features.moments import (
     slide,
 )
 
-DAY = 86_400_000_000_000
 RECENT = 64  # rows of prices, velocities and volatilities kept; a power of two above SHORT
 RECENT_MASK = RECENT - 1
 EWMA_ALPHA = 2.0 / 6.0
@@ -212,22 +214,8 @@ def breadth(row, t, n, state, out):  # type: ignore[no-untyped-def]
     out.regime[t] = 1 if up > down else (-1 if down > up else 0)
 
 
-class Columns(NamedTuple):
-    """The arrays of a :class:`~dolphin.features.block.FeatureBlock`, for the kernel."""
-
-    a: np.ndarray
-    v: np.ndarray
-    n_active: np.ndarray
-    residual: np.ndarray
-    iterations: np.ndarray
-    instability: np.ndarray
-    vol: np.ndarray
-    vol_ewma: np.ndarray
-    bull_pct: np.ndarray
-    bear_pct: np.ndarray
-    regime: np.ndarray
-    reference_return: np.ndarray
-    log_price: np.ndarray
+#: The arrays of a :class:`~dolphin.features.block.FeatureBlock`, for the kernel.
+Columns: Any = namedtuple("Columns", [field.name for field in fields(FeatureBlock)])  # type: ignore[misc]
 
 
 @kernel()
@@ -250,7 +238,7 @@ def scan_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
     assets = close.shape[1]
     for t in range(close.shape[0]):
         row = state.clock[0]
-        day = ts[t] // DAY
+        day = ts[t] // DAY_NS
         absorb(row, t, close, state, out.log_price)
         fresh = day != state.clock[1]
         if fresh:

@@ -10,10 +10,11 @@ import numpy as np
 
 from dolphin.core import bits, logarithm
 from dolphin.core.jit import source_digest
+from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
 from dolphin.features import block, kernel, lanczos, moments
 from dolphin.features.block import SHORT, WINDOWS, FeatureBlock
-from dolphin.features.kernel import DAY, Columns, State, new_state, recall, scan_rows
+from dolphin.features.kernel import Columns, State, new_state, recall, scan_rows
 
 CHUNK = 4096  # bars between two calls of ``progress``
 TRAILING_BARS = WINDOWS[-1] + 1  # rows before a day's first bar on which that bar depends
@@ -66,7 +67,7 @@ def scan(
         raise DolphinError(f"`out` has shape {out.log_price.shape}, the prices {close.shape}")
     state = new_state(close.shape[1])
     if 0 < start_row < len(ts):
-        if ts[start_row] // DAY == ts[start_row - 1] // DAY:
+        if ts[start_row] // DAY_NS == ts[start_row - 1] // DAY_NS:
             raise DolphinError(f"row {start_row} is inside a UTC day", mend="start at a day's first bar")
         _recall(close[:start_row], out.rows(0, start_row), state)
     for row in range(start_row, stop, CHUNK):
@@ -129,7 +130,7 @@ class Scanner:
             raise DolphinError(f"bar time {ts} is not after {self._last}")
         if np.shape(price) != (self.n_assets,):
             raise DolphinError(f"prices of shape {np.shape(price)} for {self.n_assets} assets")
-        if self._recalled and ts // DAY == self._last // DAY:
+        if self._recalled and ts // DAY_NS == self._last // DAY_NS:
             raise DolphinError(
                 f"bar time {ts} is inside a UTC day", mend="warm up without `known`, or up to a day's end"
             )
@@ -177,7 +178,7 @@ def history_bars(spacing: int) -> int:
     A day's first bar needs 751 rows before it; from there 52 rows fill what looks back over
     velocities; the history may begin anywhere in a day.
     """
-    day = -(-DAY // spacing)
+    day = -(-DAY_NS // spacing)
     return TRAILING_BARS + day + SHORT + 2
 
 

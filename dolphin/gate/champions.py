@@ -145,39 +145,40 @@ def install(
         Without a reason, on a damaged log, if the pointer has moved meanwhile, or when the disk is
         full; the pointer stays where it was.
     """
-    check_reason(reason)
-    pointer_path(workspace, pointer)
-    with locked(workspace):
-        state = recover(workspace)
-        state.require_intact()
-        past = lineage(state.log, pointer)
+    with moving(workspace, pointer, reason) as (log, past):
         if over is not None and past[-1:] != [over]:
             raise DolphinError(f"{pointer} was moved while the gate ran", mend="run the promotion again")
         champion = _put_in_place(workspace, contents)
-        _move(workspace, state.log, pointer, "promote", reason, champion.hash, who)
+        _move(workspace, log, pointer, "promote", reason, champion.hash, who)
     return champion
 
 
 def roll_back(workspace: Workspace, *, reason: str, pointer: str = "blue", who: str | None = None) -> Champion:
     """Move the pointer to the champion before the present one; that one's files are checked first."""
-    check_reason(reason)
-    pointer_path(workspace, pointer)
-    with locked(workspace):
-        state = recover(workspace)
-        state.require_intact()
-        past = lineage(state.log, pointer)
+    with moving(workspace, pointer, reason) as (log, past):
         if len(past) < 2:
             raise DolphinError(
                 f"nothing to roll back to: {len(past)} champion(s) of {pointer} in the audit log",
-                where=str(state.log.path),
+                where=str(log.path),
                 mend=f"promote another with 'dolphin promote {pointer} CANDIDATE'",
             )
         champion = champion_at(workspace, past[-2])
         problems = champion.problems()
         if problems:
             raise DolphinError(problems[0], mend="restore it from git; the pointer was not moved")
-        _move(workspace, state.log, pointer, "rollback", reason, champion.hash, who)
+        _move(workspace, log, pointer, "rollback", reason, champion.hash, who)
     return champion
+
+
+@contextmanager
+def moving(workspace: Workspace, pointer: str, reason: str) -> Iterator[tuple[AuditLog, list[str]]]:
+    """Hold the lock over an intact record: the audit log, and the pointer's champions, oldest first."""
+    check_reason(reason)
+    pointer_path(workspace, pointer)
+    with locked(workspace):
+        state = recover(workspace)
+        state.require_intact()
+        yield state.log, lineage(state.log, pointer)
 
 
 def lineage(log: AuditLog, pointer: str) -> list[str]:

@@ -27,7 +27,7 @@ from dolphin.study.config import Config
 from dolphin.study.market import open_market
 from dolphin.study.metrics import METRICS, spelled
 from dolphin.study.registry import Registry
-from dolphin.study.run import Run, iso, resolve_p60
+from dolphin.study.run import Run, iso, settle_p60
 from dolphin.workspace import Workspace
 
 Progress = Callable[[int, int, str], None]
@@ -166,9 +166,7 @@ def trial_counts(workspace: Workspace, run: Run) -> dict[str, Any]:
 
 def _measure(candidate: Candidate, config: Config, progress: Progress | None) -> Measure:
     market = open_market(candidate.dataset, config, progress)
-    if config.vol_p60_of_window:
-        column = config.strategy.features.index("vol")
-        config = resolve_p60(config, market.features[candidate.start : candidate.stop, column])
+    config = settle_p60(config, market, candidate.start, candidate.stop)
     return Measure(candidate.dataset, market, config, candidate.start, candidate.stop)
 
 

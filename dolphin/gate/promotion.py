@@ -11,10 +11,10 @@ from dolphin.gate.champions import (
     POINTERS,
     Champion,
     champion_at,
-    check_reason,
     install,
     lineage,
     locked,
+    moving,
     open_champion,
     pointer_path,
     recover,
@@ -50,12 +50,8 @@ def promote(
     from dolphin.gate.evaluation import evaluate
     from dolphin.gate.freeze import contents_of
 
-    check_reason(reason)
-    pointer_path(workspace, pointer)
-    with locked(workspace):
-        state = recover(workspace)
-        state.require_intact()
-    present = lineage(state.log, pointer)
+    with moving(workspace, pointer, reason) as (_, present):
+        pass  # what cannot move is said before the gate runs, not after
     report = evaluate(workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb)
     if not report.passed:
         lines = [failure.line for failure in report.failures]

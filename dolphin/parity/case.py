@@ -11,7 +11,8 @@ import numpy as np
 from dolphin.catalog import Dataset
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording, engine_for
-from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.core.records import NONE, Market, Records
+from dolphin.live.session import order_direction
 from dolphin.study.config import Config
 
 #: An order as it was filled: ``direction`` +1 bought, -1 sold.
@@ -169,7 +170,6 @@ def _filled(fills: Records, bar: int) -> list[tuple]:
     rows = []
     for slot, fill in enumerate(fills):
         if fill["action"] != NONE:
-            direction = int(fill["side"]) if fill["action"] == OPEN else -int(fill["side"])
             money = (float(fill[name]) for name in ("qty", "price", "fee"))
-            rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), direction, *money))
+            rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), order_direction(fill), *money))
     return rows

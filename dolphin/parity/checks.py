@@ -16,11 +16,11 @@ import numpy as np
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, engine_for
-from dolphin.core.records import DAY_NS, Market
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
 from dolphin.study.config import Config
-from dolphin.study.market import choose
+from dolphin.study.market import choose, day_bounds
 from dolphin.study.run import iso
 
 Progress = Callable[[int, int, str], None]
@@ -154,9 +154,9 @@ def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
         return CheckResult(name, False, f"{day} (or its detail): missing, or changed since it was written")
     prices = dataset.prices()
     picks = sorted({int(n) for n in np.linspace(0, len(dataset.days) - 1, days)})
-    first = int(prices.ts[0] // DAY_NS)
+    bounds = day_bounds(dataset, prices.ts)
     for n in picks:
-        low, high = (int(np.searchsorted(prices.ts, (first + k) * DAY_NS)) for k in (n, n + 1))
+        low, high = bounds[n], bounds[n + 1]
         begin = max(0, low - history_bars(dataset.spacing_ns))
         block = scan(prices.ts[begin:high], prices.close[begin:high], dataset.reference_column)
         fresh = {"ts": prices.ts[low:high], **block.rows(low - begin, high - begin).columns()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dolphin.core.records import Market
+from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import ORDER_FILLED, Case, unequal_fills
 
@@ -20,7 +20,6 @@ ROUNDING_PER_FILL = 1.5e-8
 
 #: Bar events of the full run when its length is not given.
 FULL_EVENTS = 30_000
-DAY_NS = 86_400_000_000_000
 
 Outcome = tuple[bool, str, dict[str, Any]]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dolphin.core.book import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
-from dolphin.core.records import APEX, CLOSE, HIBERNATE, OPEN, STALKER
+from dolphin.core.records import APEX, CLOSE, DAY_NS, HIBERNATE, OPEN, STALKER
 from dolphin.core.strategy import Strategy
 
 REASONS = (
@@ -22,8 +22,6 @@ REASONS = (
     "MAX_HOLD",
 )
 LIQUIDATION, HIBERNATE_HALT, ACB_TURN, STOP_LOSS, FIXED_TP, MAX_HOLD = range(1, 7)
-
-DAY_NS = 86_400_000_000_000
 
 #: The 60th percentile of ``vol`` on 5-second bars by which the gate was first set.
 LEGACY_VOL_P60 = 0.000099

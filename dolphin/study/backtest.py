@@ -12,9 +12,8 @@ from dolphin.files import canonical_json
 from dolphin.study.config import Config
 from dolphin.study.market import Progress, feature_columns, open_market
 from dolphin.study.metrics import METRICS
-from dolphin.study.registry import Registry
-from dolphin.study.run import Run, check_out, resolve_p60, run, window_rows, writing_run
-from dolphin.study.sweep import trial_frame, vol_column
+from dolphin.study.registry import Registry, trial_frame
+from dolphin.study.run import Run, check_out, run, settle_p60, window_rows, writing_run
 from dolphin.workspace import Workspace
 
 #: The study name under which runs by hand are registered: they are looks at the data too.
@@ -33,8 +32,7 @@ def prepare(
     dataset = open_dataset(workspace, name)
     market = open_market(dataset, config, progress)
     start, stop = window_rows(market.ts, start_ns, stop_ns, name)
-    config = resolve_p60(config, market.features[start:stop, vol_column(config)])
-    return dataset, market, config, start, stop
+    return dataset, market, settle_p60(config, market, start, stop), start, stop
 
 
 def backtest(

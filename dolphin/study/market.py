@@ -37,7 +37,7 @@ def scan_dataset(dataset: Dataset, progress: Progress | None = None) -> ScanRepo
     if not missing:
         return ScanReport(dataset, len(dataset.days), 0)
     prices = dataset.prices()
-    bounds = _day_bounds(dataset, prices.ts)
+    bounds = day_bounds(dataset, prices.ts)
     todo = [n for n, date in enumerate(dataset.days) if date in missing]
     block = FeatureBlock.empty(len(prices.ts), len(dataset.symbols))
     if todo[0] > 0:
@@ -55,7 +55,7 @@ def scan_dataset(dataset: Dataset, progress: Progress | None = None) -> ScanRepo
     return ScanReport(dataset, len(dataset.days), len(missing))
 
 
-def _day_bounds(dataset: Dataset, ts: np.ndarray) -> list[int]:
+def day_bounds(dataset: Dataset, ts: np.ndarray) -> list[int]:
     """First row of every UTC day of the grid, and the number of rows."""
     first = int(ts[0] // DAY_NS)
     return [int(np.searchsorted(ts, (first + n) * DAY_NS)) for n in range(len(dataset.days))] + [len(ts)]
@@ -69,7 +69,7 @@ def feature_columns(dataset: Dataset, progress: Progress | None = None) -> dict[
     def build() -> dict[str, np.ndarray]:
         return {**read_features(dataset, scanner), "log_price": ln_array(dataset.prices().close)}
 
-    return cached(dataset.root / "cache", f"features-{dataset.digest[:20]}-{scanner[:20]}", build)
+    return cached(dataset.cache_root, f"features-{dataset.digest[:20]}-{scanner[:20]}", build)
 
 
 def choose(columns: Mapping[str, np.ndarray], config: Config) -> np.ndarray:

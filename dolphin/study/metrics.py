@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.core.records import Records
+from dolphin.core.records import DAY_NS, Records
 
 #: Names in the order in which they are written and shown.
 METRICS = (
@@ -91,7 +91,7 @@ def unspelled(value: Any) -> Any:
 
 def daily_equity(ts: np.ndarray, equity: np.ndarray, initial_capital: float) -> np.ndarray:
     """Equity at the start and at the last bar of each UTC day, (days + 1,) float64."""
-    days = ts // 86_400_000_000_000
+    days = ts // DAY_NS
     last = np.flatnonzero(np.diff(days, append=days[-1] + 1))
     return np.concatenate([[initial_capital], equity[last]])
 

@@ -48,6 +48,11 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Registry rows as a frame; what a row does not name is null."""
+    return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
+
+
 class Registry:
     """The registry of a workspace."""
 

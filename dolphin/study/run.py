@@ -78,6 +78,16 @@ def resolve_p60(config: Config, vol: np.ndarray) -> Config:
     return config.with_vol_p60(float(np.percentile(known, 60.0)))
 
 
+def settle_p60(config: Config, market: Market, start: int, stop: int) -> Config:
+    """:func:`resolve_p60` on rows ``start`` to ``stop`` of the volatility that the config's strategy reads."""
+    if not config.vol_p60_of_window:
+        return config
+    names = config.strategy.features
+    if "vol" not in names:
+        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
+    return resolve_p60(config, market.features[start:stop, names.index("vol")])
+
+
 def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
     """Run ``config`` over rows ``start`` to ``stop`` of ``market``."""
     engine = engine_for(config.strategy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from dolphin.files import canonical_json, sha256_bytes, write_bytes
 from dolphin.study.config import Config, params_records, parse_config, read_config, read_table, to_toml
 from dolphin.study.market import choose, feature_columns, open_market
 from dolphin.study.metrics import METRICS, metrics_of
-from dolphin.study.registry import SCHEMA, Registry
-from dolphin.study.run import resolve_p60, window_rows
+from dolphin.study.registry import Registry, trial_frame
+from dolphin.study.run import settle_p60, window_rows
 from dolphin.study.samplers import SAMPLERS
 from dolphin.study.space import Space, parse_space
 from dolphin.workspace import Workspace
@@ -140,8 +140,8 @@ def sweep(
     dataset = open_dataset(workspace, study.dataset)
     market = open_market(dataset, study.config, progress)
     start, stop = window_rows(market.ts, study.start_ns, study.stop_ns, study.name)
+    base = settle_p60(study.config, market, start, stop)
     columns = feature_columns(dataset)
-    base = resolve_p60(study.config, choose(columns, study.config)[start:stop, vol_column(study.config)])
     engine, registry = engine_for(study.config.strategy), Registry(workspace)
     sample = SAMPLERS[study.sampler](study.space, study.trials, study.seed)
     done = _registered(registry, study, dataset.digest, engine.digest) if resume else set()
@@ -163,8 +163,8 @@ def sweep(
         batch = todo[low : low + BATCH]
         rows, configs = _build(base, [(trial, sample[trial]) for trial in batch])
         invalid += len(batch) - len(configs)
-        for (p60, _), group in _by_features(configs):
-            view = market._replace(features=choose(columns, p60))
+        for group in _by_features(configs):
+            view = market._replace(features=choose(columns, configs[group[0]]))
 
             def on_done(count: int) -> None:
                 nonlocal finished
@@ -262,19 +262,13 @@ def _build(
     return rows, configs
 
 
-def _by_features(configs: dict[int, Config]) -> Iterator[tuple[tuple[Config, Any], list[int]]]:
+def _by_features(configs: dict[int, Config]) -> Iterable[list[int]]:
     """Trials grouped by the definitions of the features that they read."""
     groups: dict[Any, list[int]] = {}
     for trial, config in configs.items():
         key = (getattr(config.params, "vel_div", None), getattr(config.params, "vol_ewma", None))
         groups.setdefault(key, []).append(trial)
-    for key, group in groups.items():
-        yield (configs[group[0]], key), group
-
-
-def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Registry rows as a frame; what a row does not name is null."""
-    return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
+    return groups.values()
 
 
 def _registered(registry: Registry, study: Study, dataset_digest: str, engine_digest: str) -> set[int]:
@@ -303,14 +297,6 @@ def _check_names(space: Space, config: Config, where: str) -> None:
         except DolphinError as error:
             if error.what.startswith("unknown key"):
                 raise DolphinError(error.what, where=f"{where}: [search]", mend=error.mend) from None
-
-
-def vol_column(config: Config) -> int:
-    """The column of ``market.features`` that ``vol_p60`` is a percentile of."""
-    names = config.strategy.features
-    if config.vol_p60_of_window and "vol" not in names:
-        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
-    return names.index("vol") if "vol" in names else 0
 
 
 def _one_of(table: dict[str, Any], key: str, default: str, known: Any, where: str) -> str:

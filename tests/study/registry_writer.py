@@ -6,8 +6,7 @@ Arguments: workspace root, writer's name, batches, trials per batch. Says ``n`` 
 import sys
 from pathlib import Path
 
-from dolphin.study.registry import Registry
-from dolphin.study.sweep import trial_frame
+from dolphin.study.registry import Registry, trial_frame
 from dolphin.workspace import Workspace
 
 root, name, batches, trials = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -13,8 +13,7 @@ import polars as pl
 import pytest
 
 from dolphin.errors import DolphinError
-from dolphin.study.registry import GENESIS, SCHEMA, Registry
-from dolphin.study.sweep import trial_frame
+from dolphin.study.registry import GENESIS, SCHEMA, Registry, trial_frame
 from dolphin.workspace import Workspace, create
 
 WRITER = Path(__file__).with_name("registry_writer.py")

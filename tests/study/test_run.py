@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dolphin.study.config import Config, parse_config
 from dolphin.study.market import feature_columns
 from dolphin.study.metrics import METRICS
 from dolphin.study.registry import Registry
-from dolphin.study.run import iso, resolve_p60, run, scan_uuid, window_rows, write_run
+from dolphin.study.run import iso, resolve_p60, run, scan_uuid, settle_p60, window_rows, write_run
 from dolphin.workspace import Workspace
 
 FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"}
@@ -245,3 +246,10 @@ def test_a_backtest_is_registered_as_a_look_at_the_data(home: Workspace, tmp_pat
     assert (row["first_ts"], row["last_ts"], row["bars"]) == (ts[1000], ts[3999], 3000)
     assert (row["roi"], row["trades"]) == (done.metrics["roi"], done.metrics["trades"])
     assert Registry(home).count_on(done.dataset.digest) == 2
+
+
+def test_p60_needs_a_strategy_that_reads_vol(market: Market) -> None:
+    config = parse_config({"params": {"vol_p60": "p60"}}, where="x")
+    blind = replace(config, strategy=replace(config.strategy, features=("vel_div",)))
+    with pytest.raises(DolphinError, match="strategy 'vel_div' has no feature 'vol' for vol_p60"):
+        settle_p60(blind, market, 0, 10)
