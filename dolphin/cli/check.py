@@ -34,7 +34,7 @@ def check(
     from dolphin.errors import DolphinError
     from dolphin.parity import checks
     from dolphin.study.backtest import prepare
-    from dolphin.study.market import scan_dataset
+    from dolphin.study.scanning import scan_dataset
 
     home = workspace.find()
     with progress_bar() as progress:

@@ -16,7 +16,7 @@ def scan(
     """Feature rows for every bar; only what is missing is computed."""
     from dolphin import workspace
     from dolphin.catalog import open_dataset, scan_folder
-    from dolphin.study.market import scan_dataset
+    from dolphin.study.scanning import scan_dataset
 
     dataset = open_dataset(workspace.find(), name)
     with progress_bar() as progress:

@@ -20,8 +20,9 @@ from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
 from dolphin.study.config import Config
-from dolphin.study.market import choose, day_bounds
+from dolphin.study.market import choose
 from dolphin.study.run import iso
+from dolphin.study.scanning import day_bounds
 
 Progress = Callable[[int, int, str], None]
 
