@@ -1,36 +1,49 @@
-"""Combinations a second over one day of 5-second bars, 50 assets: all threads against one at a time.
+"""Combinations a second over 5-second bars of 50 assets: one day, 55 days, and a whole registered study.
 
-Run ``python -m benchmarks.sweep``. Both sides run the same kernel on the same combinations, in turns.
+Run ``python -m benchmarks.sweep``. Peers, in turns with ours: single recorded runs of the same
+combinations, one after the other, and vectorbt's ``from_order_func`` with one of them. The 55 days are the
+one day laid end to end: as many bars and bytes, made in no time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.day import SPACING_NS, one_day
 from benchmarks.table import Row, show
-from dolphin import workspace
-from dolphin.catalog import generate
-from dolphin.core.engine import engine_for
 from dolphin.core.records import Market
-from dolphin.study.config import Config, params_records, parse_config
-from dolphin.study.market import open_market
+from dolphin.parity.case import Case
+from dolphin.parity.rungs_vectorbt import run_vectorbt
+from dolphin.study.config import Config, parse_config
+from dolphin.study.measured import measure
+from dolphin.study.sweep import read_study, sweep
+from dolphin.workspace import Workspace
 
-COMBINATIONS = 4096
-ALONE = 128
-ROUNDS = 5
+DAYS = 55
+COMBINATIONS, ALONE, ROUNDS = 2048, 64, 3
+LONG_COMBINATIONS, LONG_ALONE, LONG_ROUNDS = 256, 8, 1
+TRIALS = 10_000
+THREADS = os.cpu_count() or 1
 
-
-def market(home: Path) -> Market:
-    """One generated day of 5-second bars with its features."""
-    dataset = generate(
-        workspace.create(home), "bench", preset="edge", days=1, assets=50, spacing_ns=5_000_000_000, seed=1
-    ).dataset
-    return open_market(dataset, parse_config({}, where="benchmark"))
+STUDY = f"""\
+dataset = "bench"
+trials = {TRIALS}
+[config.params]
+vol_gate_mode = "off"
+[search]
+short_threshold = {{ low = -0.05, high = -0.01 }}
+short_extreme = {{ low = -0.2, high = -0.06 }}
+tp_pct = {{ low = 0.004, high = 0.02 }}
+max_hold_bars = {{ low = 40, high = 250 }}
+"""
 
 
 def combinations(count: int) -> list[Config]:
@@ -50,39 +63,75 @@ def combinations(count: int) -> list[Config]:
     ]
 
 
+def end_to_end(market: Market, days: int) -> Market:
+    """The market ``days`` times over, on one clock."""
+    bars = days * len(market.ts)
+    return market._replace(
+        ts=market.ts[0] + SPACING_NS * np.arange(bars, dtype=np.int64),
+        price=np.tile(market.price, (days, 1)),
+        log_price=np.tile(market.log_price, (days, 1)),
+        age=np.tile(market.age, (days, 1)),
+        features=np.tile(market.features, (days, 1)),
+        risk=np.tile(market.risk, days),
+    )
+
+
+def per_second(count: int, work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - began)
+
+
+def window(case: Case, configs: list[Config], alone: int, rounds: int, name: str) -> list[Row]:
+    """The rows of one window: a sweep against runs alone, and against vectorbt."""
+    market, bars = case.market, case.bars
+
+    def singles() -> None:
+        for config in configs[:alone]:
+            state = case.engine.new_state(market.price.shape[1], case.capital)
+            case.engine.run(state, config.params_record(), config.friction.record(), market, 0, bars)
+
+    one = dataclasses.replace(case, config=configs[0])
+    measure(configs[:4], market, 0, 100)
+    figures = []
+    for _ in range(rounds):
+        ours = per_second(len(configs), lambda: measure(configs, market, 0, bars, threads=THREADS))
+        figures.append((ours, per_second(alone, singles), 1.0 / run_vectorbt(one, market).seconds))
+    ours, single, vectorbt = np.array(figures).T
+    return [
+        Row(f"{name}, {THREADS} threads / {peer}", float(np.median(ours)), float(np.median(other)),
+            float(np.median(ours / other)), "combinations/s")
+        for peer, other in (("one recorded run after the other", single), ("vectorbt from_order_func", vectorbt))
+    ]  # fmt: skip
+
+
 def main() -> list[Row]:
     """Measure, print and return the rows."""
-    threads = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        data = market(Path(folder))
+        home = Workspace(Path(folder))
+        case = one_day(home.root)
+        run_vectorbt(case, case.market)  # compiles
         configs = combinations(COMBINATIONS)
-        engine = engine_for(configs[0].strategy)
-        params = params_records([config.params for config in configs])
-        friction = np.repeat(configs[0].friction.record(), COMBINATIONS)
-        bars, assets = data.price.shape
+        rows = window(case, configs, ALONE, ROUNDS, "1 day")
 
-        def run(count: int, workers: int) -> float:
-            states = engine.new_states(assets, np.full(count, 25_000.0))
-            began = time.perf_counter()
-            engine.run_many(states, params[:count], friction[:count], data, 0, bars, threads=workers)
-            return count / (time.perf_counter() - began)
+        tracemalloc.start()
+        measure(configs[:1000], case.market, 0, case.bars, threads=THREADS)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        rows.append(Row("memory per 1,000 trials / 100 MB allowed", peak, 100.0, 100.0 / peak, "MB"))
 
-        def alone(count: int) -> float:
-            began = time.perf_counter()
-            for c in range(count):
-                state = engine.new_state(assets, 25_000.0)
-                engine.run(state, params[c : c + 1], friction[c : c + 1], data, 0, bars)
-            return count / (time.perf_counter() - began)
+        file = home.root / "study.toml"
+        file.write_text(STUDY)
+        study = read_study(file)
+        kernel = rows[0].ours
+        registered = per_second(TRIALS, lambda: sweep(home, study, threads=THREADS))
+        name = f"study of {TRIALS:,} on 1 day, all registered / its kernel alone"
+        rows.append(Row(name, registered, kernel, registered / kernel, "trials/s"))
 
-        run(64, threads), alone(2)
-        ours, peers = [], []
-        for _ in range(ROUNDS):
-            ours.append(run(COMBINATIONS, threads))
-            peers.append(alone(ALONE))
-    ratio = float(np.median(np.array(ours) / np.array(peers)))
-    name = f"sweep, {threads} threads / one recorded run after the other"
-    rows = [Row(name, float(np.median(ours)), float(np.median(peers)), ratio, "combinations/s")]
-    show(f"Sweep, {bars:,} bars x {assets} assets, {COMBINATIONS:,} combinations", rows)
+        market = end_to_end(case.market, DAYS)
+        long = dataclasses.replace(case, market=market, stop=len(market.ts))
+        rows += window(long, configs[:LONG_COMBINATIONS], LONG_ALONE, LONG_ROUNDS, f"{DAYS} days")
+    show(f"Sweep, {case.bars:,} bars x 50 assets a day", rows)
     return rows
 
 

@@ -9,6 +9,7 @@ what passes the gate. The command line is the front door (``dolphin --help``). F
 >>> config = dolphin.read_config("blue.toml")                     # doctest: +SKIP
 >>> run = dolphin.backtest(workspace, "edge", config)             # doctest: +SKIP
 >>> run.metrics["sharpe_365"]                                     # doctest: +SKIP
+>>> dolphin.open("edge").bars.head().collect()                    # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dolphin.catalog import Dataset, generate, import_klines, open_dataset
+    from dolphin.catalog.handle import open_handle as open
     from dolphin.core.strategy import Strategy
     from dolphin.errors import DolphinError
     from dolphin.gate import evaluate, promote
@@ -46,6 +48,7 @@ _PUBLIC = {
     "generate": ("catalog", "generate"),
     "import_klines": ("catalog", "import_klines"),
     "ladder": ("parity.ladder", "ladder"),
+    "open": ("catalog.handle", "open_handle"),
     "open_dataset": ("catalog", "open_dataset"),
     "promote": ("gate", "promote"),
     "read_config": ("study.config", "read_config"),
@@ -67,6 +70,7 @@ __all__ = [
     "generate",
     "import_klines",
     "ladder",
+    "open",
     "open_dataset",
     "promote",
     "read_config",

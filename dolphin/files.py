@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,7 @@ def publish(target: Path) -> Iterator[Path]:
     target = Path(target)
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-        part = Path(name)
+        handle, part = _part_of(target)
         try:
             yield part
             sync(part)
@@ -36,6 +36,34 @@ def publish(target: Path) -> Iterator[Path]:
             sync(target.parent)
         finally:
             part.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _part_of(target: Path) -> tuple[int, Path]:
+    """A new temporary file beside ``target``, locked for as long as the handle is open."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # somebody swept it between its making and its lock
+
+
+def sweep(*folders: Path) -> None:
+    """Remove the temporary files of :func:`publish` whose writers were killed; those of living ones stay."""
+    for part in (path for folder in folders for path in folder.glob(".*.part")):
+        try:
+            handle = os.open(part, os.O_RDONLY)
+        except OSError:  # gone meanwhile, or somebody else's
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if part.is_file():
+                part.unlink(missing_ok=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -52,8 +80,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         old = part.with_suffix(".old")
         try:
             yield part
-            for path in part.rglob("*"):
-                sync(path)
+            sync_files(part.rglob("*"))
             part.chmod(0o755)
             sync(part)
             if target.exists():
@@ -116,6 +143,13 @@ def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Make the bytes of many files durable: side by side, so that a disk can write them in one go."""
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda path: sync(path), paths):
+            pass
 
 
 def sync(path: Path) -> None:

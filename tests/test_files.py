@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -197,3 +199,20 @@ def test_hashes(data: bytes) -> None:
 def test_file_hash(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x" * 3_000_000)
     assert sha256_file(tmp_path / "f") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+
+
+def test_sweep_takes_what_the_dead_left_and_nothing_else(tmp_path: Path) -> None:
+    program = f"""
+import os
+from pathlib import Path
+from dolphin.files import publish
+with publish(Path({str(tmp_path / "a")!r})) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    with files.publish(tmp_path / "b") as part:
+        part.write_text("whole")
+        files.sweep(tmp_path, tmp_path / "absent")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

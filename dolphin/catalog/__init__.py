@@ -5,7 +5,7 @@ from dolphin.catalog.dataset import Dataset, Prices, list_datasets, open_dataset
 from dolphin.catalog.generator import generate
 from dolphin.catalog.importer import ImportReport, import_klines
 from dolphin.catalog.instruments import Instrument
-from dolphin.catalog.scans import missing_days, read_features, scan_folder, write_day
+from dolphin.catalog.scans import ScanDays, missing_days, read_features, scan_folder, write_day
 from dolphin.catalog.times import format_spacing, format_time, parse_spacing, parse_time
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ImportReport",
     "Instrument",
     "Prices",
+    "ScanDays",
     "cached",
     "format_spacing",
     "format_time",

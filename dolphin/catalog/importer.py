@@ -1,34 +1,35 @@
-"""Klines into the catalog: read, check, put on the grid, write one immutable file per UTC day.
-
-Two passes keep memory to one file and one day: the first reads every source file once, checks it and
-spills its rows by UTC day; the second merges each day, rounds prices and writes it.
-"""
+"""Market data into the catalog, whatever kind its files are of; what is wrong with it is counted on the way."""
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dolphin.catalog import readers
-from dolphin.catalog.dataset import Dataset, from_manifest
-from dolphin.catalog.instruments import DecimalCount, load_instruments, round_prices
-from dolphin.catalog.quality import PRICES, Gaps, Quality
-from dolphin.catalog.store import Draft, Identity, drafting, manifest_path, writing
-from dolphin.catalog.times import DAY_NS, format_spacing, format_time
-from dolphin.errors import DolphinError, nearest
-from dolphin.files import sha256_file
+from dolphin.catalog.dataset import Dataset, from_manifest, open_dataset
+from dolphin.catalog.definition import Definition, Limits
+from dolphin.catalog.import_job import ImportJob, Progress, readings_of
+from dolphin.catalog.jumps import Jumps
+from dolphin.catalog.quality import Quality
+from dolphin.catalog.quality_report import QualityReport, refuse
+from dolphin.catalog.sessions import ALWAYS_OPEN
+from dolphin.catalog.sessions import calendar as sessions_of
+from dolphin.catalog.store import drafting, manifest_path
+from dolphin.errors import DolphinError
 from dolphin.workspace import Workspace
 
-Progress = Callable[[int, int, str], None]
-FIT_SHARE = 0.1  # of a symbol's steps must be one spacing, else the spacing does not fit
+if TYPE_CHECKING:
+    from dolphin.catalog.tables import Table
+
+_FOR_BARS: dict[str, Any] = {"on_bad": "error", "on_jump": "flag", "reference": "BTCUSDT"}
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,77 @@ class ImportReport:
     dataset : Dataset
         The version that the name means now.
     quality : dict
-        ``rows`` kept, ``rejected`` and ``counts`` per rule, ``rounded`` prices, ``missing_share`` of the
-        grid, ``gaps`` per symbol (missing, gaps, longest in bars, share).
+        ``rows`` kept, ``rejected``, ``flagged`` and ``counts`` per rule, ``rounded`` prices,
+        ``missing_share`` of the grid, ``gaps`` per symbol (missing, gaps, longest in bars, share).
     unchanged : bool
-        True if this very version was there already and nothing was written.
+        True if this very version was there already and no data was written.
     skipped : tuple of str
         Files of the source folder that no reader takes.
+    changes : tuple of str
+        What is different from the version that the name meant before: sources, notes, definition.
     """
 
     dataset: Dataset
     quality: dict[str, Any]
     unchanged: bool
     skipped: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+def import_data(
+    workspace: Workspace,
+    source: Path | Sequence[Path],
+    name: str,
+    *,
+    allow_pickle: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> ImportReport | Table:
+    """Import files of any kind as dataset ``name``; their content tells the kind.
+
+    Parameters
+    ----------
+    source : Path or sequence of Path
+        Files or folders, all of one kind: bars, ticks, features or series.
+    allow_pickle : bool
+        Load pickles, which can run any code, instead of refusing them.
+    **options
+        Those of :func:`import_klines`; only ``notes`` is for data other than bars too.
+
+    Returns
+    -------
+    ImportReport or Table
+        A table for data that is no bars.
+
+    Raises
+    ------
+    DolphinError
+        On any input it cannot take whole; the dataset of that name stays what it was.
+    """
+    found = _find(source)
+    kind = readers.read(found.files[0][0], allow_pickle=allow_pickle).kind
+    if kind == "bars":
+        return import_klines(workspace, source, name, allow_pickle=allow_pickle, progress=progress, **options)
+    definition = options.pop("definition", None)
+    given = [key for key, value in options.items() if key != "notes" and value != _FOR_BARS.get(key)]
+    if definition and (definition.symbols or definition.limits != Limits()):
+        given.append("symbols and limits of the definition")
+    if given:
+        raise DolphinError(f"{', '.join(given)}: only for bars", where=found.text, mend=f"leave that out: it is {kind}")
+    about: dict[str, Any] = {
+        "source": found.text,
+        "made": f"dolphin data {f'build {name}' if definition else f'import {found.command} --name {name}'}",
+        "notes": list(options.get("notes", ())),
+    }
+    if definition:
+        about["definition"] = {"hash": definition.hash, **definition.document()}
+    readings = readings_of([path for path, _ in found.files], kind, allow_pickle, progress)
+    return _importer_of(kind)(workspace, name, readings, about)
 
 
 def import_klines(
     workspace: Workspace,
-    source: Path,
+    source: Path | Sequence[Path],
     name: str,
     *,
     spacing_ns: int | None = None,
@@ -65,16 +120,21 @@ def import_klines(
     reference: str = "BTCUSDT",
     start_ns: int | None = None,
     stop_ns: int | None = None,
+    calendar: str | None = None,
     on_bad: str = "error",
+    on_jump: str = "flag",
+    second: str | None = None,
     notes: Sequence[str] = (),
+    definition: Definition | None = None,
+    allow_pickle: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import a kline file or folder as dataset ``name``.
 
     Parameters
     ----------
-    source : Path
-        A file or a folder of Parquet, CSV or zip files with candle *open* times.
+    source : Path or sequence of Path
+        Files or folders of bars with candle *open* times.
     spacing_ns : int, optional
         Bar spacing; told from the data when not given.
     instruments : Path, optional
@@ -85,210 +145,138 @@ def import_klines(
         The symbol whose volatility is measured.
     start_ns, stop_ns : int, optional
         Take bars that close at or after ``start_ns`` and before ``stop_ns``.
+    calendar : str, optional
+        An exchange calendar (``XNYS``, ``CME``): a file per session date, gaps counted on its closes.
     on_bad : {"error", "reject"}
         What a row with a NaN, a price <= 0, or an unsorted or duplicate time does: stop the import, or
-        be set aside in ``rejected.parquet`` (unsorted rows are sorted and counted).
+        be set aside in ``rejected/`` (unsorted rows are sorted and counted).
+    on_jump : {"flag", "reject"}
+        Whether a lone wrong price (a jump that nothing confirms and that does not last) is kept and
+        counted, or set aside too.
+    second : str, optional
+        A dataset whose close within 1 % confirms a jump.
     notes : sequence of str
         Caveats that every report made from the data shows.
+    definition : Definition, optional
+        What the options come from: it is kept in the manifest, its limits are held, and rows of symbols
+        that it does not list are set aside.
 
     Raises
     ------
     DolphinError
         On any input it cannot take whole; the dataset of that name stays what it was.
+    QualityRefused
+        Where the data breaks a limit of the definition; nothing is published then.
     """
-    if on_bad not in ("error", "reject"):
-        raise DolphinError(f"on-bad '{on_bad}'", mend="choose error or reject")
-    source = Path(source)
-    files, skipped = readers.find_files(source)
+    for option, value, choices in (("on-bad", on_bad, ("error", "reject")), ("on-jump", on_jump, ("flag", "reject"))):
+        if value not in choices:
+            raise DolphinError(f"{option} '{value}'", mend=f"choose {' or '.join(choices)}")
+    found = _find(source)
     if instruments is None:
-        beside = (source if source.is_dir() else source.parent) / "instruments.json"
-        instruments = beside if beside.is_file() else None
+        instruments = next((p for p in (folder / "instruments.json" for folder in found.folders) if p.is_file()), None)
+    listed = definition.symbols if definition else None
+    grid = sessions_of(calendar or ALWAYS_OPEN)
+    other = open_dataset(workspace, second) if second else None
     with drafting(workspace.catalog, name) as draft:
-        job = _Import(draft, files, Quality(on_bad == "reject"), spacing_ns, symbols, instruments is None)
-        job.spill(start_ns, stop_ns, progress)
-        job.identify(instruments, reference, source)
-        job.write(progress)
+        quality = Quality(on_bad == "reject", draft.stage, grid.days_of, listed)
+        job = ImportJob(draft, found.files, quality, grid, spacing_ns, symbols, instruments is None)
+        job.spill(start_ns, stop_ns, allow_pickle, progress)
+        job.identify(instruments, reference, found.text, listed)
+        job.jumps = Jumps(job.symbols, _closes_of(other) if other else None)
+        job.write(on_jump == "reject", progress)
+        summary = job.summary()
         wanted = f" --symbols {','.join(symbols)}" if symbols else ""
-        quality = job.summary()
         about: dict[str, Any] = {
-            "source": str(source),
-            "made": f"dolphin data import {shlex.quote(str(source))} --name {name}{wanted}",
+            "source": found.text,
+            "made": f"dolphin data build {name}"
+            if definition
+            else f"dolphin data import {found.command} --name {name}{wanted}",
             "ingest_id": str(uuid.uuid4()),
             "instruments_from": str(instruments) if instruments else "inferred from the data",
             "sources": job.lineage,
-            "notes": list(notes),
-            "quality": quality,
+            "notes": list(dict.fromkeys((*notes, *job.notes))),
+            "quality": summary,
         }
+        if grid.name != ALWAYS_OPEN:
+            about["calendar"] = grid.name
+        if other:
+            about["second"] = {"name": other.name, "digest": other.digest}
+        if definition:
+            about["definition"] = {"hash": definition.hash, **definition.document()}
+        report = QualityReport(name, about, summary, job.report(), job.jumps.table(), job.spacing, *job.span)
+        limits = definition.limits if definition else Limits()
+        breaches = limits.breaches(summary, job.spacing)
+        if breaches:
+            raise refuse(replace(report, breaches=breaches))
+        job.keep(report)
         manifest, unchanged = draft.publish(about)
+        changes = _changes(draft.current, manifest)
     dataset = from_manifest(workspace.catalog, manifest, manifest_path(workspace.catalog, name))
-    return ImportReport(dataset, quality, unchanged, tuple(str(p) for p in skipped))
+    return ImportReport(dataset, summary, unchanged, tuple(str(p) for p in found.skipped), changes)
 
 
-class _Import:
-    """State of one import between its two passes."""
+@dataclass(frozen=True)
+class _Found:
+    """The files of a source: with the name each has in the lineage, and how a command names them."""
 
-    def __init__(
-        self,
-        draft: Draft,
-        files: list[Path],
-        quality: Quality,
-        spacing_ns: int | None,
-        symbols: Sequence[str] | None,
-        infer: bool,
-    ) -> None:
-        self.draft, self.files, self.quality = draft, files, quality
-        self.spacing = spacing_ns
-        self.wanted = tuple(sorted(set(symbols))) if symbols is not None else None
-        self.infer = infer
-        self.decimals = DecimalCount()
-        self.parts: dict[int, list[Path]] = {}
-        self.seen: set[str] = set()
-        self.known: set[str] = set()
-        self.lineage: list[dict[str, Any]] = []
-        self.rounded = 0
-        self.rows = 0
-        self.gaps: Gaps
+    files: list[tuple[Path, str]]
+    skipped: list[Path]
+    folders: list[Path]
+    text: str
+    command: str
 
-    def spill(self, start_ns: int | None, stop_ns: int | None, progress: Progress | None) -> None:
-        """First pass: every file read, checked and parted by day of the close."""
-        stage = self.draft.stage
-        for index, path in enumerate(self.files):
-            if progress:
-                progress(index, len(self.files), f"reading {path.name}")
-            frame = readers.read(path)
-            self.known.update(frame["symbol"].unique().to_list())
-            if self.wanted is not None:
-                frame = frame.filter(pl.col("symbol").is_in(self.wanted))
-            self._check_spacing(frame, path)
-            assert self.spacing is not None
-            frame = frame.with_columns(pl.col("ts") + self.spacing)
-            if start_ns is not None:
-                frame = frame.filter(pl.col("ts") >= start_ns)
-            if stop_ns is not None:
-                frame = frame.filter(pl.col("ts") < stop_ns)
-            read = frame.height
-            frame = self.quality.rows(frame, self.spacing, str(path))
-            self.quality.order(frame, str(path))
-            self.lineage.append({"file": path.name, "sha256": sha256_file(path), "rows": read})
-            if frame.is_empty():
-                continue
-            self.seen.update(frame["symbol"].unique().to_list())
-            if self.infer:
-                self._count_decimals(frame)
-            frame = frame.with_columns(pl.lit(index, pl.Int32).alias("file"), pl.col("ts").alias("day") // DAY_NS)
-            for (day,), part in frame.group_by("day", maintain_order=True):
-                target = stage / f"{day}-{index}.arrow"
-                with writing(target):
-                    part.drop("day").write_ipc(target)
-                self.parts.setdefault(int(day), []).append(target)  # type: ignore[call-overload]
 
-    def _check_spacing(self, frame: pl.DataFrame, path: Path) -> None:
-        """Tell the spacing from the first file, then hold every symbol of every file to it."""
-        steps = (
-            frame.sort("symbol", "ts")
-            .select("symbol", pl.col("ts").diff().over("symbol").alias("step"))
-            .filter(pl.col("step") > 0)
-        )
-        if self.spacing is None:
-            if steps.is_empty():
-                raise DolphinError("too few rows to tell the spacing", where=str(path), mend="give it: --spacing 5m")
-            self.spacing = int(steps["step"].mode().min())  # type: ignore[arg-type]
-            if DAY_NS % self.spacing:
-                raise DolphinError(
-                    f"its steps of {self.spacing / 1e9:g} s do not divide a day",
-                    where=str(path),
-                    mend="give the spacing of the bars: --spacing 5m",
-                )
-        fits = steps.group_by("symbol").agg(
-            (pl.col("step") == self.spacing).mean().alias("share"),
-            pl.len(),
-            pl.col("step").mode().min().alias("usual"),
-        )
-        odd = fits.filter((pl.col("share") < FIT_SHARE) & (pl.col("len") >= 3)).sort("symbol")
-        if odd.height:
-            symbol, usual = odd["symbol"][0], int(odd["usual"][0])
-            raise DolphinError(
-                f"spacing {format_spacing(self.spacing)} does not fit: {symbol} has steps of {format_spacing(usual)}",
-                where=str(path),
-                mend="check --spacing; a dataset has one spacing",
-            )
+def _find(source: Path | Sequence[Path]) -> _Found:
+    sources = [Path(source)] if isinstance(source, str | Path) else [Path(p) for p in source]
+    files: list[tuple[Path, str]] = []
+    skipped: list[Path] = []
+    for one in sources:
+        here, odd = readers.find_files(one)
+        files += [(path, path.relative_to(one).as_posix() if one.is_dir() else path.name) for path in here]
+        skipped += odd
+    folders = [one if one.is_dir() else one.parent for one in sources]
+    return _Found(files, skipped, folders, ", ".join(map(str, sources)), " ".join(shlex.quote(str(p)) for p in sources))
 
-    def _count_decimals(self, frame: pl.DataFrame) -> None:
-        for (symbol,), rows in frame.group_by("symbol"):
-            for column in PRICES:
-                self.decimals.add(str(symbol), "price", rows[column].to_numpy())
-            self.decimals.add(str(symbol), "volume", rows["volume"].to_numpy())
 
-    def identify(self, instruments: Path | None, reference: str, source: Path) -> None:
-        """Symbols, reference and instruments of the dataset, once all rows are known."""
-        for symbol in self.wanted or ():
-            if symbol not in self.known:
-                raise DolphinError(f"unknown symbol '{symbol}'", where=str(source), mend=nearest(symbol, self.known))
-        if not self.seen:
-            raise DolphinError("no row is left", where=str(source), mend="check --from, --to and the data")
-        symbols = tuple(sorted(self.seen))
-        if reference not in self.seen:
-            closest = difflib.get_close_matches(reference, symbols, n=1, cutoff=0.0)[0]
-            raise DolphinError(
-                f"the reference symbol {reference} is not in the data",
-                where=str(source),
-                mend=f"choose one that is: --reference {closest}",
-            )
-        if instruments is not None:
-            found = load_instruments(instruments, symbols)
-        else:
-            found = tuple(self.decimals.instrument(symbol) for symbol in symbols)
-        assert self.spacing is not None
-        self.draft.identity = Identity(self.spacing, symbols, reference, found)
-        self.gaps = Gaps(symbols, self.spacing)
+def _importer_of(kind: str) -> Callable[..., Table]:
+    if kind == "ticks":
+        from dolphin.catalog.ticks import import_ticks
 
-    def write(self, progress: Progress | None) -> None:
-        """Second pass: each day merged, duplicates refused, prices rounded, written."""
-        assert self.draft.identity is not None
-        symbols = self.draft.identity.symbols
-        precision = np.array([i.price_precision for i in self.draft.identity.instruments])
-        names = [str(path) for path in self.files]
-        for done, (day, parts) in enumerate(sorted(self.parts.items())):
-            if progress:
-                progress(done, len(self.parts), f"writing {format_time(day * DAY_NS)[:10]}")
-            frame = pl.concat([pl.read_ipc(p) for p in parts])
-            frame = frame.sort("symbol", "ts", "file", maintain_order=True)
-            frame = self.quality.duplicates(frame, names)
-            column = frame["symbol"].cast(pl.Enum(list(symbols))).to_physical().to_numpy().astype(np.int64)
-            rounded = {c: frame[c].to_numpy().copy() for c in PRICES}
-            for places in np.unique(precision[column]):
-                at = precision[column] == places
-                for values in rounded.values():
-                    before = values[at]
-                    values[at] = round_prices(before, int(places))
-                    self.rounded += int((values[at] != before).sum())
-            low = min(float(values.min()) for values in rounded.values())
-            if low <= 0:
-                raise DolphinError(
-                    "a price rounds to zero at its instrument's precision",
-                    where=names[int(frame["file"][0])],
-                    mend="give finer price_precision and price_tick with --instruments",
-                )
-            frame = frame.with_columns(pl.Series(c, values) for c, values in rounded.items())
-            self.gaps.add(column, frame["ts"].to_numpy())
-            self.rows += frame.height
-            self.draft.write_day(day, frame)
-            for part in parts:
-                part.unlink()
-        self.draft.set_aside(self.quality.rejected())
-        if progress:
-            progress(len(self.parts), len(self.parts), "written")
+        return import_ticks
+    if kind == "series":
+        from dolphin.catalog.external import import_series
 
-    def summary(self) -> dict[str, Any]:
-        """The quality numbers, as they go into manifest and report."""
-        first = min(e["first_ts"] for e in self.draft.days.values())
-        last = max(e["last_ts"] for e in self.draft.days.values())
-        gaps = self.gaps.table(first, last)
-        return {
-            "rows": self.rows,
-            "rejected": sum(frame.height for frame in self.quality.aside),
-            "counts": self.quality.counts,
-            "rounded": self.rounded,
-            "missing_share": sum(g["share"] for g in gaps.values()) / len(gaps),
-            "gaps": gaps,
-        }
+        return import_series
+    from dolphin.catalog.foreign import import_features
+
+    return import_features
+
+
+def _closes_of(dataset: Dataset) -> Callable[[list[str], NDArray[np.int64]], NDArray[np.float64]]:
+    """The closes of a second source at single bars."""
+    days = dataset.manifest["days"]
+
+    def closes(symbols: list[str], ts: NDArray[np.int64]) -> NDArray[np.float64]:
+        asked = pl.DataFrame({"symbol": symbols, "ts": ts})
+        dates = [d for d, e in days.items() if ((ts >= e["first_ts"]) & (ts <= e["last_ts"])).any()]
+        frames = [dataset.day(date, ("symbol", "ts", "close")) for date in dates]
+        if not frames:
+            return np.full(ts.size, np.nan)
+        found = asked.join(pl.concat(frames), on=["symbol", "ts"], how="left", maintain_order="left")
+        return found["close"].fill_null(float("nan")).to_numpy()
+
+    return closes
+
+
+def _changes(old: Any, new: Any) -> tuple[str, ...]:
+    """What differs between the manifest that held before and the one that holds now."""
+    if not old:
+        return ()
+    before, after = ({e["file"]: e["sha256"] for e in m.get("sources", ())} for m in (old, new))
+    lines = [f"source changed: {file}" for file in before if file in after and after[file] != before[file]]
+    lines += [f"source new: {file}" for file in after if file not in before]
+    lines += [f"source gone: {file}" for file in before if file not in after]
+    for key in ("notes", "definition", "instruments", "calendar"):
+        if old.get(key) != new.get(key):
+            lines.append(f"{key} changed")
+    return tuple(lines)

@@ -63,7 +63,7 @@ def check_symbol(symbol: str, where: str) -> None:
     """Raise unless the symbol is 1 to 20 capital letters or digits."""
     if not SYMBOL.fullmatch(symbol):
         raise DolphinError(
-            f"'{symbol}' is no symbol", where=where, mend="symbols are 1 to 20 capital letters or digits"
+            f"{symbol!r} is no symbol", where=where, mend="symbols are 1 to 20 capital letters or digits"
         )
 
 

@@ -36,6 +36,30 @@ def format_spacing(spacing_ns: int) -> str:
     return f"{spacing_ns}ns"
 
 
+def parse_duration(text: str) -> int:
+    """Nanoseconds of a length of time such as ``90s``, ``30m``, ``5h`` or ``2d``.
+
+    Raises
+    ------
+    DolphinError
+        If it is not of that form.
+    """
+    match = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
+    if not match:
+        raise DolphinError(f"'{text}' is no length of time", mend="write 90s, 30m, 5h or 2d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_duration(length_ns: int) -> str:
+    """A length of time in its two largest units: ``4h 41m``."""
+    parts, rest = [], length_ns
+    for unit, size in sorted(_UNITS.items(), key=lambda item: -item[1]):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
 def parse_time(text: str) -> int:
     """Nanoseconds UTC of a date or an ISO time; without an offset it is UTC.
 

@@ -13,8 +13,13 @@ from typer.exceptions import TyperException
 
 from dolphin.cli import (
     backtest,
+    cache,
     check,
     data,
+    data_bars,
+    data_lineage,
+    data_pull,
+    data_versions,
     doctor,
     gate,
     init,
@@ -23,7 +28,9 @@ from dolphin.cli import (
     promote,
     report,
     scan,
+    sql,
     sweep,
+    trials,
 )
 from dolphin.errors import DolphinError
 
@@ -37,10 +44,18 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
+data.app.command("pull")(data_pull.pull)
+data.app.command("bars")(data_bars.bars)
+data.app.command("versions")(data_versions.versions)
+data.app.command("diff")(data_versions.diff)
+data.app.command("prune")(data_versions.prune)
+data.app.command("lineage")(data_lineage.lineage)
+app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
+app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
-app.command("trials")(sweep.trials)
+app.command("trials")(trials.trials)
 app.command("parity")(parity.parity)
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)

@@ -47,7 +47,8 @@ def backtest(
     def show() -> None:
         if run.dataset.synthetic:
             say("SYNTHETIC data: this market is generated", style="bold yellow")
-        table(None, ("metric", "value"), [(key, metrics[key]) for key in metrics])
+        exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
+        table(None, ("metric", "value"), list((metrics | {"exits": exits or "-"}).items()))
         say(f"final digest {run.final_digest}; written to {out}")
 
     emit(document, as_json, show)

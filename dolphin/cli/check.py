@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dolphin.cli.common import From, Json, Sets, To, emit, load_config, progress_bar, say, window
+
+if TYPE_CHECKING:
+    from dolphin.workspace import Workspace
 
 
 class Kind(StrEnum):
@@ -17,18 +20,20 @@ class Kind(StrEnum):
     lookahead = "lookahead"
     warmup = "warmup"
     append_only = "append-only"
+    feature = "feature"
 
 
 def check(
-    kind: Annotated[Kind, typer.Argument(help="lookahead, warmup or append-only.")],
-    name: Annotated[str, typer.Argument(help="Dataset.")],
-    config: Annotated[Path | None, typer.Option("--config", help="Config file (not for append-only).")] = None,
+    kind: Annotated[Kind, typer.Argument(help="lookahead, warmup, append-only or feature.")],
+    name: Annotated[str, typer.Argument(help="Dataset; for feature: module:attribute of research.")],
+    of: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="For feature: the dataset.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Config file of the strategy.")] = None,
     start: From = None,
     stop: To = None,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """No look-ahead, no warm-up dependence, nothing rewritten: on any strategy."""
+    """No look-ahead, no warm-up dependence, nothing rewritten: on any strategy or plug-in feature."""
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.errors import DolphinError
@@ -37,11 +42,16 @@ def check(
     from dolphin.study.scanning import scan_dataset
 
     home = workspace.find()
+    if kind is Kind.feature:
+        check_feature(home, name, of, config, start, stop, sets, as_json)
+        return
+    if of is not None:
+        raise DolphinError(f"check {kind.value} takes one name, a dataset", where=of)
     with progress_bar() as progress:
         if kind is Kind.append_only:
             dataset = open_dataset(home, name)
             scan_dataset(dataset, progress)
-            result = checks.append_only(dataset)
+            result = checks.append_only(dataset, load_config(config, sets) if config else None)
         elif config is None:
             raise DolphinError(f"check {kind.value} needs a strategy", mend="add --config FILE.toml")
         else:
@@ -54,4 +64,31 @@ def check(
         lambda: say(f"{result.name}: {'ok' if result.passed else 'FAILED'}: {result.detail}"),
     )
     if not result.passed:
+        raise typer.Exit(1)
+
+
+def check_feature(
+    home: Workspace,
+    name: str,
+    dataset_name: str | None,
+    config: Path | None,
+    start: str | None,
+    stop: str | None,
+    sets: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Every rule of a plug-in feature, on the prices of a dataset."""
+    from dolphin.errors import DolphinError
+    from dolphin.parity.own_features import check_feature as run_suite
+    from dolphin.strategies import load_feature
+
+    feature = load_feature(name, home.research)
+    if dataset_name is None:
+        raise DolphinError("check feature needs a dataset", mend=f"dolphin check feature {name} DATASET")
+    settings = load_config(config, sets) if config else None
+    with progress_bar() as progress:
+        found = run_suite(home, dataset_name, feature, settings, *window(start, stop), progress)
+    document = found.as_dict() | {"dataset": dataset_name, "passed": found.passed}
+    emit(document, as_json, lambda: say(f"feature {found.feature} on {dataset_name}\n{found}"))
+    if not found.passed:
         raise typer.Exit(1)

@@ -1,17 +1,20 @@
-"""``dolphin data``: import, generate, list, show, verify."""
+"""``dolphin data``: import, build, generate, list, show, quality, verify."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table, window
 from dolphin.errors import DolphinError
 
-app = typer.Typer(help="Datasets: import, generate, list, show, verify.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from dolphin.catalog.quality_report import QualityReport
+
+app = typer.Typer(help="Datasets: bring data in, look at it, compare and check versions.", no_args_is_help=True)
 
 
 class Preset(StrEnum):
@@ -29,13 +32,23 @@ class OnBad(StrEnum):
     reject = "reject"
 
 
+class OnJump(StrEnum):
+    """What to do with a lone wrong price."""
+
+    flag = "flag"
+    reject = "reject"
+
+
 Spacing = Annotated[str | None, typer.Option("--spacing", help="Bar spacing such as 5s, 1m, 5m, 1h.")]
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.")]
 
 
+Html = Annotated[Path | None, typer.Option("--html", help="Write the quality report there, one HTML file.")]
+
+
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="File or folder: kline Parquet, CSV or zip.")],
+    source: Annotated[list[Path], typer.Argument(help="Files or folders of one kind: bars, ticks, features, series.")],
     name: Name,
     spacing: Spacing = None,
     instruments: Annotated[Path | None, typer.Option("--instruments", help="instruments.json.")] = None,
@@ -43,19 +56,25 @@ def import_(
     reference: Annotated[str, typer.Option("--reference", help="Symbol whose volatility gates.")] = "BTCUSDT",
     start: From = None,
     stop: To = None,
+    calendar: Annotated[str | None, typer.Option("--calendar", help="Sessions: ALWAYS_OPEN, XNYS, CME.")] = None,
     on_bad: Annotated[OnBad, typer.Option("--on-bad", help="Bad rows: stop, or set aside and count.")] = OnBad.error,
+    on_jump: Annotated[OnJump, typer.Option("--on-jump", help="Lone wrong prices: count, or set aside.")] = OnJump.flag,
+    second: Annotated[str | None, typer.Option("--second", help="Dataset that confirms price jumps.")] = None,
     notes: Annotated[
         list[str] | None, typer.Option("--note", help="A caveat shown in every report; repeatable.")
     ] = None,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Load pickles: they can run any code.")] = False,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Bring market data into the catalog, with a quality report."""
     from dolphin import workspace
-    from dolphin.catalog import import_klines, parse_spacing
+    from dolphin.catalog import parse_spacing
+    from dolphin.catalog.importer import import_data
 
     start_ns, stop_ns = window(start, stop)
     with progress_bar() as progress:
-        report = import_klines(
+        made = import_data(
             workspace.find(),
             source,
             name,
@@ -65,11 +84,39 @@ def import_(
             reference=reference,
             start_ns=start_ns,
             stop_ns=stop_ns,
+            calendar=calendar,
             on_bad=on_bad.value,
+            on_jump=on_jump.value,
+            second=second,
             notes=tuple(notes or ()),
+            allow_pickle=allow_pickle,
             progress=progress,
         )
-    _show_import(report, as_json)
+    _show_made(made, html, as_json)
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Argument(help="Dataset whose definition is data_catalog/NAME.toml.")],
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset from its definition. Exit code 1: it breaks a limit of the definition."""
+    from dolphin import workspace
+    from dolphin.catalog.build import build as build_dataset
+    from dolphin.catalog.quality_report import QualityRefused
+
+    try:
+        with progress_bar() as progress:
+            made = build_dataset(workspace.find(), name, progress=progress)
+    except QualityRefused as refused:
+        if html:
+            _write_page(refused.report, html)
+        breaches = list(refused.details)
+        document = {"name": name, "refused": True, "breaches": breaches, "quality": dict(refused.report.numbers)}
+        emit(document, as_json, lambda: say("\n".join(f"limit broken: {line}" for line in breaches)))
+        raise
+    _show_made(made, html, as_json)
 
 
 @app.command()
@@ -98,19 +145,19 @@ def generate(
             seed=seed,
             progress=progress,
         )
-    _show_import(report, as_json)
+    _show_made(report, None, as_json)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """All datasets."""
     from dolphin import workspace
-    from dolphin.catalog import list_datasets, open_dataset
+    from dolphin.catalog import list_datasets
 
     home, rows = workspace.find(), []
     for name in list_datasets(home):
         try:
-            rows.append(_summary(open_dataset(home, name)) | {"state": "ok"})
+            rows.append(_summary(_open(home, name)) | {"state": "ok"})
         except DolphinError as error:  # its data is damaged or not on this machine; the others still count
             rows.append({"name": name, "state": str(error)})
 
@@ -118,7 +165,7 @@ def list_(as_json: Json = False) -> None:
         if rows:
             usable = [row for row in rows if row["state"] == "ok"]
             if usable:
-                table(None, tuple(usable[0]), [tuple(row.values()) for row in usable])
+                table(None, LISTED, [tuple(row[key] for key in LISTED) for row in usable])
             for row in rows:
                 if row["state"] != "ok":
                     say(f"cannot be used: {row['name']}: {row['state']}")
@@ -130,76 +177,178 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="Dataset.")], as_json: Json = False) -> None:
-    """Manifest and quality of a dataset."""
+    """Manifest, quality and versions of a dataset."""
     from dolphin import workspace
-    from dolphin.catalog import open_dataset
+    from dolphin.catalog.versions import list_versions, split_name
 
-    dataset = open_dataset(workspace.find(), name)
+    home = workspace.find()
+    data = _open(home, name)
 
     def tell() -> None:
-        table(None, ("", ""), [(key, value) for key, value in _summary(dataset).items()])
-        _show_quality(dataset.manifest.get("quality", {}))
+        table(None, ("", ""), list(_summary(data).items()))
+        _show_quality(data.manifest.get("quality", {}))
+        for line in data.manifest.get("notes", ()):
+            say(f"note: {line}")
+        others = [version.label for version in list_versions(home.catalog, split_name(name)[0]) if not version.current]
+        if others:
+            say(f"older versions here: {', '.join(others)}")
 
-    emit(dict(dataset.manifest), as_json, tell)
+    emit(dict(data.manifest), as_json, tell)
 
 
 @app.command()
-def verify(name: Annotated[str, typer.Argument(help="Dataset.")], as_json: Json = False) -> None:
-    """Re-hash every file of a dataset against its manifest."""
+def quality(
+    name: Annotated[str, typer.Argument(help="Dataset of bars.")],
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write: gap map, rules, jumps.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What every rule found, and which bars are missing; as a page with --out."""
     from dolphin import workspace
-    from dolphin.catalog import verify as verify_dataset
+    from dolphin.catalog import open_dataset
+    from dolphin.catalog.quality_report import read_quality
 
-    problems = verify_dataset(workspace.find(), name)
+    report = read_quality(open_dataset(workspace.find(), name))
+    if out:
+        _write_page(report, out)
 
     def tell() -> None:
-        for line in problems or [f"{name}: every file is what the manifest says"]:
-            say(line)
+        _show_quality(dict(report.numbers))
+        if out:
+            say(f"written: {out}")
 
-    emit({"dataset": name, "ok": not problems, "problems": problems}, as_json, tell)
+    emit({"dataset": name, **report.numbers, "out": str(out) if out else None}, as_json, tell)
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Dataset; without it all of them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Re-hash every file of a dataset, its old versions, scans and caches."""
+    from dolphin import workspace
+    from dolphin.catalog.checking import check, check_all
+
+    home = workspace.find()
+    with progress_bar() as progress:
+        found = check_all(home, progress) if name is None else {name: check(home, name)}
+    problems = [line for lines in found.values() for line in lines]
+
+    def tell() -> None:
+        for dataset, lines in found.items():
+            for line in lines or [f"{dataset}: every file is what the manifest says"]:
+                say(line)
+        if not found:
+            say("no datasets yet")
+
+    document = {"ok": not problems, "problems": problems}
+    emit(document | ({"datasets": found} if name is None else {"dataset": name}), as_json, tell)
     if problems:
         raise typer.Exit(1)
 
 
-def _summary(dataset: Any) -> dict[str, Any]:
-    from dolphin.catalog import format_spacing, format_time
+LISTED = ("name", "data", "kind", "spacing", "symbols", "rows", "first", "last", "digest", "source")
 
-    return {
-        "name": dataset.name,
-        "kind": "synthetic" if dataset.synthetic else "real",
-        "spacing": format_spacing(dataset.spacing_ns),
-        "symbols": len(dataset.symbols),
-        "bars": dataset.n_bars,
-        "first close": format_time(dataset.first_ts),
-        "last close": format_time(dataset.last_ts),
-        "reference": dataset.reference,
-        "digest": dataset.digest[:16],
-        "source": dataset.source,
+
+def _open(home: Any, name: str) -> Any:
+    """A dataset of bars, or a table."""
+    from dolphin.catalog import open_dataset
+    from dolphin.catalog.store import current_manifest, kind_of
+    from dolphin.catalog.tables import open_table
+    from dolphin.catalog.versions import split_name
+
+    bars = kind_of(current_manifest(home.catalog, split_name(name)[0])) == "bars"
+    return open_dataset(home, name) if bars else open_table(home, name)
+
+
+def _summary(data: Any) -> dict[str, Any]:
+    """What a dataset or table is, in a few words."""
+    from dolphin.catalog import format_time
+    from dolphin.catalog.store import kind_of
+
+    manifest = data.manifest
+    bars = kind_of(manifest) == "bars"
+    about = {
+        "name": data.name,
+        "data": kind_of(manifest),
+        "kind": "synthetic" if manifest.get("synthetic") else "real",
+        "spacing": manifest.get("spacing", "-"),
+        "symbols": len(data.symbols),
+        "rows": manifest["rows"],
+        "first": format_time(manifest["first_ts"]),
+        "last": format_time(manifest["last_ts"]),
+        "digest": data.digest[:16],
+        "source": manifest.get("source", "-"),
     }
+    if bars:
+        about |= {"bars": data.n_bars, "first close": about["first"], "last close": about["last"]}
+        about |= {"reference": data.reference, "calendar": manifest.get("calendar", "ALWAYS_OPEN")}
+    return about
 
 
-def _show_import(report: Any, as_json: bool) -> None:
-    summary = _summary(report.dataset) | {"unchanged": report.unchanged}
+def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
+    """What an import, a build or a generation did."""
+    from dolphin.catalog import ImportReport
+
+    report = made if isinstance(made, ImportReport) else None
+    data = report.dataset if report else made
+    quality = report.quality if report else data.manifest.get("quality", {})
+    summary = _summary(data) | {"unchanged": made.unchanged}
+    changes, skipped = (report.changes, report.skipped) if report else ((), ())
+    if html and report:
+        from dolphin.catalog.quality_report import read_quality
+
+        _write_page(read_quality(data), html)
+    elif html:
+        raise DolphinError("the quality page is of bars", where=data.name, mend="leave --html out")
 
     def tell() -> None:
         table(None, ("", ""), list(summary.items()))
-        _show_quality(report.quality)
-        for path in report.skipped:
+        _show_quality(quality)
+        for line in changes:
+            say(line)
+        for path in skipped:
             say(f"left out, no reader takes it: {path}")
+        if html:
+            say(f"written: {html}")
 
-    emit(summary | {"digest": report.dataset.digest, "quality": report.quality}, as_json, tell)
+    document = {"digest": data.digest, "quality": quality, "changes": list(changes), "skipped": list(skipped)}
+    emit(summary | document, as_json, tell)
+
+
+def _write_page(report: QualityReport, out: Path) -> None:
+    from dolphin.catalog.quality import RULES
+    from dolphin.report import write_quality_page
+
+    told = ("source", "made", "digest", "calendar", "second", "instruments_from", "definition", "ingest_id")
+    document = {
+        "name": report.name,
+        "spacing_ns": report.spacing_ns,
+        "first_ts": report.first_ts,
+        "last_ts": report.last_ts,
+        "numbers": report.numbers,
+        "rules": [{"name": r.name, "text": r.text, "outcome": r.outcome} for r in RULES],
+        "days": report.days,
+        "jumps": report.jumps,
+        "notes": report.about.get("notes", ()),
+        "breaches": report.breaches,
+        "synthetic": bool(report.about.get("synthetic")),
+        "facts": {key: report.about[key] for key in told if report.about.get(key) is not None},
+    }
+    write_quality_page(document, out)
 
 
 def _show_quality(quality: dict[str, Any]) -> None:
     """Rows, rejects by rule, and the symbols with the most missing bars."""
-    if not quality:
+    if "rows" not in quality:
         return
     counts = quality.get("counts", {})
+    missing = f", missing {100 * quality['missing_share']:.3f} % of the grid" if "missing_share" in quality else ""
     say(f"rows {quality['rows']:,}, rejected {quality.get('rejected', 0):,}, "
-        f"missing {100 * quality.get('missing_share', 0.0):.3f} % of the grid")  # fmt: skip
+        f"flagged {quality.get('flagged', 0):,}{missing}")  # fmt: skip
     if any(counts.values()):
-        table("rejected or mended, by rule", ("rule", "rows"), [(k, v) for k, v in counts.items() if v])
+        table("by rule", ("rule", "rows"), [(k, v) for k, v in counts.items() if v])
     gaps = quality.get("gaps", {})
     worst = sorted(gaps.items(), key=lambda item: -item[1]["missing"])[:10]
     rows = [(s, g["missing"], g["gaps"], g["longest"], f"{100 * g['share']:.2f} %") for s, g in worst if g["missing"]]
     if rows:
-        table("symbols with most missing bars", ("symbol", "missing bars", "gaps", "longest", "share"), rows)
+        table("most missing bars", ("symbol", "missing bars", "gaps", "longest", "share"), rows)

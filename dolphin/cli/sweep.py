@@ -1,20 +1,16 @@
-"""``dolphin sweep`` and ``dolphin trials``."""
+"""``dolphin sweep``."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, progress_bar, say, table
+from dolphin.cli.common import Json, emit, progress_bar, say
+from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dolphin.study.sweep import Study
 
 
 class Interrupted(DolphinError):
@@ -36,6 +32,7 @@ def sweep(
     from dolphin import workspace
     from dolphin.study.sweep import read_study, write_best
     from dolphin.study.sweep import sweep as run_sweep
+    from dolphin.study.trials import searched, with_parameters
 
     home = workspace.find()
     study = read_study(study_file, home.research)
@@ -67,39 +64,12 @@ def sweep(
             f"{study.name}: {done.ran:,} trials in {done.seconds:.1f} s ({rate:,.0f}/s) over {done.bars:,} bars, "
             f"{done.known:,} known before, {done.invalid:,} invalid"
         )
-        _show_trials(study, done.best)
+        if done.best.is_empty():
+            say(f"no trial with at least {study.min_trades} trades")
+        else:
+            show_trials(with_parameters(done.best), study.objective, searched(done.best, study.space))
         if best:
             say(f"best config: {best}")
-
-    emit(document, as_json, show)
-
-
-def trials(
-    study_file: StudyFile,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many to show.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """The registered trials of a study, best first."""
-    from dolphin import workspace
-    from dolphin.catalog import open_dataset
-    from dolphin.study.registry import Registry
-    from dolphin.study.sweep import best_trials, read_study
-
-    home = workspace.find()
-    study = read_study(study_file, home.research)
-    dataset = open_dataset(home, study.dataset)
-    registry = Registry(home)
-    best = best_trials(registry, study, dataset.digest, count)
-    looked_at = registry.count_on(dataset.digest)
-    document = {
-        "study": study.name,
-        "configurations_on_this_data": looked_at,
-        "trials": [_spelled(row) for row in best.to_dicts()],
-    }
-
-    def show() -> None:
-        say(f"{looked_at:,} different configurations were looked at on this data")
-        _show_trials(study, best)
 
     emit(document, as_json, show)
 
@@ -114,18 +84,3 @@ def _metrics(row: dict[str, Any]) -> dict[str, Any]:
     from dolphin.study.metrics import METRICS
 
     return {name: value for name, value in _spelled(row).items() if name in METRICS}
-
-
-def _show_trials(study: Study, best: pl.DataFrame) -> None:
-    if best.is_empty():
-        say(f"no trial with at least {study.min_trades} trades")
-        return
-    shown = ("sharpe_365", "roi", "profit_factor", "win_rate", "max_drawdown", "trades")
-    searched = [name.rpartition(".")[2] for name in study.space]
-    rows = []
-    for row in best.to_dicts():
-        config = json.loads(row["config"])
-        values = config["params"] | config["friction"] | config["account"]
-        rows.append((row["trial"], *(row[name] for name in shown), *(values[name] for name in searched)))
-    headers = [name.replace("_", "\n") for name in ("trial", *shown, *searched)]
-    table(f"best by {study.objective}", headers, rows)

@@ -93,6 +93,7 @@ def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
         account.capital -= fill.fee
         slot.realised -= fill.fee
         account.fees_paid += fill.fee
+        account.traded += fill.qty * fill.price
         account.open_positions += 1
     elif fill.action == CLOSE:
         gross = slot.side * slot.qty * (fill.price - slot.entry_price)
@@ -100,6 +101,9 @@ def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
         account.capital += gross - fill.fee
         slot.realised += gross - fill.fee
         account.fees_paid += fill.fee
+        account.traded += fill.qty * fill.price
+        if 0 <= fill.reason < state.exits.shape[0]:
+            state.exits[fill.reason] += 1
         if pnl > 0.0:
             account.wins += 1
             account.gross_win += pnl
@@ -130,8 +134,12 @@ def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
 
 
 @inline
-def close_day(account):  # type: ignore[no-untyped-def]
-    """Fold the equity return of the day that just ended into the running mean and variance."""
+def close_day(state):  # type: ignore[no-untyped-def]
+    """Keep the equity of the day that just ended; fold its return into the running mean and variance."""
+    account = state.account[0]
+    if account.day < state.day_ends.shape[0]:
+        state.day_ends[account.day] = account.equity
+    account.day += 1
     if account.day_equity > 0.0:
         daily = account.equity / account.day_equity - 1.0
         account.days += 1
@@ -148,7 +156,7 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
     ts = market.ts[i]
     if ts >= account.day_end:
         if account.bars > 0:
-            close_day(account)
+            close_day(state)
         account.day_end = (ts // DAY_NS + 1) * DAY_NS
     equity = account.capital
     if account.open_positions > 0:
@@ -169,6 +177,21 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
     fall = account.peak_equity - equity
     if fall > account.max_drawdown * account.peak_equity * LESS:
         account.max_drawdown = max(account.max_drawdown, fall / account.peak_equity)
+
+
+@inline
+def mark_flat(state, market, start, stop):  # type: ignore[no-untyped-def]
+    """:func:`mark` for bars ``start`` to ``stop`` of an account that is flat throughout: days and bars move on."""
+    account = state.account[0]
+    if market.ts[stop - 1] >= account.day_end:
+        for i in range(start, stop):
+            if market.ts[i] >= account.day_end:
+                if account.bars + i > start:
+                    close_day(state)
+                account.day_end = (market.ts[i] // DAY_NS + 1) * DAY_NS
+    account.bars += stop - start
+    if account.capital <= 0.0:
+        account.ruined = 1
 
 
 @inline

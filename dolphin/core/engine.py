@@ -19,6 +19,7 @@ from dolphin.core.digest import SEED, STAGES
 from dolphin.core.records import (
     ACCOUNT,
     ORDER,
+    RANKED,
     SLOT,
     TRADE,
     Market,
@@ -29,6 +30,13 @@ from dolphin.core.strategy import Strategy
 
 #: For runs whose trades nobody asked for.
 NO_TRADES = np.zeros(0, TRADE)
+
+#: Combinations of one task: many share more answers of the ranking, few keep all threads busy to the end.
+CHUNK = 256
+
+#: Answers of the ranking that the combinations of a chunk share (a power of two).
+RANKING = 8192
+NOT_RANKED = np.array((-1, 0, 0, 0, 0.0), RANKED)
 
 _KERNELS = Path(__file__).with_name("kernels.py")
 
@@ -53,13 +61,16 @@ class Engine:
         self.digest = hashlib.sha256(f"{jit.kernel_digest()} {strategy.digest}".encode()).hexdigest()
         self.kernels = _instantiate(strategy, self.digest)
 
-    def new_state(self, assets: int, initial_capital: float) -> State:
+    def new_state(self, assets: int, initial_capital: float, days: int = 0) -> State:
         """A flat account of ``initial_capital`` for a market of ``assets`` columns."""
-        many = self.new_states(assets, np.array([initial_capital]))
+        many = self.new_states(assets, np.array([initial_capital]), days)
         return State._make([*(field[0] for field in many[:-1]), many.scratch])
 
-    def new_states(self, assets: int, initial_capital: Records) -> State:
-        """Flat accounts with a leading axis of combinations; ``initial_capital`` is (C,)."""
+    def new_states(self, assets: int, initial_capital: Records, days: int = 0) -> State:
+        """Flat accounts with a leading axis of combinations; ``initial_capital`` is (C,).
+
+        They have room for the equity at the end of ``days`` UTC days.
+        """
         count = len(initial_capital)
         account = np.zeros((count, 1), ACCOUNT)
         for field in ("capital", "equity", "peak_equity", "day_equity"):
@@ -72,7 +83,10 @@ class Engine:
             intents=np.zeros((count, slots), ORDER),
             pending=np.zeros((count, slots), ORDER),
             fills=np.zeros((count, slots), ORDER),
+            exits=np.zeros((count, len(self.strategy.reasons)), np.int64),
+            day_ends=np.zeros((count, days)),
             memory=np.zeros((count, max(1, self.strategy.memory))),
+            ranking=np.zeros((count, 0), RANKED),
             scratch=np.zeros(assets),
         )
 
@@ -130,19 +144,22 @@ class Engine:
         stop: int,
         *,
         threads: int = 1,
-        chunk: int = 64,
+        chunk: int | None = None,
         on_done: Callable[[int], None] | None = None,
     ) -> None:
         """All combinations (leading axis of ``states``, ``params``, ``friction``) on all threads.
 
-        ``states`` hold the results afterwards. A combination's floats do not depend on its
-        neighbours, on ``chunk`` or on ``threads``. ``on_done(n)`` hears of ``n`` finished ones.
+        ``states`` hold the results afterwards, and another call with them goes on from there. A
+        combination's floats do not depend on its neighbours, on ``chunk`` or on ``threads``; what a
+        chunk shares are the answers of the ranking. ``on_done(n)`` hears of ``n`` finished ones.
         """
         count = len(params)
+        chunk = chunk or min(CHUNK, -(-count // threads))
 
         def work(low: int) -> int:
             high = min(low + chunk, count)
-            part = State._make([*(field[low:high] for field in states[:-1]), np.empty_like(states.scratch)])
+            part = State._make([field[low:high] for field in states[:-1]] + [np.empty_like(states.scratch)])
+            part = part._replace(ranking=np.full((1, RANKING), NOT_RANKED, RANKED))
             self.kernels.run_many(part, params[low:high], friction[low:high], market, start, stop, NO_TRADES)
             return high - low
 
@@ -162,6 +179,11 @@ def engine_for(strategy: Strategy) -> Engine:
     return Engine(strategy)
 
 
+@jit.inline
+def _always(params, market, i):  # type: ignore[no-untyped-def]
+    return True
+
+
 def _instantiate(strategy: Strategy, key: str) -> Any:
     """Execute ``kernels.py`` with the strategy's names set; numba caches it under ``key``."""
     name = f"dolphin.core.kernels_{key[:16]}"
@@ -171,9 +193,11 @@ def _instantiate(strategy: Strategy, key: str) -> Any:
     module.__file__ = str(_KERNELS)
     module.__dict__.update(
         decide=strategy.decide,
+        may_enter=strategy.may_enter or _always,
+        SKIPS=strategy.may_enter is not None,
         SLOTS=strategy.slots,
         MEMORY=strategy.memory,
-        FEATURES=len(strategy.features),
+        FEATURES=len(strategy.columns),
         kernel=jit.kernel_in(key),
     )
     sys.modules[name] = module  # numba looks a cached kernel's globals up by module name

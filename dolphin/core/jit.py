@@ -84,3 +84,8 @@ def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     here and in the kernels, which may therefore allocate nothing.
     """
     return _njit(function, error_model="numpy", forceinline=True, _nrt=False)
+
+
+def checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like :func:`inline`, but an index outside an array raises IndexError: for checks, not for speed."""
+    return _njit(function, error_model="numpy", forceinline=True, _nrt=False, boundscheck=True)

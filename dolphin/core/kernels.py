@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dolphin.core.book import apply_fill, clear, copy_order, fill_from_model, mark
+from dolphin.core.book import apply_fill, clear, copy_order, fill_from_model, mark, mark_flat
 from dolphin.core.digest import (
     chain,
     data_word,
@@ -23,6 +23,8 @@ from dolphin.core.jit import inline
 from dolphin.core.records import NONE, State
 
 decide: Callable[..., None]
+may_enter: Callable[..., bool]
+SKIPS: bool
 SLOTS: int
 MEMORY: int
 FEATURES: int
@@ -73,6 +75,28 @@ def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped
                 fill_from_model(state, state.intents[s], s, friction, market, i)
                 apply_fill(state, s, i, trades)
     mark(state, SLOTS, market, i)
+
+
+@inline
+def idle(state):  # type: ignore[no-untyped-def]
+    """Nothing held, nothing waiting to be filled: a bar without a decision changes only bars and days."""
+    for s in range(SLOTS):
+        if state.slots[s].side != 0 or state.pending[s].action != NONE:
+            return False
+    account = state.account[0]
+    return account.equity == account.capital
+
+
+@inline
+def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
+    """Pass the bars from ``start`` on at which an idle strategy cannot enter; the bar stopped at."""
+    i = start
+    while i < stop and not may_enter(params, market, i):
+        i += 1
+    if i > start:
+        begin(state)
+        mark_flat(state, market, start, i)
+    return i
 
 
 @inline
@@ -135,7 +159,8 @@ def run_many(states, params, friction, market, start, stop, trades):  # type: ig
     """All combinations over bars ``start`` to ``stop``, blocks of bars outside, no digest.
 
     ``states`` has a leading axis of combinations in every field but ``scratch``, ``params`` and
-    ``friction`` are (C,).
+    ``friction`` are (C,). The first row of ``ranking`` serves all combinations. States go on where
+    an earlier call left them.
     """
     for low in range(start, stop, BLOCK):
         high = min(low + BLOCK, stop)
@@ -146,11 +171,19 @@ def run_many(states, params, friction, market, start, stop, trades):  # type: ig
                 states.intents[c],
                 states.pending[c],
                 states.fills[c],
+                states.exits[c],
+                states.day_ends[c],
                 states.memory[c],
+                states.ranking[0],
                 states.scratch,
             )
-            for i in range(low, high):
-                step(state, params[c], friction[c], market, i, trades)
+            i = low
+            while i < high:
+                if SKIPS and idle(state):
+                    i = skip(state, params[c], market, i, high)
+                if i < high:
+                    step(state, params[c], friction[c], market, i, trades)
+                i += 1
 
 
 @kernel(_nrt=False)

@@ -52,7 +52,8 @@ SLOT = _record(
     realised="f8",
 )
 
-#: Realised capital, mark-to-market equity, and the running sums that all metrics come from.
+#: Realised capital, mark-to-market equity, and the running sums that all metrics come from. ``traded``
+#: is the notional of all fills, ``day`` the number of UTC days that have ended.
 ACCOUNT = _record(
     capital="f8",
     equity="f8",
@@ -61,12 +62,14 @@ ACCOUNT = _record(
     gross_win="f8",
     gross_loss="f8",
     fees_paid="f8",
+    traded="f8",
     trades="i8",
     wins="i8",
     open_positions="i8",
     ruined="i8",
     bars="i8",
     exposed_bars="i8",
+    day="i8",
     day_end="i8",
     day_equity="f8",
     days="i8",
@@ -95,6 +98,9 @@ TRADE = _record(
     drawdown_before="f8",
 )
 
+#: One remembered answer of :func:`dolphin.core.rank.most_efficient`; ``key`` is twice the bar, plus one for longs.
+RANKED = _record(key="i8", lookback="i8", max_stale="i8", asset="i8", efficiency="f8")
+
 Records = NDArray[Any]
 
 
@@ -119,7 +125,10 @@ class State(NamedTuple):
     """Everything that changes: one ACCOUNT, S position slots and what is in flight for them.
 
     ``intents`` and ``fills`` are of the bar at hand, ``pending`` waits for the next bar's price,
-    ``memory`` (M,) float64 is the strategy's own, ``scratch`` (N,) float64 carries nothing over.
+    ``exits`` (R,) int64 counts closed trades by reason, ``day_ends`` (D,) float64 keeps the equity at
+    the end of each UTC day for as many days as it has room. ``memory`` (M,) float64 is the strategy's
+    own. ``ranking`` (K,) of RANKED is shared by the combinations of a sweep and empty otherwise;
+    ``scratch`` (N,) float64 carries nothing over.
     """
 
     account: Records
@@ -127,7 +136,10 @@ class State(NamedTuple):
     intents: Records
     pending: Records
     fills: Records
+    exits: Records
+    day_ends: Records
     memory: Records
+    ranking: Records
     scratch: Records
 
 

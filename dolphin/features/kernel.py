@@ -1,10 +1,15 @@
-"""One bar after another: the kernel of both the batch and the streaming scanner."""
+"""One bar after another: what a bar's trailing prices alone decide, for batch and streaming alike.
+
+Everything here depends on the longest window of prices before the bar and on nothing else once a
+UTC day has begun: days may be measured side by side. What looks back over other features
+(velocity, instability, smoothed volatility) follows in :mod:`dolphin.features.trail`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import namedtuple
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,44 +17,39 @@ import numpy as np
 from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import ln
 from dolphin.core.records import DAY_NS
-from dolphin.features.block import MOMENTUM, SHORT, WINDOWS, FeatureBlock
+from dolphin.features.block import ARRAYS, MOMENTUM, SHORT
 from dolphin.features.lanczos import ALLOWED, COLD_RESIDUAL, WARM_RESIDUAL, bounded, lanczos
 from dolphin.features.moments import (
-    RING,
-    RING_MASK,
     activity,
     anchor,
     centred_correlation,
     correlation,
     fixed_vector,
     padded,
+    ring_rows,
     slide,
 )
 
-RECENT = 64  # rows of prices, velocities and volatilities kept; a power of two above SHORT
+RECENT = 64  # rows of prices kept; a power of two above SHORT
 RECENT_MASK = RECENT - 1
-EWMA_ALPHA = 2.0 / 6.0
 LOST = 0.1  # squared norm of a warm vector on the active assets below which it is given up
 
 
 class State(NamedTuple):
     """Everything that one bar leaves to the next; M is N padded to a multiple of four."""
 
-    windows: np.ndarray  # int64[4]
+    windows: np.ndarray  # int64[W]
     clock: np.ndarray  # int64[2]: rows taken in, UTC day of the last one
     price: np.ndarray  # float64[RECENT, N]
-    returns: np.ndarray  # float64[RING, M], 0 where missing
+    returns: np.ndarray  # float64[R, M], 0 where missing; R a power of two above the longest window
     valid: np.ndarray  # int64[N]: returns without a gap up to now
     run: np.ndarray  # int64[N]: equal returns up to now
-    s1: np.ndarray  # float64[4, M]
-    s2: np.ndarray  # float64[4, M, M]
-    peak: np.ndarray  # float64[4, M]: largest diagonal since the sums were last exact
-    vector: np.ndarray  # float64[4, M]: last eigenvectors
-    warm: np.ndarray  # int64[4]: 1 where the next bar may start from ``vector``
+    s1: np.ndarray  # float64[W, M]
+    s2: np.ndarray  # float64[W, M, M]
+    peak: np.ndarray  # float64[W, M]: largest diagonal since the sums were last exact
+    vector: np.ndarray  # float64[W, M]: last eigenvectors
+    warm: np.ndarray  # int64[W]: 1 where the next bar may start from ``vector``
     fixed: np.ndarray  # float64[M]: the start vector of a day
-    last_a: np.ndarray  # float64[4]
-    recent_v: np.ndarray  # float64[RECENT, 2]
-    recent_vol: np.ndarray  # float64[RECENT]
     # Work space, without meaning between bars.
     active: np.ndarray  # bool[M]
     scale: np.ndarray  # float64[M]
@@ -63,14 +63,14 @@ class State(NamedTuple):
     ratio: np.ndarray  # float64[M + 1]
 
 
-def new_state(assets: int) -> State:
+def new_state(assets: int, windows: Sequence[int]) -> State:
     """The state before any bar."""
-    w, m = len(WINDOWS), padded(assets)
+    w, m = len(windows), padded(assets)
     return State(
-        windows=np.array(WINDOWS, np.int64),
+        windows=np.array(windows, np.int64),
         clock=np.array([0, np.iinfo(np.int64).min], np.int64),
         price=np.full((RECENT, assets), np.nan),
-        returns=np.zeros((RING, m)),
+        returns=np.zeros((ring_rows(windows), m)),
         valid=np.zeros(assets, np.int64),
         run=np.zeros(assets, np.int64),
         s1=np.zeros((w, m)),
@@ -79,9 +79,6 @@ def new_state(assets: int) -> State:
         vector=np.zeros((w, m)),
         warm=np.zeros(w, np.int64),
         fixed=fixed_vector(assets),
-        last_a=np.full(w, np.nan),
-        recent_v=np.full((RECENT, 2), np.nan),
-        recent_vol=np.full(RECENT, np.nan),
         active=np.zeros(m, np.bool_),
         scale=np.zeros(m),
         mean=np.zeros(m),
@@ -95,19 +92,29 @@ def new_state(assets: int) -> State:
     )
 
 
+def kept(state: State) -> dict[str, np.ndarray]:
+    """The part of a state that has a meaning between bars, by name."""
+    return {name: getattr(state, name) for name in State._fields[: State._fields.index("active")]}
+
+
+def restored(arrays: Mapping[str, np.ndarray], assets: int, windows: Sequence[int]) -> State:
+    """The state of which :func:`kept` gave these arrays."""
+    return new_state(assets, windows)._replace(**arrays)
+
+
 @inline
-def absorb(row, t, close, state, log_price):  # type: ignore[no-untyped-def]
-    """Take in the prices of a bar: logarithms, returns and the counters of activity."""
-    new = row & RING_MASK
+def absorb(row, t, close, state):  # type: ignore[no-untyped-def]
+    """Take in the prices of a bar: returns and the counters of activity."""
+    mask = state.returns.shape[0] - 1
+    new = row & mask
     here = row & RECENT_MASK
     before = (row - 1) & RECENT_MASK
     for j in range(close.shape[1]):
         price = close[t, j]
-        log_price[t, j] = ln(price)
         change = ln(price / state.price[before, j])
         state.price[here, j] = price
         if math.isfinite(change):
-            same = state.valid[j] > 0 and change == state.returns[(row - 1) & RING_MASK, j]
+            same = state.valid[j] > 0 and change == state.returns[(row - 1) & mask, j]
             state.run[j] = state.run[j] + 1 if same else 1
             state.valid[j] += 1
             state.returns[new, j] = change
@@ -118,11 +125,15 @@ def absorb(row, t, close, state, log_price):  # type: ignore[no-untyped-def]
 
 
 @inline
-def start_from(state, w, warm):  # type: ignore[no-untyped-def]
-    """Put the last eigenvector, or the fixed vector, over the active assets into basis[0]."""
+def start_from(state, w, attempt):  # type: ignore[no-untyped-def]
+    """Put a start vector over the active assets into basis[0] and return its squared norm.
+
+    Attempt 0 is the last eigenvector, 1 the fixed vector, 2 the fixed vector with turning signs.
+    """
     norm = 0.0
     for j in range(state.active.size):
-        x = state.vector[w, j] if warm else state.fixed[j]
+        x = state.vector[w, j] if attempt == 0 else state.fixed[j]
+        x = -x if attempt == 2 and j & 1 else x
         x = x if state.active[j] else 0.0
         state.basis[0, j] = x
         norm += x * x
@@ -130,42 +141,51 @@ def start_from(state, w, warm):  # type: ignore[no-untyped-def]
 
 
 @inline
+def centred(row, length, state):  # type: ignore[no-untyped-def]
+    """The correlation matrix from the window itself into ``state.c``; returns its sum of squares."""
+    return centred_correlation(
+        row, length, state.active, state.returns, state.scale, state.mean, state.centred, state.c, state.square
+    )
+
+
+@inline
 def absorption(row, w, n, state):  # type: ignore[no-untyped-def]
-    """Absorption ratio in window w with n active assets: (a, relative residual, products)."""
+    """Absorption ratio in window w with n active assets: (a, relative residual, products, recomputed).
+
+    A value stands when its error is proven: by the gap that the norms certify, or because a
+    factorisation finds no larger eigenvalue. Otherwise the next start vector is tried, the last
+    one on the matrix made again from the window; 2 marks a value that is unproven even then.
+    """
     length = state.windows[w]
     square = correlation(w, length, state.active, state.s1, state.s2, state.scale, state.mean, state.c, state.square)
     if square < 0.0:
-        square = centred_correlation(
-            row,
-            length,
-            state.active,
-            state.returns,
-            state.scale,
-            state.mean,
-            state.centred,
-            state.c,
-            state.square,
-        )
+        square = centred(row, length, state)
     value = 0.0
     residual = np.inf
     products = 0
-    warm = state.warm[w] == 1 and start_from(state, w, True) > LOST
+    recomputed = 0
+    attempt = 0 if state.warm[w] == 1 and start_from(state, w, 0) > LOST else 1
     while True:
-        if not warm:
-            start_from(state, w, False)
-        enough = WARM_RESIDUAL if warm else COLD_RESIDUAL
+        if attempt == 2:
+            square = centred(row, length, state)
+            recomputed = 1
+        if attempt > 0:
+            start_from(state, w, attempt)
+        enough = WARM_RESIDUAL if attempt == 0 else COLD_RESIDUAL
         value, residual, size, proven = lanczos(
             state.c, n, square, enough, state.basis, state.alpha, state.beta, state.ratio
         )
         products += size
-        # A warm vector may have missed the largest eigenvalue: prove that it has not, or start afresh.
-        if proven or not warm or bounded(state.c, value * (1.0 + ALLOWED), state.centred):
+        if proven or bounded(state.c, value * (1.0 + ALLOWED), state.centred):
             break
-        warm = False
+        attempt += 1
+        if attempt > 2:
+            recomputed = 2
+            break
     for j in range(state.active.size):
         state.vector[w, j] = state.basis[0, j]
     state.warm[w] = 1
-    return value / n, residual, products
+    return value / n, residual, products, recomputed
 
 
 @inline
@@ -181,17 +201,6 @@ def deviation(values, row, column):  # type: ignore[no-untyped-def]
         x = values[(row - back) & mask, column] - mean
         total += x * x
     return math.sqrt(total / SHORT)
-
-
-@inline
-def smoothed(recent, row):  # type: ignore[no-untyped-def]
-    """The 5-bar EWMA over the last SHORT volatilities (its older memory weighs less than 1e-8)."""
-    value = np.nan
-    for back in range(SHORT):
-        x = recent[(row - SHORT + 1 + back) & RECENT_MASK]
-        if x == x:
-            value = x if value != value else value + EWMA_ALPHA * (x - value)
-    return value
 
 
 @inline
@@ -214,32 +223,26 @@ def breadth(row, t, n, state, out):  # type: ignore[no-untyped-def]
     out.regime[t] = 1 if up > down else (-1 if down > up else 0)
 
 
-#: The arrays of a :class:`~dolphin.features.block.FeatureBlock`, for the kernel.
-Columns: Any = namedtuple("Columns", [field.name for field in fields(FeatureBlock)])  # type: ignore[misc]
+#: The arrays of a :class:`~dolphin.features.block.FeatureBlock`, for the kernels.
+Columns: Any = namedtuple("Columns", ARRAYS)  # type: ignore[misc]
 
 
-@kernel()
-def recall(close, state, out):  # type: ignore[no-untyped-def]
-    """Take in rows whose features are known: prices from ``close``, a, v and vol from ``out``."""
+@kernel(nogil=True)
+def take_in(close, state):  # type: ignore[no-untyped-def]
+    """Take in rows whose features are not wanted; the next row must be the first of a UTC day."""
     for t in range(close.shape[0]):
-        row = state.clock[0]
-        absorb(row, t, close, state, out.log_price)
-        for w in range(state.windows.size):
-            state.last_a[w] = out.a[t, w]
-        state.recent_v[row & RECENT_MASK, 0] = out.v[t, 0]
-        state.recent_v[row & RECENT_MASK, 1] = out.v[t, 1]
-        state.recent_vol[row & RECENT_MASK] = out.vol[t]
-        state.clock[0] = row + 1
+        absorb(state.clock[0], t, close, state)
+        state.clock[0] += 1
 
 
-@kernel()
-def scan_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
-    """Compute the features of these rows, the state going on from the row before them."""
+@kernel(nogil=True)
+def measure_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
+    """Compute what the prices of these rows decide, the state going on from the row before them."""
     assets = close.shape[1]
     for t in range(close.shape[0]):
         row = state.clock[0]
         day = ts[t] // DAY_NS
-        absorb(row, t, close, state, out.log_price)
+        absorb(row, t, close, state)
         fresh = day != state.clock[1]
         if fresh:
             anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
@@ -256,25 +259,20 @@ def scan_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
             a = np.nan
             residual = np.nan
             products = 0
+            recomputed = 0
             if n >= 2:
-                a, residual, products = absorption(row, w, n, state)
+                a, residual, products, recomputed = absorption(row, w, n, state)
             else:
                 state.warm[w] = 0
             out.n_active[t, w] = n
             out.a[t, w] = a
-            out.v[t, w] = a / state.last_a[w] - 1.0
             out.residual[t, w] = residual
             out.iterations[t, w] = products
-            state.last_a[w] = a
-        here = row & RECENT_MASK
-        for k in range(2):
-            state.recent_v[here, k] = out.v[t, k]
-            out.instability[t, k] = deviation(state.recent_v, row, k)
+            out.recomputed[t, w] = recomputed
         vol = np.nan
         if state.valid[reference] >= SHORT:
             vol = deviation(state.returns, row, reference)
-        state.recent_vol[here] = vol
         out.vol[t] = vol
-        out.vol_ewma[t] = smoothed(state.recent_vol, row)
+        here = row & RECENT_MASK
         change = state.price[here, reference] / state.price[(row - MOMENTUM) & RECENT_MASK, reference] - 1.0
         out.reference_return[t] = change if change == change else np.nan  # one bit pattern for missing

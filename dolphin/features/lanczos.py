@@ -133,7 +133,7 @@ def lanczos(c, n, square, enough, q, alpha, beta, ratio):  # type: ignore[no-unt
     Returns
     -------
     theta, residual / theta, products, proven
-        ``proven`` tells that the norms certify a gap, and with it the error.
+        ``proven`` tells that the norms certify a gap, and with it an error within TOLERANCE.
     """
     width = c.shape[0]
     inverse = 1.0 / math.sqrt(dot(q, 0, q, 0))
@@ -185,7 +185,8 @@ def lanczos(c, n, square, enough, q, alpha, beta, ratio):  # type: ignore[no-unt
         gap = theta - second_bound(theta, n, square)
         proven = gap > NARROW * theta
         if proven:
-            last = last or residual * residual <= TOLERANCE * theta * gap
+            proven = residual * residual <= TOLERANCE * theta * gap
+            last = last or proven
         else:
             last = last or residual <= enough * theta
         if last:
@@ -215,13 +216,27 @@ def bounded(c, bound, work):  # type: ignore[no-untyped-def]
         for j in range(width):
             work[0, i, j] = -c[i, j]
         work[0, i, i] += bound
-    for k in range(width):
-        pivot = work[0, k, k]
-        if not pivot > 0.0:
-            return False
-        inverse = 1.0 / pivot
-        for i in range(k + 1, width):
-            part = work[0, k, i] * inverse
+    for k in range(0, width, 4):
+        for r in range(k, k + 4):  # the four pivot rows among themselves
+            pivot = work[0, r, r]
+            if not pivot > 0.0:
+                return False
+            inverse = 1.0 / pivot
+            for i in range(r + 1, k + 4):
+                part = work[0, r, i] * inverse
+                for j in range(k, width):
+                    work[0, i, j] -= part * work[0, r, j]
+        d0 = 1.0 / work[0, k, k]
+        d1 = 1.0 / work[0, k + 1, k + 1]
+        d2 = 1.0 / work[0, k + 2, k + 2]
+        d3 = 1.0 / work[0, k + 3, k + 3]
+        for i in range(k + 4, width):  # then all four at once: a quarter of the traffic
+            p0 = work[0, k, i] * d0
+            p1 = work[0, k + 1, i] * d1
+            p2 = work[0, k + 2, i] * d2
+            p3 = work[0, k + 3, i] * d3
             for j in range(i - i % 4, width):  # whole groups of four; what is left of i is not read
-                work[0, i, j] -= part * work[0, k, j]
+                work[0, i, j] -= (p0 * work[0, k, j] + p1 * work[0, k + 1, j]) + (
+                    p2 * work[0, k + 2, j] + p3 * work[0, k + 3, j]
+                )
     return True

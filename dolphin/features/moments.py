@@ -8,13 +8,12 @@ additions, which is what keeps the bits equal on every processor.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dolphin.core.jit import inline
-
-RING = 1024  # rows of returns kept; a power of two above the longest window
-RING_MASK = RING - 1
+from dolphin.features.block import SHORT
 
 # An asset's sums are made afresh when their square sum has shrunk to this part of what it was:
 # rounding errors are of the size of the largest value they have held.
@@ -27,6 +26,7 @@ CANCELLING = 0.01
 def anchor(row, windows, returns, s1, s2, peak):  # type: ignore[no-untyped-def]
     """All sums from the trailing windows alone, each nested window going on from the shorter one."""
     width = returns.shape[1]
+    mask = returns.shape[0] - 1
     done = 0
     for w in range(windows.size):
         if w == 0:
@@ -38,8 +38,8 @@ def anchor(row, windows, returns, s1, s2, peak):  # type: ignore[no-untyped-def]
                 for j in range(width):
                     s2[w, i, j] = s2[w - 1, i, j]
         while done + 1 < windows[w]:  # two returns at a time: half the traffic through s2
-            a = (row - done) & RING_MASK
-            b = (row - done - 1) & RING_MASK
+            a = (row - done) & mask
+            b = (row - done - 1) & mask
             done += 2
             for i in range(width):
                 x = returns[a, i]
@@ -47,6 +47,14 @@ def anchor(row, windows, returns, s1, s2, peak):  # type: ignore[no-untyped-def]
                 s1[w, i] += x + y
                 for j in range(width):
                     s2[w, i, j] += x * returns[a, j] + y * returns[b, j]
+        if done < windows[w]:
+            a = (row - done) & mask
+            done += 1
+            for i in range(width):
+                x = returns[a, i]
+                s1[w, i] += x
+                for j in range(width):
+                    s2[w, i, j] += x * returns[a, j]
         for i in range(width):
             peak[w, i] = s2[w, i, i]
 
@@ -55,8 +63,9 @@ def anchor(row, windows, returns, s1, s2, peak):  # type: ignore[no-untyped-def]
 def slide(row, w, length, returns, s1, s2, peak):  # type: ignore[no-untyped-def]
     """Take the return of ``row`` into window w, let the leaving one go, refresh what has shrunk."""
     width = returns.shape[1]
-    new = row & RING_MASK
-    old = (row - length) & RING_MASK
+    mask = returns.shape[0] - 1
+    new = row & mask
+    old = (row - length) & mask
     for i in range(width):
         x = returns[new, i]
         y = returns[old, i]
@@ -76,11 +85,12 @@ def slide(row, w, length, returns, s1, s2, peak):  # type: ignore[no-untyped-def
 def refresh(row, w, length, i, returns, s1, s2):  # type: ignore[no-untyped-def]
     """Asset i's sums in window w, exactly from the window."""
     width = returns.shape[1]
+    mask = returns.shape[0] - 1
     total = 0.0
     for j in range(width):
         s2[w, i, j] = 0.0
     for back in range(length):
-        k = (row - back) & RING_MASK
+        k = (row - back) & mask
         x = returns[k, i]
         total += x
         for j in range(width):
@@ -148,16 +158,17 @@ def centred_correlation(  # type: ignore[no-untyped-def]
 ):
     """The same matrix from the centred returns of the window: slow, and as accurate as it gets."""
     width = c.shape[0]
+    mask = returns.shape[0] - 1
     mean[:] = 0.0
     for back in range(length):
-        k = (row - back) & RING_MASK
+        k = (row - back) & mask
         for j in range(width):
             mean[j] += returns[k, j]
     for j in range(width):
         mean[j] /= length
     centred[:, :, :] = 0.0
     for back in range(length):
-        k = (row - back) & RING_MASK
+        k = (row - back) & mask
         for j in range(width):
             square[j] = returns[k, j] - mean[j]
         for i in range(width):
@@ -170,6 +181,11 @@ def centred_correlation(  # type: ignore[no-untyped-def]
         if active[j]:
             scale[j] = 1.0 / math.sqrt(centred[0, j, j])
     return scaled(0, centred, active, scale, mean, c, square)
+
+
+def ring_rows(windows: Sequence[int]) -> int:
+    """Rows of returns to keep: a power of two above the longest window and the 50 bars of volatility."""
+    return 1 << max(*windows, SHORT).bit_length()
 
 
 def padded(assets: int) -> int:

@@ -148,13 +148,14 @@ def _window(workspace: Workspace, about: Any, path: Path) -> tuple[Dataset, int,
         times = int(first["ts"]), int(last["ts"])
     except (KeyError, TypeError, ValueError):
         raise DolphinError("says no dataset and window", where=str(path), mend="run it again") from None
-    dataset = open_dataset(workspace, name)
-    if dataset.digest != digest:
+    try:
+        dataset = open_dataset(workspace, f"{name}@{digest}")
+    except DolphinError as error:
         raise DolphinError(
-            f"is of dataset '{name}' {digest[:16]}, which is {dataset.digest[:16]} here",
+            f"is of dataset '{name}' {str(digest)[:16]}, which cannot be opened ({error.what})",
             where=str(path),
-            mend="get that version of the data, or run it again on this one",
-        )
+            mend="get that version of the data, or run it again on the present one",
+        ) from error
     rows = [(ts - dataset.first_ts) // dataset.spacing_ns for ts in times]
     if rows != [start, stop - 1] or not 0 <= start < stop <= dataset.n_bars:
         raise DolphinError("its rows and times do not fit the dataset", where=str(path), mend="run it again")

@@ -225,8 +225,8 @@ def _judge_one(floors: Floors, tier: str, floor: Floor, limit: float, note: str,
 
 
 def _data(workspace: Workspace, candidate: Candidate) -> Check:
-    problems = verify_dataset(workspace, candidate.dataset.name)
-    detail = problems[0] if problems else f"every file and row of '{candidate.dataset.name}' as in its manifest"
+    problems = verify_dataset(workspace, candidate.dataset.label)
+    detail = problems[0] if problems else f"every file and row of '{candidate.dataset.label}' as in its manifest"
     return Check("data", not problems, detail)
 
 
@@ -270,7 +270,7 @@ def _deterministic(run: Run) -> Check:
 
 def _honest(measure: Measure) -> list[Check]:
     window = measure.dataset, measure.market, measure.config, measure.start, measure.stop
-    found = (lookahead(*window), warmup(*window), append_only(measure.dataset))
+    found = (lookahead(*window), warmup(*window), append_only(measure.dataset, measure.config))
     return [Check(result.name, result.passed, result.detail) for result in found]
 
 

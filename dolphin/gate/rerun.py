@@ -34,7 +34,7 @@ def job_of(run: Any) -> dict[str, Any]:
     """The job that repeats ``run``: plain JSON types."""
     return {
         "root": str(run.dataset.root.parent),
-        "dataset": run.dataset.name,
+        "dataset": run.dataset.label,
         "digest": run.dataset.digest,
         "config": run.config.document(),
         "start": run.start,

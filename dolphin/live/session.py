@@ -12,6 +12,7 @@ from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.live.own_features import OwnFeatures
 
 #: A fill as it was booked: ``direction`` +1 bought, -1 sold; ``commission`` is the exchange's own.
 FILL = np.dtype(
@@ -76,6 +77,7 @@ class Session:
         self.market = market
         self.state = engine.new_state(market.price.shape[1], initial_capital)
         self.start = start
+        self._own = OwnFeatures(engine.strategy, market, start)
         self.bar = start - 1
         self.digests = np.zeros(stop - start, np.uint64)
         self.stages = np.zeros((stop - start, len(STAGES)), np.uint64)
@@ -104,6 +106,7 @@ class Session:
         market.log_price[bar] = ln_array(market.price[bar])
         market.age[bar] = age
         market.features[bar] = features
+        self._own.fill(market, bar)
         market.risk[bar] = risk
         self.bar = bar
         self._kernels.begin_bar(state)

@@ -16,11 +16,13 @@ import numpy as np
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, engine_for
-from dolphin.core.records import Market
+from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
+from dolphin.parity.own_features import first_unfit, plugins_of, rewritten
 from dolphin.study.config import Config
 from dolphin.study.market import choose
+from dolphin.study.own_features import of_rows
 from dolphin.study.run import iso
 from dolphin.study.scanning import day_bounds
 
@@ -86,9 +88,12 @@ def lookahead(
     if progress:
         progress(3, 4, "look-ahead: features scanned again")
     for cut in cuts:
-        found = _scan_peek(market, dataset.reference_column, int(cut), seed)
+        found = _scan_peek(market, config, dataset.reference_column, int(cut), seed)
         if found is not None:
             return CheckResult(name, False, found)
+    unfit = first_unfit(dataset, market, config, stop)
+    if unfit is not None:
+        return CheckResult(name, False, unfit)
     return CheckResult(
         name,
         True,
@@ -115,6 +120,12 @@ def warmup(
     name = "warm-up"
     _check_rows(market, start, stop)
     need = history_bars(dataset.spacing_ns) + int(config.strategy.warmup_bars(config.params))
+    if config.strategy.plugins:
+        unfit = first_unfit(dataset, market, config, stop)
+        if unfit is not None:
+            return CheckResult(name, False, unfit)
+        # Their inputs are settled then, and they are from the first day after their own warm-up on.
+        need += max(f.warmup_bars for f in plugins_of(config)) - (-DAY_NS // dataset.spacing_ns)
     begin = start if start > need else need + min(need, max(stop - need, 0) // 2)
     if begin >= stop or begin == need:
         return CheckResult(
@@ -123,7 +134,9 @@ def warmup(
     stop = min(stop, begin + (bars or need))
     low = begin - need
     block = scan(market.ts[low:stop], market.price[low:stop], dataset.reference_column)
-    short = _without_history(market, choose(block.columns(), config), low, stop)
+    short = _without_history(
+        market, choose(block.columns(), config, of_rows(market.ts[low:stop], market.price[low:stop])), low, stop
+    )
     full, cut = _digests(market, config, begin, stop), _digests(short, config, begin, stop)
     row = _first_difference(full, cut)
     if row is not None:
@@ -140,11 +153,13 @@ def warmup(
     )
 
 
-def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
+def append_only(dataset: Dataset, config: Config | None = None, *, days: int = 3) -> CheckResult:
     """Stored feature rows equal a fresh scan that knows nothing after them.
 
     Parameters
     ----------
+    config : Config, optional
+        The plug-in features of its strategy are computed again too.
     days : int
         Stored days to scan again, spread evenly from the first to the last.
     """
@@ -166,6 +181,9 @@ def append_only(dataset: Dataset, *, days: int = 3) -> CheckResult:
             if not _same_column(fresh.get(column), stored.get(column)):
                 day = scan_folder(dataset) / f"{dataset.days[n]}.parquet"
                 return CheckResult(name, False, f"{day}: column {column} is not what a scan up to that day gives")
+        other = config and rewritten(dataset, config, low, high)
+        if other:
+            return CheckResult(name, False, other)
     dates = ", ".join(dataset.days[n] for n in picks)
     return CheckResult(
         name,
@@ -255,7 +273,7 @@ def _frozen_like(copy: Market, original: Market) -> Market:
     return Market(*views)
 
 
-def _scan_peek(market: Market, reference: int, cut: int, seed: int) -> str | None:
+def _scan_peek(market: Market, config: Config, reference: int, cut: int, seed: int) -> str | None:
     """Scan a stretch around ``cut`` with other later prices; say what changed up to it."""
     low, high = max(0, cut + 1 - BEFORE), min(len(market.ts), cut + 1 + AFTER)
     ts, close, known = market.ts[low:high], market.price[low:high], cut + 1 - low
@@ -271,6 +289,11 @@ def _scan_peek(market: Market, reference: int, cut: int, seed: int) -> str | Non
     ):
         other = scan(ts[:length], prices[:length], reference)
         column = _differs(plain.rows(0, known), other.rows(0, known))
+        if column is None and config.strategy.plugins:
+            ours = choose(plain.columns(), config, of_rows(ts, close))[:known]
+            theirs = choose(other.columns(), config, of_rows(ts[:length], prices[:length]))[:known]
+            differ = ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))).all(axis=0)
+            column = config.strategy.columns[int(np.argmax(differ))] if differ.any() else None
         if column is not None:
             at = f"{cut} ({iso(market.ts[cut])})"
             return f"feature {column} up to bar {at} changes when later prices are {what}"

@@ -248,7 +248,7 @@ def read_fields(
             found["state", f"{label}asset"] = symbols[int(slot["asset"])]
             for name in ("qty", "entry_price", "entry_bar", "leverage"):
                 found["state", f"{label}{name}"] = slot[name].item()
-    for f, name in enumerate(config.strategy.features):
+    for f, name in enumerate(config.strategy.columns):
         found["features", name] = float(market.features[i, f])
     for name in ("boost", "beta", "rm", "posture"):
         found["risk", name] = market.risk[i][name].item()

@@ -25,7 +25,8 @@ MARKERS = 3_000
 Figure = dict[str, Any]
 
 
-def _layout(**more: Any) -> Figure:
+def base_layout(**more: Any) -> Figure:
+    """The layout that every figure begins with."""
     base: Figure = {
         "autosize": True,
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -38,7 +39,8 @@ def _layout(**more: Any) -> Figure:
     return base | more
 
 
-def _axis(**more: Any) -> Figure:
+def base_axis(**more: Any) -> Figure:
+    """An axis; ``title`` is its text."""
     title = more.pop("title", None)
     base: Figure = {
         "automargin": True,
@@ -83,12 +85,12 @@ def equity_figure(run: Run) -> Figure:
     safe = {"range": [-0.01, 0.0005]} if not (run.equity["drawdown"] > 0).any() else {"rangemode": "tozero"}
     spike = {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "solid"}
     money_ticks = ",.4~s" if high - low > 0.005 * start else ",.2f"
-    layout = _layout(
+    layout = base_layout(
         hovermode="x unified",
         hoversubplots="axis",
-        xaxis=_axis(type="date", anchor="y2", hoverformat="%Y-%m-%d %H:%M:%S", showgrid=False, **spike),
-        yaxis=_axis(domain=[0.34, 1.0], tickformat=money_ticks, title="USDT", nticks=8, **flat),
-        yaxis2=_axis(domain=[0.0, 0.29], tickformat=".2~%", title="Drawdown", nticks=5, **safe),
+        xaxis=base_axis(type="date", anchor="y2", hoverformat="%Y-%m-%d %H:%M:%S", showgrid=False, **spike),
+        yaxis=base_axis(domain=[0.34, 1.0], tickformat=money_ticks, title="USDT", nticks=8, **flat),
+        yaxis2=base_axis(domain=[0.0, 0.29], tickformat=".2~%", title="Drawdown", nticks=5, **safe),
         shapes=[
             {
                 "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": start, "y1": start,
@@ -117,10 +119,10 @@ def daily_figure(run: Run) -> Figure:
     }
     daily = {"dtick": 86_400_000} if days.height <= 8 else {}
     flat = {} if any(returns) else {"range": [-0.01, 0.01]}
-    layout = _layout(
+    layout = base_layout(
         bargap=0.25,
-        xaxis=_axis(type="date", showgrid=False, tickformat="%d %b", **daily),
-        yaxis=_axis(tickformat=".2~%", zeroline=True, zerolinewidth=1, title="Return", **flat),
+        xaxis=base_axis(type="date", showgrid=False, tickformat="%d %b", **daily),
+        yaxis=base_axis(tickformat=".2~%", zeroline=True, zerolinewidth=1, title="Return", **flat),
     )
     return {"data": [bars], "layout": layout}
 
@@ -151,10 +153,10 @@ def trade_figure(run: Run) -> Figure:
                 },
             }
         )  # fmt: skip
-    layout = _layout(
+    layout = base_layout(
         hovermode="closest",
-        xaxis=_axis(title="Bars held", zeroline=False, rangemode="tozero", tickformat=",d"),
-        yaxis=_axis(title="P&L / notional", tickformat=".2~%", zeroline=True, zerolinewidth=1, range=_room(trades)),
+        xaxis=base_axis(title="Bars held", zeroline=False, rangemode="tozero", tickformat=",d"),
+        yaxis=base_axis(title="P&L / notional", tickformat=".2~%", zeroline=True, zerolinewidth=1, range=_room(trades)),
     )
     views = {
         "held": {"data": {"x": held}, "layout": _x_view("-", "Bars held", ",d")},
@@ -215,11 +217,11 @@ def histogram_figure(run: Run) -> Figure:
     }
     mean = float(returns.mean())
     whole = {"dtick": 1} if bins.counts.max() <= 5 else {}
-    layout = _layout(
+    layout = base_layout(
         bargap=0.06,
         margin={"l": 8, "r": 8, "t": 26, "b": 8},
-        xaxis=_axis(title="P&L / notional", tickformat=".2~%", showgrid=False),
-        yaxis=_axis(title="Trades", tickformat=",d", rangemode="tozero", **whole),
+        xaxis=base_axis(title="P&L / notional", tickformat=".2~%", showgrid=False),
+        yaxis=base_axis(title="Trades", tickformat=",d", rangemode="tozero", **whole),
         shapes=[
             {
                 "type": "line", "x0": mean, "x1": mean, "yref": "paper", "y0": 0, "y1": 1,

@@ -1,16 +1,19 @@
-"""Strategies by name: the bundled ones, and ``module:attribute`` of a workspace's ``research/``."""
+"""Strategies and features by name: the bundled ones, and ``module:attribute`` of a workspace's ``research/``."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError, nearest
+from dolphin.features import Feature
 
-__all__ = ["BUNDLED", "load", "presets"]
+__all__ = ["BUNDLED", "load", "load_feature", "presets"]
 
 #: Name -> (module, attribute). Adding a strategy is a file and a line here.
 BUNDLED = {
@@ -40,16 +43,49 @@ def load(name: str, research: Path | None = None) -> Strategy:
         module_name, attribute = BUNDLED[name]
         found: Strategy = getattr(importlib.import_module(module_name), attribute)
         return found
+    own: Strategy = _own(name, research, Strategy)
+    if not any(isinstance(feature, str) and ":" in feature for feature in own.features):
+        return own
+    features = [load_feature(f, research) if isinstance(f, str) and ":" in f else f for f in own.features]
+    try:
+        return replace(own, features=tuple(features))
+    except TypeError as error:
+        raise DolphinError(str(error), where=name) from None
+
+
+def load_feature(name: str, research: Path | None = None) -> Feature:
+    """The plug-in feature ``module:attribute`` of ``research``.
+
+    Raises
+    ------
+    DolphinError
+        If there is none of that name, or its file does not define it.
+    """
+    found: Feature = _own(name, research, Feature)
+    return found
+
+
+def _own(name: str, research: Path | None, kind: type) -> Any:
+    """The object ``module:attribute`` of the workspace's own."""
     module_name, _, attribute = name.partition(":")
-    if research is None or not module_name.isidentifier():
-        raise DolphinError(f"strategy '{name}' needs a module of the workspace's research folder")
+    what = kind.__name__.lower()
+    if research is None or ":" not in name or not module_name.isidentifier():
+        raise DolphinError(
+            f"{what} '{name}' needs a module of the workspace's research folder", mend="name it as module:attribute"
+        )
     file = research / f"{module_name}.py"
     if not file.is_file():
         known = [path.stem for path in research.glob("*.py")]
-        raise DolphinError("no such strategy module", where=str(file), mend=nearest(module_name, known))
-    own = getattr(_import_file(file), attribute, None)
-    if not isinstance(own, Strategy):
-        raise DolphinError(f"defines no Strategy named '{attribute}'", where=str(file))
+        raise DolphinError(f"no such {what} module", where=str(file), mend=nearest(module_name, known))
+    module = _import_file(file)
+    own = getattr(module, attribute, None)
+    if not isinstance(own, kind):
+        known = [key for key, value in vars(module).items() if isinstance(value, kind)]
+        raise DolphinError(
+            f"defines no {kind.__name__} named '{attribute}'",
+            where=str(file),
+            mend=nearest(attribute, known) if known else None,
+        )
     return own
 
 

@@ -167,7 +167,7 @@ def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untype
     if (risk.posture != APEX and risk.posture != STALKER) or capital <= 0.0:
         return
     asset = most_efficient(
-        market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment, state.scratch
+        state, market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment
     )
     if asset < 0:
         return
@@ -187,16 +187,28 @@ def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untype
 
 
 @inline
+def signal(params, market, i):  # type: ignore[no-untyped-def]
+    """The side that bar ``i`` calls for: -1, 0 or +1."""
+    # direction: short_only 0, long_only 1, bidirectional 2.
+    return signal_side(
+        market.features[i, 0], market.features[i, 1], params.direction != 1, params.direction != 0, params
+    )
+
+
+@inline
+def may_enter(params, market, i):  # type: ignore[no-untyped-def]
+    """Without a signal a flat account wants nothing."""
+    return signal(params, market, i) != 0
+
+
+@inline
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """Exit first; enter only when flat, so that a bar that exits does not enter."""
     if state.slots[0].side != 0:
         leave(state, 0, state.account[0].capital, params, market, i)
         return
     # The rules are all of them conditions; the rarest is asked first.
-    # direction: short_only 0, long_only 1, bidirectional 2.
-    side = signal_side(
-        market.features[i, 0], market.features[i, 1], params.direction != 1, params.direction != 0, params
-    )
+    side = signal(params, market, i)
     if side != 0:
         enter(state, 0, side, state.account[0].capital, params, market, i)
 
@@ -214,4 +226,5 @@ VEL_DIV = Strategy(
     features=("vel_div", "vol"),
     reasons=REASONS,
     warmup_bars=warmup_bars,
+    may_enter=may_enter,
 )

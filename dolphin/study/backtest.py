@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dolphin.catalog import Dataset, open_dataset
+from dolphin.core.engine import engine_for
 from dolphin.core.records import Market
 from dolphin.files import canonical_json
 from dolphin.study.config import Config
 from dolphin.study.market import Progress, feature_columns, open_market
-from dolphin.study.metrics import METRICS
-from dolphin.study.registry import Registry, trial_frame
+from dolphin.study.registry import Registry, run_measures, trial_frame
 from dolphin.study.run import Run, check_out, run, settle_p60, window_rows, writing_run
 from dolphin.workspace import Workspace
 
@@ -47,26 +47,32 @@ def backtest(
 ) -> Run:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
 
-    With ``out`` the run folder is written. The run is registered either way.
+    With ``out`` the run folder is written. The run is registered either way, also one that fails or is
+    interrupted.
     """
     if out is not None:
         check_out(out)  # before the work, not after it
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
-    done = run(dataset, market, config, start, stop)
     row = {
         "time_ns": time.time_ns(),
         "study": BY_HAND,
         "trial": 0,
-        "state": "done",
         "config_hash": config.hash,
         "config": canonical_json(config.document()).decode(),
         "dataset": name,
         "dataset_digest": dataset.digest,
         "first_ts": int(market.ts[start]),
         "last_ts": int(market.ts[stop - 1]),
-        "engine_digest": done.engine.digest,
-        **{metric: done.metrics[metric] for metric in METRICS},
+        "engine_digest": engine_for(config.strategy).digest,
     }
+    try:
+        done = run(dataset, market, config, start, stop)
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        note = " ".join(str(error).split()) or type(error).__name__
+        Registry(workspace).append(trial_frame([row | {"state": state, "note": note}]))
+        raise
+    row |= {"state": "done", **run_measures(done)}
     # The folder appears after the registration: no result is seen that is not counted.
     regime = feature_columns(dataset)["regime"]
     with writing_run(done, regime, out) if out is not None else nullcontext():

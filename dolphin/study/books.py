@@ -1,4 +1,4 @@
-"""A run as a vectorbt portfolio, for its books, statistics and plots.
+"""A run as a vectorbt portfolio, and a sweep as vectorbt-indexed frames, for its statistics and plots.
 
 The orders are ours, as the kernel filled them; vectorbt derives everything else from them. It has no
 leverage of its own, so cash falls below zero while a levered long is open: its value is right all the
@@ -11,9 +11,13 @@ import warnings
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from dolphin.core.records import Records
+from dolphin.core.records import DAY_NS, Records
+from dolphin.errors import DolphinError
+from dolphin.study.metrics import ALL_METRICS
 from dolphin.study.run import Run
+from dolphin.study.trials import searched, with_parameters
 
 _OPENED, _CLOSED = 0, 1
 
@@ -88,3 +92,65 @@ def order_table(run: Run) -> Records:
     table["fee"] = run.config.friction.record()["fee"][0] * (table["qty"] * table["price"])
     # A slot that closes frees its asset for another slot within the bar: closes come first.
     return table[np.lexsort((-table["leg"], table["bar"]))]
+
+
+def frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> Any:
+    """The metrics of a sweep's finished trials as a ``pandas.DataFrame``, indexed as vectorbt does.
+
+    Parameters
+    ----------
+    trials : polars.DataFrame
+        Rows of the registry (:func:`dolphin.study.trials.trials_of`).
+    parameters : list of str, optional
+        The index levels; by default the parameters that differ between the trials.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per trial, a MultiIndex with a level per parameter, a column per metric. So
+        ``frame(trials)["sharpe_365"].vbt.heatmap(x_level="tp_pct", y_level="max_hold_bars")`` is a picture.
+
+    Raises
+    ------
+    DolphinError
+        If no trial is finished, or one of ``parameters`` is none of theirs.
+    """
+    import pandas as pd
+
+    done, index = _indexed(trials, parameters)
+    return pd.DataFrame({name: done[name].to_numpy() for name in ALL_METRICS}, index=index)
+
+
+def returns_frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> Any:
+    """The daily returns of a sweep's finished trials, UTC days by trials; columns as :func:`frame`'s index.
+
+    All trials must be of one window. ``returns_frame(trials).vbt.returns(freq="D").sharpe_ratio()`` is a
+    Series by parameters.
+    """
+    import pandas as pd
+
+    done, columns = _indexed(trials, parameters)
+    if done.select("dataset_digest", "first_ts", "last_ts").n_unique() > 1:
+        raise DolphinError("the trials are of several windows", mend="filter them by first_ts and last_ts")
+    if done["daily_returns"].null_count():
+        raise DolphinError("some of the trials were registered without daily returns", mend="filter them")
+    first, last = done["first_ts"][0] // DAY_NS, done["last_ts"][0] // DAY_NS
+    days = pd.DatetimeIndex((np.arange(first, last + 1) * DAY_NS).astype("datetime64[ns]"), tz="UTC", name="day")
+    returns = np.array(done["daily_returns"].to_list(), dtype=np.float64)
+    return pd.DataFrame(returns.T, index=days, columns=columns)
+
+
+def _indexed(trials: pl.DataFrame, parameters: list[str] | None) -> tuple[pl.DataFrame, Any]:
+    import pandas as pd
+
+    done = with_parameters(
+        trials.filter(pl.col("state") == "done").unique("config_hash", keep="first", maintain_order=True)
+    )
+    if done.is_empty():
+        raise DolphinError("there is no finished trial")
+    names = searched(done) if parameters is None else parameters
+    for name in names:
+        if name not in done.columns:
+            raise DolphinError(f"the trials have no parameter '{name}'")
+    names = names or ["trial"]
+    return done, pd.MultiIndex.from_arrays([done[name].to_list() for name in names], names=names)

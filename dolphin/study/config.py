@@ -88,9 +88,15 @@ class Config:
         }
 
     @property
+    def strategy_identity(self) -> str:
+        """What the hash knows the strategy by: its name, and the digests of its plug-in features."""
+        digests = [feature.digest for feature in self.strategy.plugins]
+        return " ".join([self.strategy_name, *digests])
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the canonical form. The preset's name is left out: only its values count."""
-        document = self.document()
+        document = self.document() | {"strategy": self.strategy_identity}
         del document["preset"]
         return sha256_bytes(canonical_json(document))
 
@@ -265,9 +271,9 @@ def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: s
             )
         if type(value) is int and not -(2**63) <= value < 2**63:
             raise DolphinError(f"[{section}] {key} is too large a number", where=where)
-    exact = {key: _exact(value, model.model_fields[key].annotation) for key, value in values.items()}
+    values = {key: exact(value, model.model_fields[key].annotation) for key, value in values.items()}
     try:
-        return model.model_validate(exact, strict=True)
+        return model.model_validate(values, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")
@@ -278,7 +284,7 @@ def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: s
         raise DolphinError(f"[{section}] {wrong} = {first['input']!r}: {reason}", where=where) from None
 
 
-def _exact(value: Any, kind: Any) -> Any:
+def exact(value: Any, kind: Any) -> Any:
     """Allow what loses nothing under strict validation: 2 for a float, 2.0 for an integer."""
     if kind is float and type(value) is int:
         return float(value)

@@ -1,4 +1,4 @@
-"""Metrics of ENGINE section 5, from the account records that the engine leaves."""
+"""Metrics of ENGINE section 5 and some more, from the account records that the engine leaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,16 @@ METRICS = (
 )
 
 
-def metrics_of(accounts: Records, initial_capital: np.ndarray) -> dict[str, np.ndarray]:
+#: What else is measured of every run (:func:`metrics_of` defines them).
+MORE_METRICS = ("exposure", "turnover", "worst_10_days", "tail_ratio", "ruined")
+
+#: All of them.
+ALL_METRICS = METRICS + MORE_METRICS
+
+
+def metrics_of(
+    accounts: Records, initial_capital: np.ndarray, day_ends: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Metrics of many runs.
 
     Parameters
@@ -33,14 +42,26 @@ def metrics_of(accounts: Records, initial_capital: np.ndarray) -> dict[str, np.n
     accounts : (C,) array of ACCOUNT
         As they stand after the last bar.
     initial_capital : (C,) float64
+    day_ends : (C, D) float64, optional
+        Equity at the end of each day that is over, as the state keeps it. Without it what comes
+        from daily returns is nan.
 
     Returns
     -------
     dict of (C,) arrays
-        The names of :data:`METRICS`, and ``exposure`` (share of bars in a position) and
-        ``ruined``. Profit factor is inf without losses and nan without trades; the day at hand
-        counts as a day of the Sharpe ratio.
+        The names of :data:`ALL_METRICS`. Profit factor is inf without losses and nan without trades;
+        the day at hand counts as a day of the Sharpe ratio.
+
+        - ``exposure``: share of bars that end in a position.
+        - ``turnover``: notional of all fills, entries and exits, over the initial capital.
+        - ``worst_10_days``: the lowest return over any ten consecutive UTC days that begin with equity
+          above zero; nan when there are fewer.
+        - ``tail_ratio``: 95th percentile of the daily returns over the size of the 5th (linear
+          interpolation). Below zero when even the 95th is a loss; inf when only the 5th is zero, nan when
+          both are or with fewer than two returns.
+        - ``ruined``: realised capital was at or below zero.
     """
+    levels = daily_levels(accounts, initial_capital, day_ends)
     trades = accounts["trades"]
     with np.errstate(divide="ignore", invalid="ignore"):
         profit_factor = accounts["gross_win"] / accounts["gross_loss"]
@@ -68,6 +89,9 @@ def metrics_of(accounts: Records, initial_capital: np.ndarray) -> dict[str, np.n
         "open_position": accounts["open_positions"] > 0,
         "bars": accounts["bars"].copy(),
         "exposure": accounts["exposed_bars"] / np.maximum(accounts["bars"], 1),
+        "turnover": accounts["traded"] / initial_capital,
+        "worst_10_days": worst_rolling(levels, 10),
+        "tail_ratio": tail_ratio(daily_returns(levels)),
         "ruined": accounts["ruined"] > 0,
     }
 
@@ -89,6 +113,49 @@ def unspelled(value: Any) -> Any:
     return float(value) if value in ("inf", "-inf", "nan") else value
 
 
+def daily_levels(accounts: Records, initial_capital: np.ndarray, day_ends: np.ndarray | None) -> np.ndarray:
+    """(C, days + 1) float64: equity at the start and at the end of each UTC day, the day at hand included.
+
+    Only the start when the days were not kept. All accounts have seen the same bars.
+    """
+    over = int(accounts["day"].max(initial=0))
+    if day_ends is None or day_ends.shape[1] < over or not accounts["bars"].any():
+        return initial_capital[:, None]
+    return np.column_stack([initial_capital, day_ends[:, :over], accounts["equity"]])
+
+
+def daily_returns(levels: np.ndarray) -> np.ndarray:
+    """(C, days) float64 from :func:`daily_levels`; nan for a day that begins with equity at or below zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns = levels[:, 1:] / levels[:, :-1] - 1.0
+    return np.where(levels[:, :-1] > 0.0, returns, np.nan)
+
+
+def tail_ratio(returns: np.ndarray) -> np.ndarray:
+    """(C,) float64: see :func:`metrics_of`; ``returns`` is (C, days), nan where there is none."""
+    if returns.shape[1] < 2:
+        return np.full(len(returns), np.nan)
+    ordered = np.sort(returns, axis=1)  # nan goes to the end
+    known = np.sum(~np.isnan(ordered), axis=1)
+    rows = np.arange(len(ordered))
+
+    def quantile(share: float) -> np.ndarray:
+        place = share * np.maximum(known - 1, 0)
+        below = place.astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(known - 1, 0))
+        low, high = ordered[rows, below], ordered[rows, above]
+        return np.asarray(low + (high - low) * (place - below))
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = quantile(0.95) / np.abs(quantile(0.05))
+    return np.where(known >= 2, ratio, np.nan)
+
+
+def exit_counts(exits: np.ndarray, reasons: tuple[str, ...]) -> dict[str, int]:
+    """Closed trades of one run by the strategy's reasons, in their order; ``exits`` (R,) as the state keeps them."""
+    return {name: int(count) for name, count in zip(reasons, exits, strict=True) if name}
+
+
 def daily_equity(ts: np.ndarray, equity: np.ndarray, initial_capital: float) -> np.ndarray:
     """Equity at the start and at the last bar of each UTC day, (days + 1,) float64."""
     days = ts // DAY_NS
@@ -98,6 +165,15 @@ def daily_equity(ts: np.ndarray, equity: np.ndarray, initial_capital: float) -> 
 
 def worst_rolling_roi(daily: np.ndarray, days: int) -> float:
     """The lowest return over any ``days`` consecutive days of :func:`daily_equity`; nan if fewer."""
-    if len(daily) <= days:
-        return math.nan
-    return float(np.min(daily[days:] / daily[:-days] - 1.0))
+    return float(worst_rolling(daily[None], days)[0])
+
+
+def worst_rolling(levels: np.ndarray, days: int) -> np.ndarray:
+    """:func:`worst_rolling_roi` per row of (C, days + 1) levels; a stretch that begins at or below zero has none."""
+    if levels.shape[1] <= days:
+        return np.full(len(levels), np.nan)
+    before, after = levels[:, :-days], levels[:, days:]
+    whole = before > 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        worst = np.min(np.where(whole, after / before - 1.0, np.inf), axis=1)
+    return np.where(whole.any(axis=1), worst, np.nan)

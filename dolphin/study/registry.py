@@ -1,7 +1,8 @@
 """The trial registry: append-only Parquet segments, each chained to the one before by its hash.
 
 Every configuration that was looked at leaves a record, because the gate's honesty depends on the
-count. A segment appears whole or not at all; writers take turns by a lock on the folder.
+count. A segment appears whole or not at all; writers take turns by a lock on the folder. A link of the
+chain is one line, appended and synced; a last line without its end was torn by a crash and never counted.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +20,25 @@ import polars as pl
 
 from dolphin.catalog.store import writing
 from dolphin.errors import DolphinError
-from dolphin.files import publish, sha256_bytes, sha256_file
-from dolphin.study.metrics import METRICS
+from dolphin.files import publish, sha256_bytes, sha256_file, sync
+from dolphin.study.measured import Measured
+from dolphin.study.metrics import ALL_METRICS, exit_counts
+from dolphin.study.run import Run
 from dolphin.workspace import Workspace
 
 #: Before the first segment.
 GENESIS = "0" * 64
 
-_METRIC_TYPES = {"trades": pl.Int64, "bars": pl.Int64, "open_position": pl.Boolean}
+#: Bytes from the chain's end in which its last links are sure to be.
+_TAIL = 4096
 
-#: One row per trial. ``state`` is done or invalid (a combination that the strategy refuses).
+_METRIC_TYPES = {"trades": pl.Int64, "bars": pl.Int64, "open_position": pl.Boolean, "ruined": pl.Boolean}
+
+#: What became of a trial: measured, refused by the strategy, stopped by an error, stopped by the user.
+STATES = ("done", "invalid", "failed", "interrupted")
+
+#: One row per trial. ``state`` is one of :data:`STATES`; ``exits`` counts closed trades by reason (JSON),
+#: ``daily_returns`` are the equity's per UTC day. A column that came later is null in older segments.
 SCHEMA: dict[str, Any] = {
     "time_ns": pl.Int64,
     "study": pl.String,
@@ -44,13 +55,33 @@ SCHEMA: dict[str, Any] = {
     "engine_digest": pl.String,
     "sampler": pl.String,
     "seed": pl.Int64,
-    **{name: _METRIC_TYPES.get(name, pl.Float64) for name in METRICS},
+    **{name: _METRIC_TYPES.get(name, pl.Float64) for name in ALL_METRICS},
+    "exits": pl.String,
+    "daily_returns": pl.List(pl.Float64),
 }
 
 
 def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Registry rows as a frame; what a row does not name is null."""
     return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
+
+
+def trial_measures(measured: Measured, reasons: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The measured columns of :data:`SCHEMA` for each combination."""
+    metrics = [measured.metrics[name].tolist() for name in ALL_METRICS]
+    for c, values in enumerate(zip(*metrics, strict=True)):
+        exits = json.dumps(exit_counts(measured.exits[c], reasons), separators=(",", ":"))
+        yield dict(zip(ALL_METRICS, values, strict=True)) | {
+            "exits": exits,
+            "daily_returns": measured.daily_returns[c],
+        }
+
+
+def run_measures(run: Run) -> dict[str, Any]:
+    """The measured columns of :data:`SCHEMA` for a single run."""
+    metrics = {name: run.metrics[name] for name in ALL_METRICS}
+    exits = json.dumps(run.metrics["exits"], separators=(",", ":"))
+    return metrics | {"exits": exits, "daily_returns": run.daily_returns}
 
 
 class Registry:
@@ -65,16 +96,16 @@ class Registry:
         with self._locked():
             for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
                 leftover.unlink()
-            links = self._links()
-            number, previous = len(links) + 1, links[-1]["hash"] if links else GENESIS
+            last, end = self._last_link()
+            number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
             segment = self.folder / f"{number:06d}.parquet"
             with publish(segment) as part, writing(segment):
                 frame.write_parquet(part, compression="zstd")
             link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
             link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())
             # The link makes the segment count; a segment without one is overwritten by the next.
-            with publish(self._chain) as part:
-                part.write_text("".join(json.dumps(entry, sort_keys=True) + "\n" for entry in [*links, link]))
+            with writing(self._chain):
+                self._add(link, end)
 
     def trials(self) -> pl.LazyFrame:
         """All trials in the order of their registration."""
@@ -84,7 +115,7 @@ class Registry:
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise DolphinError("a segment of the trial registry is missing", where=str(missing[0]))
-        return pl.scan_parquet(paths)
+        return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
 
     def count_on(self, dataset_digest: str) -> int:
         """How many different configurations were looked at on this data."""
@@ -93,8 +124,8 @@ class Registry:
 
     def head(self) -> str:
         """The hash of the last link."""
-        links = self._links()
-        return str(links[-1]["hash"]) if links else GENESIS
+        last, _ = self._last_link()
+        return last["hash"] if last else GENESIS
 
     def problems(self) -> list[str]:
         """Broken links, missing or changed segments; empty if the chain holds."""
@@ -117,16 +148,48 @@ class Registry:
 
     def _links(self) -> list[dict[str, str]]:
         try:
-            lines = self._chain.read_text().splitlines()
+            return self._parse(self._chain.read_bytes())
         except FileNotFoundError:
             return []
+
+    def _last_link(self) -> tuple[dict[str, str] | None, int]:
+        """The last link, if any, and where in the file the next one goes."""
         try:
-            links = [json.loads(line) for line in lines]
-            return [{key: str(link[key]) for key in ("segment", "sha256", "previous", "hash")} for link in links]
+            with self._chain.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - _TAIL))
+                tail = stream.read()
+        except FileNotFoundError:
+            return None, 0
+        whole = tail[: tail.rfind(b"\n") + 1]
+        links = self._parse(whole[whole.rfind(b"\n", 0, -1) + 1 :])
+        return (links[-1] if links else None), size - len(tail) + len(whole)
+
+    def _add(self, link: dict[str, str], end: int) -> None:
+        """Append a link; what a crash left after ``end`` goes first."""
+        new = not self._chain.exists()
+        handle = os.open(self._chain, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.ftruncate(handle, end)
+            os.lseek(handle, end, os.SEEK_SET)
+            line = json.dumps(link, sort_keys=True).encode() + b"\n"
+            while line:
+                line = line[os.write(handle, line) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if new:
+            sync(self.folder)
+
+    def _parse(self, text: bytes) -> list[dict[str, str]]:
+        try:
+            links = [json.loads(line) for line in text.split(b"\n")[:-1]]
+            found = [{key: str(link[key]) for key in ("segment", "sha256", "previous", "hash")} for link in links]
+            if all(re.fullmatch(r"\d+\.parquet", link["segment"]) for link in found):
+                return found
         except (ValueError, TypeError, KeyError):
-            raise DolphinError(
-                "the trial registry's chain is damaged", where=str(self._chain), mend="restore it"
-            ) from None
+            pass
+        raise DolphinError("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -18,11 +18,11 @@ import polars as pl
 from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store import writing
 from dolphin.core.engine import Engine, Recording, engine_for
-from dolphin.core.records import POSTURES, Market
+from dolphin.core.records import DAY_NS, POSTURES, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, write_json
 from dolphin.study.config import Config
-from dolphin.study.metrics import METRICS, metrics_of, one, spelled
+from dolphin.study.metrics import ALL_METRICS, daily_levels, daily_returns, exit_counts, metrics_of, one, spelled
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
 SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
@@ -45,6 +45,12 @@ class Run:
     seconds: float
 
     @property
+    def daily_returns(self) -> np.ndarray:
+        """(days,) float64: the equity's return on each UTC day, the last, open one included."""
+        state, capital = self.recording.state, np.array([self.config.account.initial_capital])
+        return daily_returns(daily_levels(state.account, capital, state.day_ends[None]))[0]
+
+    @property
     def final_digest(self) -> str:
         """The chained digest after the last bar, 16 hexadecimal digits."""
         return f"{int(self.recording.digests[-1]):016x}"
@@ -61,6 +67,11 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
             mend=f"the data closes from {iso(ts[0])} to {iso(ts[-1])}",
         )
     return start, stop
+
+
+def days_of(ts: np.ndarray, start: int, stop: int) -> int:
+    """How many UTC days the rows ``start`` to ``stop`` touch."""
+    return int(ts[stop - 1] // DAY_NS - ts[start] // DAY_NS) + 1
 
 
 def iso(ts: int | np.integer) -> str:
@@ -82,7 +93,7 @@ def settle_p60(config: Config, market: Market, start: int, stop: int) -> Config:
     """:func:`resolve_p60` on rows ``start`` to ``stop`` of the volatility that the config's strategy reads."""
     if not config.vol_p60_of_window:
         return config
-    names = config.strategy.features
+    names = config.strategy.columns
     if "vol" not in names:
         raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
     return resolve_p60(config, market.features[start:stop, names.index("vol")])
@@ -92,11 +103,12 @@ def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int)
     """Run ``config`` over rows ``start`` to ``stop`` of ``market``."""
     engine = engine_for(config.strategy)
     capital = config.account.initial_capital
-    state = engine.new_state(market.price.shape[1], capital)
+    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
     began = time.perf_counter()
     recording = engine.run(state, config.params_record(), config.friction.record(), market, start, stop)
     seconds = time.perf_counter() - began
-    metrics = one(metrics_of(state.account, np.array([capital])))
+    metrics = one(metrics_of(state.account, np.array([capital]), state.day_ends[None]))
+    metrics["exits"] = exit_counts(state.exits, config.strategy.reasons)
     return Run(dataset, market, config, engine, start, stop, recording, metrics, seconds)
 
 
@@ -111,7 +123,7 @@ def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
     risk = market.risk[decided]
     symbols = np.array(run.dataset.symbols)
     ts = market.ts[trades["exit_bar"]]
-    signal = config.strategy.features.index("vel_div") if "vel_div" in config.strategy.features else None
+    signal = config.strategy.columns.index("vel_div") if "vel_div" in config.strategy.columns else None
     frame = pl.DataFrame(
         {
             "ts": ts,
@@ -173,8 +185,7 @@ def digests_frame(run: Run) -> pl.DataFrame:
 
 def metrics_document(run: Run) -> dict[str, Any]:
     """``metrics.json``: the contract's names first, then what else is known."""
-    ordered = [*METRICS, *(name for name in run.metrics if name not in METRICS)]
-    return {name: spelled(run.metrics[name]) for name in ordered}
+    return {name: spelled(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
 
 
 def run_document(run: Run) -> dict[str, Any]:

@@ -15,20 +15,29 @@ import polars as pl
 
 from dolphin.catalog import open_dataset, parse_time
 from dolphin.core.engine import engine_for
-from dolphin.core.records import Market, Records
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes, write_bytes
-from dolphin.study.config import Config, params_records, parse_config, read_config, read_table, to_toml
+from dolphin.study.config import Config, parse_config, read_config, read_table, to_toml
 from dolphin.study.market import choose, feature_columns, open_market
-from dolphin.study.metrics import METRICS, metrics_of
-from dolphin.study.registry import Registry, trial_frame
+from dolphin.study.measured import measure, spot_check
+from dolphin.study.metrics import ALL_METRICS
+from dolphin.study.own_features import of_dataset
+from dolphin.study.registry import Registry, trial_frame, trial_measures
 from dolphin.study.run import settle_p60, window_rows
 from dolphin.study.samplers import SAMPLERS
 from dolphin.study.space import Space, parse_space
+from dolphin.study.variants import Variants
 from dolphin.workspace import Workspace
 
 #: Trials that are run and registered together; at most so many are lost when the process dies.
 BATCH = 1024
+
+#: Trials of each batch that are run again alone and compared bit for bit, and of a whole sweep.
+CHECKS, MOST_CHECKS = 3, 16
+
+#: What a study can look for.
+OBJECTIVES = tuple(name for name in ALL_METRICS if name not in ("open_position", "ruined"))
 
 _KEYS = (
     "dataset", "from", "to", "config", "search", "sampler", "trials", "seed",
@@ -95,8 +104,8 @@ def read_study(path: Path, research: Path | None = None) -> Study:
     space = parse_space(table.get("search", {}), where)
     _check_names(space, config, where)
     objective = table.get("objective", "sharpe_365")
-    if objective not in METRICS:
-        raise DolphinError(f"unknown objective '{objective}'", where=where, mend=nearest(str(objective), METRICS))
+    if objective not in OBJECTIVES:
+        raise DolphinError(f"unknown objective '{objective}'", where=where, mend=nearest(str(objective), OBJECTIVES))
     values = {
         "sampler": _one_of(table, "sampler", "sobol", SAMPLERS, where),
         "direction": _one_of(table, "direction", "maximize", ("maximize", "minimize"), where),
@@ -159,24 +168,35 @@ def sweep(
         "sampler": study.sampler,
         "seed": study.seed,
     }
+    variants, checked = Variants(base), 0
     for low in range(0, len(todo), BATCH):
         batch = todo[low : low + BATCH]
-        rows, configs = _build(base, [(trial, sample[trial]) for trial in batch])
+        rows, configs = _build(variants, [(trial, sample[trial]) for trial in batch])
         invalid += len(batch) - len(configs)
-        for group in _by_features(configs):
-            view = market._replace(features=choose(columns, configs[group[0]]))
+        picks = _picks(study, batch[0], list(configs), MOST_CHECKS - checked)
+        checked += len(picks)
 
-            def on_done(count: int) -> None:
-                nonlocal finished
-                finished += count
-                if progress:
-                    progress(finished, len(todo), "trials")
+        def on_done(count: int) -> None:
+            nonlocal finished
+            finished += count
+            if progress:
+                progress(finished, len(todo), "trials")
 
-            measured = run_configs(
-                [configs[trial] for trial in group], view, start, stop, threads=threads, on_done=on_done
-            )
-            for k, trial in enumerate(group):
-                rows[trial].update({name: measured[name][k].item() for name in METRICS})
+        try:
+            for group in _by_features(configs):
+                view = market._replace(features=choose(columns, configs[group[0]], of_dataset(dataset)))
+                chosen = [configs[trial] for trial in group]
+                measured = measure(chosen, view, start, stop, threads=threads, on_done=on_done)
+                again = [k for k, trial in enumerate(group) if trial in picks]
+                spot_check(measured, again, group, chosen, (view, start, stop))
+                for trial, found in zip(group, trial_measures(measured, base.strategy.reasons), strict=True):
+                    rows[trial].update(found)
+        except BaseException as error:
+            # They were looked at, or were about to be: that stays on record too.
+            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            stopped = [_stopped(rows[trial], state, error) for trial in batch]
+            registry.append(trial_frame([row | common for row in stopped]))
+            raise
         finished = low + len(batch)
         registry.append(trial_frame([rows[trial] | common for trial in batch]))
         if progress:
@@ -203,13 +223,7 @@ def run_configs(
     on_done: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Metrics of many configurations of one strategy, (C,) each; nothing is registered."""
-    engine = engine_for(configs[0].strategy)
-    capital = np.array([config.account.initial_capital for config in configs])
-    states = engine.new_states(market.price.shape[1], capital)
-    params = params_records([config.params for config in configs])
-    friction: Records = np.concatenate([config.friction.record() for config in configs])
-    engine.run_many(states, params, friction, market, start, stop, threads=threads, on_done=on_done)
-    return metrics_of(states.account[:, 0], capital)
+    return measure(configs, market, start, stop, threads=threads, on_done=on_done).metrics
 
 
 def best_trials(registry: Registry, study: Study, dataset_digest: str, count: int = 10) -> pl.DataFrame:
@@ -242,7 +256,7 @@ def write_best(workspace: Workspace, study: Study, best: pl.DataFrame) -> Path |
 
 
 def _build(
-    base: Config, sample: list[tuple[int, dict[str, Any]]]
+    variants: Variants, sample: list[tuple[int, dict[str, Any]]]
 ) -> tuple[dict[int, dict[str, Any]], dict[int, Config]]:
     """Registry rows of all trials, and the configs of those that the strategy accepts."""
     rows: dict[int, dict[str, Any]] = {}
@@ -251,15 +265,30 @@ def _build(
     for trial, values in sample:
         row: dict[str, Any] = {"time_ns": now, "trial": trial, "state": "done", "note": None}
         try:
-            config = base.with_values(values)
+            variant = variants.of(values)
         except DolphinError as error:
             row |= {"state": "invalid", "note": str(error), "config_hash": None}
             row["config"] = canonical_json(values).decode()
         else:
-            row |= {"config_hash": config.hash, "config": canonical_json(config.document()).decode()}
-            configs[trial] = config
+            row |= {"config_hash": variant.hash, "config": variant.text}
+            configs[trial] = variant.config
         rows[trial] = row
     return rows, configs
+
+
+def _picks(study: Study, first: int, trials: list[int], most: int) -> list[int]:
+    """The trials of the batch that begins with ``first`` to run again alone; the study's hash is the seed."""
+    rng = np.random.default_rng([int(study.hash[:16], 16), first])
+    count = max(0, min(CHECKS, most, len(trials)))
+    return [trials[k] for k in rng.choice(len(trials), count, replace=False)] if count else []
+
+
+def _stopped(row: dict[str, Any], state: str, error: BaseException) -> dict[str, Any]:
+    """The row of a trial whose batch came to no end."""
+    if row["state"] == "invalid":
+        return row
+    kept = {name: row[name] for name in ("time_ns", "trial", "config_hash", "config")}
+    return kept | {"state": state, "note": " ".join(str(error).split()) or type(error).__name__}
 
 
 def _by_features(configs: dict[int, Config]) -> Iterable[list[int]]:
@@ -274,7 +303,7 @@ def _by_features(configs: dict[int, Config]) -> Iterable[list[int]]:
 def _registered(registry: Registry, study: Study, dataset_digest: str, engine_digest: str) -> set[int]:
     """Trials of this study that are in the registry; refuses if data or engine changed since."""
     mine = registry.trials().filter(pl.col("study_hash") == study.hash)
-    frame = mine.select("trial", "dataset_digest", "engine_digest").collect()
+    frame = mine.select("trial", "state", "dataset_digest", "engine_digest").collect()
     for column, now, what in (
         ("dataset_digest", dataset_digest, f"dataset '{study.dataset}'"),
         ("engine_digest", engine_digest, "engine"),
@@ -286,6 +315,7 @@ def _registered(registry: Registry, study: Study, dataset_digest: str, engine_di
                 mend="run it without --resume to start anew",
             )
     same = (pl.col("dataset_digest") == dataset_digest) & (pl.col("engine_digest") == engine_digest)
+    same &= pl.col("state").is_in(["done", "invalid"])
     return set(frame.filter(same)["trial"].to_list())
 
 

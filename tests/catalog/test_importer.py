@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dolphin.catalog import format_time, import_klines, list_datasets, open_dataset, parse_time, verify
-from dolphin.catalog.dataset import fill_forward
 from dolphin.catalog.readers import KLINE_COLUMNS
 from dolphin.errors import DolphinError
 from dolphin.workspace import Workspace
@@ -57,23 +54,6 @@ def test_prices_fill_forward_with_age(workspace: Workspace, source: Source, klin
     assert report.quality["gaps"]["BTCUSDT"] == {"missing": 0, "gaps": 0, "longest": 0, "share": 0.0}
     prices.close[:] = 0.0  # a private copy of the page, never of the file
     assert report.dataset.prices().close[5, 0] == btc["close"][5]
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=40))
-def test_fill_forward_against_the_obvious_loop(real: list[list[bool]]) -> None:
-    mask = np.array(real)
-    close = np.where(mask, np.arange(mask.size, dtype=float).reshape(mask.shape), np.nan)
-    filled = close.copy()
-    age = fill_forward(filled)
-    for j in range(3):
-        last, since = np.nan, -1
-        for t in range(mask.shape[0]):
-            if mask[t, j]:
-                last, since = close[t, j], 0
-            elif since >= 0:
-                since += 1
-            assert age[t, j] == since
-            np.testing.assert_equal(filled[t, j], last)
 
 
 def test_digest_is_of_the_content_alone(
@@ -128,8 +108,8 @@ def test_rows_set_aside_are_kept_though_the_rest_is_the_same(
         report = import_klines(workspace, source(twice), "k", on_bad="reject")
         assert report.dataset == first and not report.unchanged
         folder = workspace.catalog / "bars" / "k" / first.digest[:16]
-        assert len(list(folder.glob("rejected*.parquet"))) == count
-        aside = pl.read_parquet(folder / report.dataset.manifest["rejected"]["file"])
+        assert len(list(folder.glob("rejected/duplicate*.parquet"))) == count
+        aside = pl.read_parquet(folder / report.dataset.manifest["files"]["rejected/duplicate.parquet"]["file"])
         assert aside["close"].to_list() == [klines["close"][row]]
         assert verify(workspace, "k") == []
 
@@ -217,7 +197,7 @@ def test_bad_rows_stop_the_import_or_are_set_aside(
         return
     assert report.quality["rejected"] == expected
     folder = workspace.catalog / "bars" / "k" / report.dataset.digest[:16]
-    aside = pl.read_parquet(folder / "rejected.parquet")
+    aside = pl.read_parquet(folder / "rejected" / f"{rule}.parquet")
     assert aside["rule"].to_list() == [rule] * expected
     assert aside["file"].str.ends_with("0.parquet").all()
     assert aside.height + report.quality["rows"] == spoil(klines).height
@@ -230,7 +210,8 @@ def test_other_rules_set_aside_without_being_asked(workspace: Workspace, source:
     report = import_klines(workspace, source(spoilt), "k")
     counts = {name: count for name, count in report.quality["counts"].items() if count}
     assert counts == {"high_below_low": 1, "outside_range": 1, "off_grid": 1}
-    assert report.dataset.manifest["rejected"]["rows"] == 3
+    aside = {name: entry["rows"] for name, entry in report.dataset.manifest["files"].items() if "rejected" in name}
+    assert aside == {f"rejected/{rule}.parquet": 1 for rule in counts}
     assert report.dataset.prices().age[[5, 6], 0].tolist() == [1, 0]
 
 
@@ -252,7 +233,7 @@ def test_equal_bars_in_two_files_are_duplicates(workspace: Workspace, source: So
         (None, {"on_bad": "ignore"}, "choose error or reject"),
         (None, {"instruments": Path("absent.json")}, r"absent\.json: no such file"),
         (lambda k: k.drop("close"), {}, "column 'close' is missing"),
-        (lambda k: k.with_columns(symbol=pl.lit("btc/usdt")), {}, "'btc/usdt' is no symbol"),
+        (lambda k: k.with_columns(symbol=pl.lit("btc/usdt")), {}, r"0\.parquet: no symbol .*: btc/usdt, bar"),
         (lambda k: k[:1], {}, "too few rows to tell the spacing"),
         (lambda k: pl.concat([k[:60], k[60::5]]), {}, "spacing 1m does not fit: ETHUSDT has steps of 5m"),
         (lambda k: k.with_columns(pl.col("ts") + 7000), {}, "spacing does not fit: 120 of 120 times"),

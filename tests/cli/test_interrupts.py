@@ -60,14 +60,17 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(home: Path, call: Call) -
     done = stop(process, signal.SIGINT)
     assert done.code == 130 and done.out == ""
     assert f"go on with: dolphin sweep {study} --resume" in done.complaint
-    kept = registry.trials().filter(pl.col("study") == "study").collect()
+    mine = registry.trials().filter(pl.col("study") == "study")
+    stopped = mine.filter(pl.col("state") != "done").collect()
+    assert stopped.height in (0, 1024, 12_000 % 1024) and set(stopped["state"]) <= {"interrupted"}
+    kept = mine.filter(pl.col("state") == "done").collect()
     assert 1024 <= kept.height < 12_000 and kept["trial"].n_unique() == kept.height
     assert registry.problems() == []
     resumed = call(home, "sweep", study, "--resume", "--json")
     assert resumed.code == 0
     assert (resumed.json["planned"], resumed.json["known"]) == (12_000, kept.height)
     assert resumed.json["ran"] == 12_000 - kept.height
-    trials = registry.trials().filter(pl.col("study") == "study").collect()
+    trials = registry.trials().filter(pl.col("study") == "study", pl.col("state") == "done").collect()
     assert sorted(trials["trial"].to_list()) == list(range(12_000))
     assert registry.problems() == []
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -9,11 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import friction, market_of, params, random_market
+from markets import SECOND, START, friction, market_of, params, random_market
 
 from dolphin.core.digest import SEED
 from dolphin.core.engine import engine_for
-from dolphin.core.records import State
+from dolphin.core.jit import inline
+from dolphin.core.records import DAY_NS, State
 from dolphin.strategies.vel_div import VEL_DIV
 
 CAPITAL = 25_000.0
@@ -60,6 +63,90 @@ def test_every_way_of_running_gives_the_same_bits(seed, values, fill_next):
         account["digest"] = whole.state.account["digest"]  # a sweep folds none
         assert account.tobytes() == whole.state.account.tobytes()
         assert many.slots[k].tobytes() == whole.state.slots.tobytes()
+
+
+#: Bars of the market below: more than one block, and ten UTC days.
+LONG = 2_400
+
+gates = st.fixed_dictionaries(
+    {
+        "vol_gate_mode": st.sampled_from(["min", "max", "off"]),
+        "vol_p60": st.sampled_from([0.0, 1e-4, 1.9e-4, 1.0]),
+        "short_threshold": st.sampled_from([-0.12, -0.03]),
+        "short_extreme": st.just(-0.15),
+        "long_threshold": st.sampled_from([0.03, 0.12]),
+        "long_extreme": st.just(0.15),
+        "rank_lookback": st.sampled_from([3, 5, 40]),
+        "min_alignment": st.sampled_from([0.0, 0.4]),
+        "max_stale_bars": st.sampled_from([0, 5]),
+    }
+)
+
+
+def long_market(seed):
+    """Ten days and a bit, six minutes a bar, with holes in signal and prices' ages."""
+    market, rng = random_market(seed, LONG, 4), np.random.default_rng(seed)
+    features, age = market.features.copy(), market.age.copy()
+    features[rng.random(LONG) < 0.1, 0] = np.nan
+    features[rng.random(LONG) < 0.1, 1] = np.nan
+    age[rng.random(age.shape) < 0.2] = 7
+    risk = market.risk.copy()
+    risk["posture"] = rng.choice(4, LONG, p=[0.7, 0.1, 0.1, 0.1])
+    risk["boost"] = 1.0 + (rng.random(LONG) < 0.05)
+    ts = START + 360 * SECOND * np.arange(1, LONG + 1, dtype=np.int64)
+    return market._replace(features=features, age=age, risk=risk, ts=ts)
+
+
+def of_one(states, c):
+    """Combination ``c`` as bytes by field; a sweep folds no digest."""
+    account = states.account[c].copy()
+    account["digest"] = 0
+    named = {name: getattr(states, name)[c].tobytes() for name in states._fields[1:-2]}
+    return named | {"account": account.tobytes()}
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, st.lists(st.tuples(variants, gates, st.booleans()), min_size=1, max_size=5), st.data())
+def test_a_sweep_skips_shares_and_resumes_without_changing_a_bit(seed, combinations, data):
+    market, count = long_market(seed), len(combinations)
+    p = np.concatenate([params(**(one | two)) for one, two, _ in combinations])
+    f = np.concatenate([friction(fill_next=late) for *_, late in combinations])
+    begin = data.draw(st.integers(0, 300))
+    cuts = sorted(data.draw(st.lists(st.integers(begin, LONG), max_size=3)))
+    many = ENGINE.new_states(4, np.full(count, CAPITAL), days=11)
+    for low, high in itertools.pairwise([begin, *cuts, LONG]):
+        ENGINE.run_many(many, p, f, market, low, high, threads=2, chunk=3)
+    singles = ENGINE.new_states(4, np.full(count, CAPITAL), days=11)
+    for c in range(count):
+        state = State._make([*(field[c] for field in singles[:-1]), singles.scratch])
+        run = ENGINE.run(state, p[c : c + 1], f[c : c + 1], market, begin, LONG)
+        assert of_one(many, c) == of_one(singles, c)
+        # Exits by reason and day ends are those of trades and curve.
+        reasons = np.bincount(run.trades["reason"], minlength=len(VEL_DIV.reasons))
+        assert (many.exits[c] == reasons).all()
+        day = market.ts[begin:] // DAY_NS
+        ends = run.equity[np.flatnonzero(np.diff(day))]
+        assert (many.day_ends[c, : len(ends)] == ends).all() and not many.day_ends[c, len(ends) :].any()
+
+
+@inline
+def late(params, market, i):  # type: ignore[no-untyped-def]
+    """A wrong promise: there are signals before bar 321."""
+    return i >= 321
+
+
+def test_a_flat_account_is_not_asked_where_the_strategy_says_that_it_cannot_enter():
+    market, engine = random_market(5), engine_for(dataclasses.replace(VEL_DIV, may_enter=late))
+    assert batch(market, params(), friction()).trades["entry_bar"].min() < 100
+    assert engine.digest != ENGINE.digest
+    states = engine.new_states(5, np.array([CAPITAL]))
+    engine.run_many(states, params(max_hold_bars=1_000, tp_pct=9.0), friction(), market, 0, 400)
+    account, slot = states.account[0, 0], states.slots[0, 0]
+    assert slot["side"] != 0 and slot["entry_bar"] >= 321
+    assert (account["bars"], account["exposed_bars"]) == (400, 400 - slot["entry_bar"])
+    # A single run is not told: it decides every bar. That is what a sweep's spot check compares with.
+    single = engine.run(engine.new_state(5, CAPITAL), params(), friction(), market, 0, 400)
+    assert (single.digests == batch(market, params(), friction()).digests).all()
 
 
 @settings(max_examples=25)

@@ -49,3 +49,26 @@ def load_reference(shared_data: Path, shared_vectors: Path) -> Callable[[str], R
         return Reference(times * 1_000_000, close, symbols.index(cases["reference"]), expected)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def load_whole(shared_data: Path) -> Callable[[str], tuple[np.ndarray, np.ndarray, int]]:
+    """Close times (ns), forward-filled closes and the reference's column of a real market, every bar of it."""
+
+    def load(name: str) -> tuple[np.ndarray, np.ndarray, int]:
+        files = sorted((shared_data / name).glob("*.parquet"))
+        candles = pl.scan_parquet(files).select("symbol", "ts", "close").collect()
+        symbols = sorted(candles["symbol"].unique().to_list())
+        opens = candles["ts"].unique().sort()
+        spacing = int(opens.diff().drop_nulls().min())  # type: ignore[arg-type]
+        first, last = int(opens[0]), int(opens[-1])
+        close = np.full(((last - first) // spacing + 1, len(symbols)), np.nan)
+        column = candles["symbol"].cast(pl.Enum(symbols)).to_physical().to_numpy()
+        close[(candles["ts"].to_numpy() - first) // spacing, column] = candles["close"].to_numpy()
+        for t in range(1, len(close)):
+            missing = np.isnan(close[t])
+            close[t, missing] = close[t - 1, missing]
+        ts = first + spacing * np.arange(1, len(close) + 1)
+        return ts * 1_000_000, close, symbols.index("BTCUSDT")
+
+    return load

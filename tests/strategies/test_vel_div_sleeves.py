@@ -240,7 +240,9 @@ def test_every_way_of_running_gives_the_same_bits(seed, values, fill_next):
     ENGINE.run_many(many, neighbours, np.repeat(f, 3), market, 0, BARS, threads=2, chunk=2)
     assert again.slots.tobytes() == many.slots[1].tobytes() == state.slots.tobytes()
     assert again.memory.tobytes() == many.memory[1].tobytes() == state.memory.tobytes()
-    assert many.account["capital"][1, 0] == state.account["capital"][0]
+    account = many.account[1].copy()
+    account["digest"] = state.account["digest"]  # a sweep folds none
+    assert account.tobytes() == state.account.tobytes() and many.exits[1].tobytes() == state.exits.tobytes()
 
 
 def shares_on_day_two(vel_div, momentum, skipped_days=0, **values):

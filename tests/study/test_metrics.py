@@ -39,7 +39,18 @@ def by_hand(done: Run) -> dict[str, Any]:
     levels = [capital, *closes.values()]
     returns = [b / a - 1.0 for a, b in itertools.pairwise(levels)]
     per_day = statistics.mean(returns) / statistics.stdev(returns) if len(returns) > 1 else math.nan
+    tails = np.percentile(returns, [95.0, 5.0]) if len(returns) > 1 else [math.nan, math.nan]
+    trades, slot = done.recording.trades, done.recording.state.slots[0]
+    traded = sum(float(t["qty"]) * (float(t["entry_price"]) + float(t["exit_price"])) for t in trades)
+    traded += float(slot["qty"] * slot["entry_price"]) if slot["side"] else 0.0
+    reasons = [done.config.strategy.reasons[t["reason"]] for t in trades]
     return {
+        "exposure": float(np.mean(done.recording.position != 0)),
+        "turnover": traded / capital,
+        "worst_10_days": min((levels[k + 10] / levels[k] - 1.0 for k in range(len(levels) - 10)), default=math.nan),
+        "tail_ratio": float(tails[0] / abs(tails[1])),
+        "ruined": bool((done.recording.capital <= 0.0).any()),
+        "exits": {name: reasons.count(name) for name in done.config.strategy.reasons if name},
         "trades": len(pnl),
         "profit_factor": sum(wins) / abs(sum(losses)) if losses else math.inf,
         "win_rate": len(wins) / len(pnl),
@@ -67,7 +78,10 @@ def test_metrics_are_those_of_trades_and_equity(
 ) -> None:
     done = run(dataset, market, busy.with_values(values), start, stop)
     assert done.metrics["trades"] > 5
-    for name, value in by_hand(done).items():
+    expected = by_hand(done)
+    assert done.metrics["exits"] == expected.pop("exits")
+    assert set(expected) | {"exits", "fees_paid"} == set(done.metrics)
+    for name, value in expected.items():
         assert done.metrics[name] == pytest.approx(value, rel=1e-9, abs=1e-12, nan_ok=True), name
     closed = done.recording.trades
     rate = done.config.friction.fee_bps / 1e4
@@ -75,7 +89,8 @@ def test_metrics_are_those_of_trades_and_equity(
     slot = done.recording.state.slots[0]
     fees += float(slot["entry_fee"]) if slot["side"] else 0.0
     assert done.metrics["fees_paid"] == pytest.approx(fees, rel=1e-12)
-    assert done.metrics["exposure"] == pytest.approx(np.mean(done.recording.position != 0), abs=0.02)
+    levels = daily_equity(done.market.ts[start:stop], done.recording.equity, done.config.account.initial_capital)
+    assert (done.daily_returns == levels[1:] / levels[:-1] - 1.0).all()
 
 
 def test_the_names_are_the_contract() -> None:
@@ -83,6 +98,49 @@ def test_the_names_are_the_contract() -> None:
         "trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252",
         "final_equity", "fees_paid", "open_position", "bars",
     )  # fmt: skip
+
+
+def accounts_of(levels: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An account that ended its days with these levels of equity, the first being what it began with."""
+    final = account(equity=levels[-1], day=len(levels) - 2, bars=len(levels))
+    return final, np.array([levels[0]]), np.array([[*levels[1:-1], 0.0, 0.0]])  # room to spare
+
+
+def test_worst_ten_days_and_tail_ratio_by_hand() -> None:
+    levels = [100.0, 101, 99, 102, 103, 100, 98, 97, 99, 105, 96, 94, 120]
+    found = metrics_of(*accounts_of(levels))
+    assert found["worst_10_days"][0] == 94 / 101 - 1
+    returns = np.diff(levels) / levels[:-1]
+    high, low = np.percentile(returns, [95, 5])
+    assert found["tail_ratio"][0] == pytest.approx(high / abs(low), rel=1e-12)
+    assert math.isnan(metrics_of(*accounts_of(levels[:10]))["worst_10_days"][0])
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([100.0, 90.0], math.nan),
+        ([100.0, 100.0, 100.0], math.nan),
+        ([100.0, 100.0, 100.0, 150.0], math.inf),
+        ([100.0, 90.0, 81.0, 72.9], -1.0),
+        ([100.0, 110.0, -5.0, -5.0], 0.0427272727 / 0.9881818182),
+    ],
+)
+def test_tail_ratio_without_tails(levels: list[float], expected: float) -> None:
+    found = metrics_of(*accounts_of(levels))["tail_ratio"][0]
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_ten_days_that_begin_without_equity_are_not_judged() -> None:
+    found = metrics_of(*accounts_of([-5.0, *[1.0] * 10, 0.5]))
+    assert found["worst_10_days"][0] == 0.5 / 1.0 - 1.0
+    assert math.isnan(metrics_of(*accounts_of([-5.0] * 12))["worst_10_days"][0])
+
+
+def test_without_the_days_their_metrics_are_nan() -> None:
+    accounts, capital, _ = accounts_of([100.0] * 15)
+    found = metrics_of(accounts, capital)
+    assert math.isnan(found["worst_10_days"][0]) and math.isnan(found["tail_ratio"][0])
 
 
 def account(**values: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from dolphin.errors import DolphinError
+from dolphin.study import registry as registries
 from dolphin.study.registry import GENESIS, SCHEMA, Registry, trial_frame
 from dolphin.workspace import Workspace, create
 
@@ -105,13 +107,51 @@ def test_a_rewritten_link_breaks_the_chain(registry: Registry) -> None:
     assert any("the chain breaks at 000009.parquet" in line for line in registry.problems())
 
 
-@pytest.mark.parametrize("text", ['{"segment": "0000', "[1]\n", "{}\n", '{"segment": 3}\n'])
+@pytest.mark.parametrize("text", ['{"segment": "0000\n', "[1]\n", "{}\n", '{"segment": 3}\n'])
 def test_a_damaged_chain_is_named(registry: Registry, text: str) -> None:
     registry.append(rows(2))
     (registry.folder / "chain.jsonl").write_text(text)
     for ask in (registry.trials, registry.problems, registry.head, lambda: registry.append(rows(1))):
         with pytest.raises(DolphinError, match=r"chain\.jsonl: the trial registry's chain is damaged; restore it"):
             ask()
+
+
+@pytest.mark.parametrize("keep", [1, 40, -1])
+def test_a_torn_last_line_was_never_counted_and_goes_with_the_next(registry: Registry, keep: int) -> None:
+    for _ in range(3):
+        registry.append(rows(2))
+    chain = registry.folder / "chain.jsonl"
+    *before, last = chain.read_bytes().splitlines(keepends=True)
+    chain.write_bytes(b"".join(before) + last[:keep])
+    assert registry.trials().collect().height == 4 and registry.problems() == []
+    registry.append(rows(5))
+    assert registry.trials().collect().height == 9 and registry.problems() == []
+    assert len(chain.read_bytes().splitlines()) == 3
+
+
+def test_an_append_leaves_the_lines_before_it_alone(registry: Registry) -> None:
+    registry.append(rows(1))
+    chain = registry.folder / "chain.jsonl"
+    inode, first = chain.stat().st_ino, chain.read_bytes()
+    for _ in range(20):  # past the bytes that are read for the last link
+        registry.append(rows(1))
+    assert chain.stat().st_ino == inode and chain.read_bytes().startswith(first)
+    assert len(chain.read_bytes()) > 4096 and registry.problems() == []
+    assert [link["segment"] for link in map(json.loads, chain.read_text().splitlines())] == [
+        f"{k:06d}.parquet" for k in range(1, 22)
+    ]
+
+
+def test_segments_of_an_older_schema_stay_readable(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = ("exposure", "turnover", "worst_10_days", "tail_ratio", "ruined", "exits", "daily_returns")
+    with monkeypatch.context() as patch:
+        patch.setattr(registries, "SCHEMA", {k: v for k, v in SCHEMA.items() if k not in new})
+        registry.append(rows(2))
+    registry.append(rows(1, exposure=0.5, ruined=False, daily_returns=[0.5, float("nan")]))
+    trials = registry.trials().collect()
+    assert trials.schema == pl.Schema(SCHEMA) and registry.problems() == []
+    assert trials["exposure"].to_list() == [None, None, 0.5]
+    assert trials["daily_returns"].to_list()[:2] == [None, None] and len(trials["daily_returns"][2]) == 2
 
 
 def test_a_segment_without_a_link_does_not_count(registry: Registry) -> None:

@@ -10,11 +10,14 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import generate, open_dataset
+from dolphin.core.engine import Engine
+from dolphin.core.records import State
 from dolphin.errors import DolphinError
 from dolphin.study import sweep as sweeping
 from dolphin.study.backtest import backtest
 from dolphin.study.config import parse_config, read_config
-from dolphin.study.metrics import METRICS
+from dolphin.study.measured import spot_check
+from dolphin.study.metrics import ALL_METRICS
 from dolphin.study.registry import Registry
 from dolphin.study.sweep import SweepReport, best_trials, read_study, sweep, write_best
 from dolphin.workspace import Workspace
@@ -61,9 +64,11 @@ def test_every_trial_is_the_single_run_bit_for_bit(home: Workspace, write_study:
         config = parse_config({k: v for k, v in json.loads(row["config"]).items() if v is not None}, where="x")
         assert config.hash == row["config_hash"]
         single = backtest(home, "m", config, study.start_ns, study.stop_ns)
-        for name in METRICS:
+        for name in ALL_METRICS:
             found, expected = row[name], single.metrics[name]
             assert np.array([found]).tobytes() == np.array([expected]).tobytes(), (row["trial"], name)
+        assert np.array(row["daily_returns"]).tobytes() == single.daily_returns.tobytes()
+        assert json.loads(row["exits"]) == single.metrics["exits"] and single.metrics["trades"] > 0
         assert (row["first_ts"], row["last_ts"]) == (single.market.ts[single.start], single.market.ts[single.stop - 1])
 
 
@@ -103,16 +108,99 @@ def test_interrupt_keeps_finished_batches_and_resume_runs_only_the_rest(
     with pytest.raises(KeyboardInterrupt):
         sweep(home, study, progress=interrupt)
     kept = registered(home)
-    assert 20 <= kept.height < 40 and kept.height % 10 == 0
+    assert kept["state"].to_list() == ["done"] * 20 + ["interrupted"] * 10
+    stopped = kept[20:]
+    assert stopped["trial"].to_list() == list(range(20, 30)) and set(stopped["note"]) == {"KeyboardInterrupt"}
+    assert stopped["config_hash"].null_count() == 0 and stopped["roi"].null_count() == 10
+    assert Registry(home).count_on(open_dataset(home, "m").digest) == 20
     report = sweep(home, study, resume=True)
-    assert (report.planned, report.ran, report.known) == (40, 40 - kept.height, kept.height)
-    trials = registered(home)
+    assert (report.planned, report.ran, report.known) == (40, 20, 20)
+    trials = registered(home).filter(pl.col("state") == "done")
     assert trials["trial"].to_list() == list(range(40))
     assert sweep(home, study, resume=True).ran == 0
-    assert registered(home).height == 40
+    assert registered(home).height == 50
     fresh = sweep(home, study)
-    assert (fresh.ran, registered(home).height) == (40, 80)
-    assert trials.drop("time_ns").equals(registered(home)[40:].drop("time_ns"), null_equal=True)
+    assert (fresh.ran, registered(home).height) == (40, 90)
+    assert trials.drop("time_ns").equals(registered(home)[50:].drop("time_ns"), null_equal=True)
+
+
+def faulty(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], None], c: int) -> None:
+    """The sweep's own results of combination ``c`` are spoiled after the kernel; single runs are not."""
+    run_many = Engine.run_many
+
+    def spoiled(self: Engine, states: Any, *rest: Any, **options: Any) -> None:
+        run_many(self, states, *rest, **options)
+        spoil(State._make([*(field[c : c + 1] for field in states[:-1]), states.scratch]))
+
+    monkeypatch.setattr(Engine, "run_many", spoiled)
+
+
+def ulp(states: Any) -> None:
+    states.account["max_drawdown"] = np.nextafter(states.account["max_drawdown"], 1.0)
+
+
+def day(states: Any) -> None:
+    states.day_ends[:, 1] *= 1.0 + 1e-12
+
+
+def memory(states: Any) -> None:
+    states.memory[...] += 1.0
+
+
+def counter(states: Any) -> None:
+    states.account["exposed_bars"] += 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (ulp, r"max_drawdown 0\.\d+, alone 0\.\d+"),
+        (day, r"(tail_ratio|daily_returns) .*, alone "),
+        (memory, "final state: memory"),
+        (counter, r"exposure 0\.\d+, alone"),
+    ],
+)
+def test_a_trial_that_is_not_its_single_run_stops_the_study(
+    home: Workspace,
+    write_study: WriteStudy,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Any], None],
+    said: str,
+) -> None:
+    grid = 'sampler = "grid"\n[config.params]\nvol_gate_mode = "off"\nshort_threshold = -0.004'
+    study = read_study(write_study(f'dataset = "m"\n{grid}\n[search]\ntp_pct = {{ choices = [0.002, 0.004, 0.01] }}\n'))
+    with monkeypatch.context() as patch:
+        faulty(patch, spoil, 1)
+        with pytest.raises(DolphinError, match=f"trial 1 run alone gives another result: {said}") as caught:
+            sweep(home, study)
+    trials = registered(home)
+    assert trials["state"].to_list() == ["failed"] * 3 and set(trials["note"]) == {str(caught.value)}
+    assert trials["roi"].null_count() == 3
+    assert sweep(home, study, resume=True).ran == 3
+    assert registered(home)["state"].to_list() == ["failed"] * 3 + ["done"] * 3
+
+
+def test_some_trials_of_every_batch_are_checked_alone(
+    home: Workspace, write_study: WriteStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[int] = []
+
+    def watch(batch: Any, picks: list[int], trials: list[int], *rest: Any) -> None:
+        checked.extend(trials[c] for c in picks)
+        spot_check(batch, picks, trials, *rest)
+
+    monkeypatch.setattr(sweeping, "spot_check", watch)
+    monkeypatch.setattr(sweeping, "BATCH", 10)
+    study = read_study(write_study(text("trials = 80")))
+    sweep(home, study)
+    first = list(checked)
+    assert len(set(first)) == sweeping.MOST_CHECKS == 16
+    assert [sum(low <= trial < low + 10 for trial in first) for low in range(0, 80, 10)] == [3, 3, 3, 3, 3, 1, 0, 0]
+    sweep(home, study)
+    assert checked == first * 2  # the study's hash is the seed
+    other = read_study(write_study(text("trials = 80\nmin_trades = 2")))
+    sweep(home, other)
+    assert sorted(checked[32:]) != sorted(first)
 
 
 def test_resume_fills_holes_and_ignores_other_studies(home: Workspace, write_study: WriteStudy) -> None:

@@ -13,6 +13,10 @@ HEADER = ",".join(readers.KLINE_COLUMNS)
 ROWS = [(1735689600000 + 60000 * i, f"{10 + i}.50,{11 + i}.00,10.25,10.75,3.5") for i in range(4)]
 
 
+def table(path: Path) -> pl.DataFrame:
+    return pl.concat(readers.read(path).frames)
+
+
 def kline_text(factor: int = 1, header: bool = False, end: str = "\n") -> str:
     lines = [f"{t * factor},{ohlcv},{t * factor + 59999},1,2,3,4,0" for t, ohlcv in ROWS]
     return end.join([HEADER, *lines] if header else lines) + end
@@ -24,7 +28,7 @@ def kline_text(factor: int = 1, header: bool = False, end: str = "\n") -> str:
 def test_csv_in_every_form(tmp_path: Path, factor: int, header: bool, end: str) -> None:
     path = tmp_path / "FILUSDT-1m-2025-01.csv"
     path.write_bytes(kline_text(factor, header, end).encode())
-    frame = readers.read(path)
+    frame = table(path)
     assert frame["symbol"].unique().to_list() == ["FILUSDT"]
     assert frame["ts"].to_list() == [t * 10**6 for t, _ in ROWS]
     assert frame["open"].to_list() == [10.5, 11.5, 12.5, 13.5]
@@ -36,7 +40,7 @@ def test_csv_with_a_byte_order_mark_and_spaced_names(tmp_path: Path) -> None:
     path = tmp_path / "AUSDT-1m.csv"
     text = kline_text(header=True).replace("open_time", "Open Time", 1).replace(",open,", ",Open,", 1)
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert readers.read(path).height == 4
+    assert table(path).height == 4
 
 
 def test_zip_is_the_csv_inside(tmp_path: Path) -> None:
@@ -45,7 +49,7 @@ def test_zip_is_the_csv_inside(tmp_path: Path) -> None:
     packed = tmp_path / "any.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(plain, "folder/AUSDT-1m.csv")
-    assert readers.read(packed).equals(readers.read(plain))
+    assert table(packed).equals(table(plain))
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
@@ -53,7 +57,7 @@ def test_parquet_datetimes(tmp_path: Path, klines: pl.DataFrame, unit: str) -> N
     path = tmp_path / "k.parquet"
     klines.with_columns(pl.col("ts").cast(pl.Datetime("ms")).cast(pl.Datetime(unit))).write_parquet(path)  # type: ignore[arg-type]
     expected = klines["ts"].to_numpy() * 10**6
-    assert (readers.read(path)["ts"].to_numpy() == expected).all()
+    assert (table(path)["ts"].to_numpy() == expected).all()
 
 
 def spoilt(tmp_path: Path, case: str) -> Path:
@@ -132,7 +136,7 @@ def spoilt(tmp_path: Path, case: str) -> Path:
 def test_what_cannot_be_read_is_named(tmp_path: Path, case: str, says: str) -> None:
     path = spoilt(tmp_path, case)
     with pytest.raises(DolphinError, match=says) as caught:
-        readers.read(path)
+        table(path)
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -142,7 +146,7 @@ def test_find_files(tmp_path: Path) -> None:
         readers.find_files(tmp_path / "absent")
     with pytest.raises(DolphinError, match="no data file in this folder"):
         readers.find_files(tmp_path)
-    for name in ("b.csv", "a.parquet", "instruments.json", ".hidden.csv", "notes.pdf", "README.md"):
+    for name in ("b.csv", "a.parquet", "instruments.json", ".hidden.csv", "notes.pdf", "README.md", "b.npz.sha256"):
         (tmp_path / name).write_bytes(b"x")
     files, skipped = readers.find_files(tmp_path)
     assert [p.name for p in files] == ["a.parquet", "b.csv"]

@@ -1,0 +1,88 @@
+"""The rules of plug-in features on the rows of a dataset: for the checks, and for ``dolphin check feature``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dolphin.catalog import Dataset, open_dataset
+from dolphin.core.records import DAY_NS, Market
+from dolphin.errors import DolphinError
+from dolphin.features import Feature, compute_feature
+from dolphin.features.conformance import Conformance, conform
+from dolphin.study.config import Config, parse_config
+from dolphin.study.market import feature_columns, inputs_of, open_market
+from dolphin.study.run import iso, window_rows
+from dolphin.workspace import Workspace
+
+
+def check_feature(
+    workspace: Workspace,
+    name: str,
+    feature: Feature,
+    config: Config | None = None,
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Conformance:
+    """Every rule of ``feature`` on the prices of dataset ``name`` whose bars close in [start_ns, stop_ns).
+
+    ``config`` says what ``vel_div`` and ``vol`` stand for (the defaults unless given). Bars before every
+    input is a number are left out.
+    """
+    dataset = open_dataset(workspace, name)
+    prices = dataset.prices()
+    start, stop = window_rows(prices.ts, start_ns, stop_ns, name)
+    inputs = None
+    if feature.inputs:
+        settings = config or parse_config({}, where="defaults")
+        _, values = inputs_of(feature, feature_columns(dataset, progress), settings)
+        start += _first_numbers(values[start:stop])
+        inputs = values[start:stop]
+    return conform(feature, prices.ts[start:stop], prices.close[start:stop], inputs)
+
+
+def first_unfit(dataset: Dataset, market: Market, config: Config, stop: int) -> str | None:
+    """The first rule that a plug-in feature of the strategy breaks on the rows up to ``stop``, in words."""
+    for feature in plugins_of(config):
+        # Enough for every rule: days to start at, and warm-ups several times as long as stated.
+        rows = 5 * feature.warmup_bars + 4 * -(-DAY_NS // dataset.spacing_ns)
+        low = max(0, stop - rows)
+        columns = [config.strategy.columns.index(name) for name in feature.inputs]
+        inputs = market.features[low:stop, columns]
+        settled = _first_numbers(inputs)
+        part = slice(low + settled, stop)
+        try:
+            found = conform(feature, market.ts[part], market.price[part], inputs[settled:])
+        except DolphinError as error:
+            return str(error)
+        for rule in found.rules:
+            if not rule.passed:
+                return f"feature '{feature.name}', rows from {part.start}: broken rule '{rule.name}': {rule.detail}"
+    return None
+
+
+def plugins_of(config: Config) -> list[Feature]:
+    """The plug-in features of the strategy."""
+    return [feature for feature in config.strategy.plugins if isinstance(feature, Feature)]
+
+
+def _first_numbers(inputs: np.ndarray) -> int:
+    """The first row at which every input is a number; 0 if there is none."""
+    good = np.isfinite(inputs).all(axis=1)
+    return int(np.argmax(good)) if good.any() else 0
+
+
+def rewritten(dataset: Dataset, config: Config, low: int, high: int) -> str | None:
+    """Say which plug-in column of rows ``low`` to ``high``, a whole day, is not what its rows up to there give."""
+    market = open_market(dataset, config)
+    names = config.strategy.columns
+    for feature in plugins_of(config):
+        rows = slice(max(0, low - feature.warmup_bars), high)
+        inputs = market.features[rows, [names.index(name) for name in feature.inputs]]
+        fresh = compute_feature(feature, market.ts[rows], market.price[rows], inputs)[low - rows.start :]
+        stored = market.features[low:high, [names.index(name) for name in feature.names]]
+        if not np.array_equal(fresh, stored, equal_nan=True):
+            return f"feature '{feature.name}' of {iso(market.ts[low])[:10]} is not what its rows up to that day give"
+    return None
