@@ -40,5 +40,6 @@ def _options(workspace: Workspace, definition: Definition) -> dict[str, Any]:
         "on_bad": definition.on_bad,
         "on_jump": definition.on_jump,
         "second": definition.second,
+        "lags": definition.lags,
     }
     return {**options, "notes": definition.notes, "definition": definition}

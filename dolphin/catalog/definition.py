@@ -85,6 +85,7 @@ class Definition(BaseModel):
     on_bad: Literal["error", "reject"] = "error"
     on_jump: Literal["flag", "reject"] = "flag"
     second: str | None = None
+    lags: dict[str, str] = {}
     notes: tuple[str, ...] = ()
     limits: Limits = Limits()
 
@@ -153,8 +154,9 @@ def parse_definition(table: Mapping[str, Any], where: str) -> Definition:
         ) from None
     if not definition.source:
         raise DolphinError("source is empty", where=where, mend="name the files or folders the data comes from")
-    if definition.limits.longest_gap is not None:
-        parse_duration(definition.limits.longest_gap)
+    for duration in (definition.limits.longest_gap, *definition.lags.values()):
+        if duration is not None:
+            parse_duration(duration)
     return definition
 
 

@@ -111,7 +111,7 @@ def lag_rule(series: str, lags: Mapping[str, str] | None = None) -> LagRule:
     if series not in LAGS:
         raise DolphinError(
             f"no rule says when '{series}' is public; {nearest(series, LAGS)}",
-            mend="give its lag: lags." + series + ' = "2d"',
+            mend=f"give its lag: --lag {series}=2d, or [lags] in the definition",
         )
     return LAGS[series]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ def import_data(
     name: str,
     *,
     allow_pickle: bool = False,
+    lags: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> ImportReport | Table:
@@ -75,6 +76,8 @@ def import_data(
         Files or folders, all of one kind: bars, ticks, features or series.
     allow_pickle : bool
         Load pickles, which can run any code, instead of refusing them.
+    lags : mapping of str to str, optional
+        Of series: how long after its reference time a value is public, e.g. ``{"CPI": "14d"}``.
     **options
         Those of :func:`import_klines`; only ``notes`` is for data other than bars too.
 
@@ -90,6 +93,8 @@ def import_data(
     """
     found = _find(source)
     kind = readers.read(found.files[0][0], allow_pickle=allow_pickle).kind
+    if lags and kind != "series":
+        raise DolphinError("lags: only for series", where=found.text, mend=f"leave that out: it is {kind}")
     if kind == "bars":
         return import_klines(workspace, source, name, allow_pickle=allow_pickle, progress=progress, **options)
     definition = options.pop("definition", None)
@@ -105,6 +110,8 @@ def import_data(
     }
     if definition:
         about["definition"] = {"hash": definition.hash, **definition.document()}
+    if lags:
+        about["lags"] = dict(lags)
     readings = readings_of([path for path, _ in found.files], kind, allow_pickle, progress)
     return _importer_of(kind)(workspace, name, readings, about)
 

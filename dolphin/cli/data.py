@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +61,9 @@ def import_(
     on_bad: Annotated[OnBad, typer.Option("--on-bad", help="Bad rows: stop, or set aside and count.")] = OnBad.error,
     on_jump: Annotated[OnJump, typer.Option("--on-jump", help="Lone wrong prices: count, or set aside.")] = OnJump.flag,
     second: Annotated[str | None, typer.Option("--second", help="Dataset that confirms price jumps.")] = None,
+    lags: Annotated[
+        list[str] | None, typer.Option("--lag", help="SERIES=2d: values are public so long after; repeatable.")
+    ] = None,
     notes: Annotated[
         list[str] | None, typer.Option("--note", help="A caveat shown in every report; repeatable.")
     ] = None,
@@ -90,9 +94,18 @@ def import_(
             second=second,
             notes=tuple(notes or ()),
             allow_pickle=allow_pickle,
+            lags=_pairs(lags or ()),
             progress=progress,
         )
     _show_made(made, html, as_json)
+
+
+def _pairs(items: Sequence[str]) -> dict[str, str]:
+    """``SERIES=2d`` options by series."""
+    for item in items:
+        if not all(part.strip() for part in item.partition("=")):
+            raise DolphinError(f"--lag {item}: not of the form SERIES=DURATION", mend="e.g. --lag CPI=14d")
+    return {series.strip(): lag.strip() for series, _, lag in (item.partition("=") for item in items)}
 
 
 @app.command()

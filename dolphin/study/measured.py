@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.core.engine import engine_for
-from dolphin.core.records import FRICTION, Market, State
+from dolphin.core.engine import Engine, engine_for
+from dolphin.core.records import FRICTION, Market, Records, State
 from dolphin.errors import DolphinError
 from dolphin.study.config import Config, params_records
 from dolphin.study.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
@@ -17,18 +17,42 @@ from dolphin.study.run import days_of
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What many runs over the same bars left.
+class Measures:
+    """What many runs over the same bars are judged by.
 
     ``metrics`` are (C,) arrays by the names of :data:`~dolphin.study.metrics.ALL_METRICS`,
     ``daily_returns`` is (C, days) float64 (nan for a day that begins without equity), ``exits`` (C, R)
-    int64 counts closed trades by the strategy's reasons, ``states`` are the accounts as they stand.
+    int64 counts closed trades by the strategy's reasons.
     """
 
     metrics: dict[str, np.ndarray]
     daily_returns: np.ndarray
     exits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured(Measures):
+    """The same, and ``states``: the accounts as they stand."""
+
     states: State
+
+
+class Combinations(NamedTuple):
+    """Configurations of one strategy as the engine reads them: (C,) each."""
+
+    params: Records
+    friction: Records
+    capital: np.ndarray
+
+
+def combinations(configs: Sequence[Config]) -> Combinations:
+    """The records of configurations of one strategy."""
+    friction = np.zeros(len(configs), FRICTION)
+    friction["slippage"] = np.array([config.friction.slippage_bps for config in configs]) / 1e4
+    friction["fee"] = np.array([config.friction.fee_bps for config in configs]) / 1e4
+    friction["fill_next"] = [config.friction.fill_timing == "next" for config in configs]
+    capital = np.array([config.account.initial_capital for config in configs])
+    return Combinations(params_records([config.params for config in configs]), friction, capital)
 
 
 def measure(
@@ -45,15 +69,23 @@ def measure(
     Memory: about 1 kB a configuration, and 8 bytes more per UTC day of the window.
     """
     engine = engine_for(configs[0].strategy)
-    capital = np.array([config.account.initial_capital for config in configs])
-    states = engine.new_states(market.price.shape[1], capital, days_of(market.ts, start, stop))
-    params = params_records([config.params for config in configs])
-    friction = np.zeros(len(configs), FRICTION)
-    friction["slippage"] = np.array([config.friction.slippage_bps for config in configs]) / 1e4
-    friction["fee"] = np.array([config.friction.fee_bps for config in configs]) / 1e4
-    friction["fill_next"] = [config.friction.fill_timing == "next" for config in configs]
-    engine.run_many(states, params, friction, market, start, stop, threads=threads, on_done=on_done)
-    return measured_of(states, capital)
+    return measure_records(engine, combinations(configs), market, start, stop, threads=threads, on_done=on_done)
+
+
+def measure_records(
+    engine: Engine,
+    many: Combinations,
+    market: Market,
+    start: int,
+    stop: int,
+    *,
+    threads: int = 1,
+    on_done: Callable[[int], None] | None = None,
+) -> Measured:
+    """:func:`measure` of configurations that are records already."""
+    states = engine.new_states(market.price.shape[1], many.capital, days_of(market.ts, start, stop))
+    engine.run_many(states, many.params, many.friction, market, start, stop, threads=threads, on_done=on_done)
+    return measured_of(states, many.capital)
 
 
 def measured_of(states: State, capital: np.ndarray) -> Measured:

@@ -21,7 +21,7 @@ import polars as pl
 from dolphin.catalog.store import writing
 from dolphin.errors import DolphinError
 from dolphin.files import publish, sha256_bytes, sha256_file, sync
-from dolphin.study.measured import Measured
+from dolphin.study.measured import Measures
 from dolphin.study.metrics import ALL_METRICS, exit_counts
 from dolphin.study.run import Run
 from dolphin.workspace import Workspace
@@ -66,7 +66,7 @@ def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
 
 
-def trial_measures(measured: Measured, reasons: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def trial_measures(measured: Measures, reasons: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The measured columns of :data:`SCHEMA` for each combination."""
     metrics = [measured.metrics[name].tolist() for name in ALL_METRICS]
     for c, values in enumerate(zip(*metrics, strict=True)):
