@@ -49,7 +49,7 @@ def decide(state, params, market, i):
     # A breadth that is not yet known is NaN and compares false.
     if not market.features[i, 0] >= params.least_breadth or capital <= 0.0:
         return
-    asset = most_efficient(market, i, -1, params.lookback, 5, 0.0, state.scratch)
+    asset = most_efficient(state, market, i, -1, params.lookback, 5, 0.0)
     if asset < 0:
         return
     instrument, price = market.instruments[asset], market.price[i, asset]

@@ -185,7 +185,11 @@ def _always(params, market, i):  # type: ignore[no-untyped-def]
 
 
 def _instantiate(strategy: Strategy, key: str) -> Any:
-    """Execute ``kernels.py`` with the strategy's names set; numba caches it under ``key``."""
+    """Execute ``kernels.py`` with the strategy's names set; numba caches it under ``key``.
+
+    The name that ``decide`` was imported under is part of that: numba finds a cached kernel's globals by it.
+    """
+    key = hashlib.sha256(f"{key} {strategy.decide.__module__}".encode()).hexdigest()
     name = f"dolphin.core.kernels_{key[:16]}"
     if name in sys.modules:
         return sys.modules[name]
