@@ -41,10 +41,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.catalog.dataset import from_manifest
+from dolphin.catalog.draft import drafting
 from dolphin.catalog.importer import ImportReport
 from dolphin.catalog.instruments import MIN_NOTIONAL, Instrument
 from dolphin.catalog.quality import RULES
-from dolphin.catalog.store import Identity, drafting, manifest_path
+from dolphin.catalog.store import Identity, manifest_path
 from dolphin.catalog.times import DAY_NS, SECOND_NS, format_day, format_spacing, parse_time
 from dolphin.errors import DolphinError, nearest
 from dolphin.workspace import Workspace

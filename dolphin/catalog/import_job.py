@@ -16,14 +16,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.catalog import readers
+from dolphin.catalog.draft import Draft
 from dolphin.catalog.gaps import Gaps
 from dolphin.catalog.instruments import DecimalCount, load_instruments, round_prices
 from dolphin.catalog.jumps import Jumps
 from dolphin.catalog.quality import PRICES, Quality
 from dolphin.catalog.quality_report import FLAGGED_JUMPS, QUALITY, QualityReport
 from dolphin.catalog.sessions import Calendar
-from dolphin.catalog.store import Draft, Identity, writing
-from dolphin.catalog.times import DAY_NS, format_spacing, format_time
+from dolphin.catalog.store import Identity, writing
+from dolphin.catalog.times import DAY_NS, format_day, format_spacing, format_time
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import sha256_file
 
@@ -211,6 +212,8 @@ class ImportJob:
             pending = (day, column, frame["ts"].to_numpy())
             self.rows += frame.height
             self.draft.write_day(day, frame)
+            read = sorted(self.labels[self.files[k]] for k in frame["file"].unique())
+            self.draft.days[format_day(day)]["sources"] = read
         if pending is None:
             raise DolphinError("no row is left", where=names[0], mend="check the limits and the data")
         self._count_gaps(*pending, None)

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from dolphin.catalog import readers
 from dolphin.catalog.dataset import Dataset, from_manifest, open_dataset
 from dolphin.catalog.definition import Definition, Limits
+from dolphin.catalog.draft import drafting
 from dolphin.catalog.import_job import ImportJob, Progress, readings_of
 from dolphin.catalog.jumps import Jumps
 from dolphin.catalog.quality import Quality
 from dolphin.catalog.quality_report import QualityReport, refuse
 from dolphin.catalog.sessions import ALWAYS_OPEN
 from dolphin.catalog.sessions import calendar as sessions_of
-from dolphin.catalog.store import drafting, manifest_path
+from dolphin.catalog.store import manifest_path
 from dolphin.errors import DolphinError
 from dolphin.workspace import Workspace
 

@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.catalog.draft import Draft, drafting, write_parquet
 from dolphin.catalog.store import (
-    Draft,
     check_name,
     current_manifest,
     damaged_files,
-    drafting,
     kind_of,
     manifest_path,
     version_folder,
-    write_parquet,
     writing,
 )
 from dolphin.catalog.versions import find_version, split_name

@@ -18,9 +18,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.catalog.dataset import Dataset, from_manifest
+from dolphin.catalog.draft import Draft, drafting
 from dolphin.catalog.gaps import Gaps
 from dolphin.catalog.instruments import MIN_NOTIONAL, Instrument
-from dolphin.catalog.store import COLUMNS, VALUES, Draft, Identity, drafting, manifest_path, version_folder
+from dolphin.catalog.store import COLUMNS, VALUES, Identity, manifest_path, version_folder
 from dolphin.catalog.tables import Table
 from dolphin.catalog.times import DAY_NS, format_spacing, parse_time
 from dolphin.errors import DolphinError, nearest

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dolphin.catalog.store import VERSION_MANIFEST, current_manifest, drafting, kind_of, manifest_path
+from dolphin.catalog.draft import drafting
+from dolphin.catalog.store import VERSION_MANIFEST, current_manifest, kind_of, manifest_path
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 

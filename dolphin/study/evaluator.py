@@ -45,12 +45,19 @@ class Batch:
     checks : tuple of int
         Places in ``configs`` to run again alone, by the single run's code; all their measures must be
         equal by bits.
+    trials : sequence of int
+        What a check that fails calls the configurations; by default their places.
     """
 
     configs: Sequence[Config]
     spans: tuple[tuple[int, int], ...]
     daily: bool = True
     checks: tuple[int, ...] = ()
+    trials: Sequence[int] = ()
+
+    def name(self, c: int) -> int:
+        """What a message calls configuration ``c``."""
+        return self.trials[c] if self.trials else c
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,7 @@ class LocalEvaluator:
             again = [k for k, c in enumerate(places) if c in batch.checks]
             for s, (start, stop) in enumerate(batch.spans):
                 measured = measure(chosen, market, start, stop, threads=self.threads, on_done=on_done)
-                spot_check(measured, again, places, chosen, (market, start, stop))
+                spot_check(measured, again, [batch.name(c) for c in places], chosen, (market, start, stop))
                 parts.append((s, places, _without_states(measured)))
         return assemble(batch, parts)
 

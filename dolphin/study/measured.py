@@ -105,8 +105,8 @@ def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured
     return measured_of(many, capital)
 
 
-def first_difference(batch: Measured, c: int, alone: Measured) -> str | None:
-    """The first measure, or part of the final state, in which combination ``c`` is not its single run; by bits."""
+def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
+    """The first measure in which combination ``c`` is not its single run, by bits; or part of the final state."""
     for name in ALL_METRICS:
         one, other = batch.metrics[name][c], alone.metrics[name][0]
         if one.tobytes() != other.tobytes():
@@ -117,6 +117,10 @@ def first_difference(batch: Measured, c: int, alone: Measured) -> str | None:
     ):
         if ours.tobytes() != theirs.tobytes():
             return f"{name} {_short(ours)}, alone {_short(theirs)}"
+    return _state_difference(batch, c, alone) if isinstance(batch, Measured) else None
+
+
+def _state_difference(batch: Measured, c: int, alone: Measured) -> str | None:
     account, single = batch.states.account[c].copy(), alone.states.account[0]
     account["digest"] = single["digest"]  # a sweep folds none
     if account.tobytes() != single.tobytes():
@@ -130,7 +134,7 @@ def first_difference(batch: Measured, c: int, alone: Measured) -> str | None:
 
 
 def spot_check(
-    batch: Measured, picks: Sequence[int], trials: Sequence[int], configs: Sequence[Config], window: Any
+    batch: Measures, picks: Sequence[int], trials: Sequence[int], configs: Sequence[Config], window: Any
 ) -> None:
     """Run the combinations ``picks`` alone and compare them bit for bit.
 

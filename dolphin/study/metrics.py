@@ -26,7 +26,7 @@ METRICS = (
 
 
 #: What else is measured of every run (:func:`metrics_of` defines them).
-MORE_METRICS = ("exposure", "turnover", "worst_10_days", "tail_ratio", "ruined")
+MORE_METRICS = ("exposure", "turnover", "worst_10_days", "tail_ratio", "gross_win", "gross_loss", "ruined")
 
 #: All of them.
 ALL_METRICS = METRICS + MORE_METRICS
@@ -59,6 +59,7 @@ def metrics_of(
         - ``tail_ratio``: 95th percentile of the daily returns over the size of the 5th (linear
           interpolation). Below zero when even the 95th is a loss; inf when only the 5th is zero, nan when
           both are or with fewer than two returns.
+        - ``gross_win``, ``gross_loss``: sums of the closed trades' gains and losses net of fees, both >= 0.
         - ``ruined``: realised capital was at or below zero.
     """
     levels = daily_levels(accounts, initial_capital, day_ends)
@@ -92,6 +93,8 @@ def metrics_of(
         "turnover": accounts["traded"] / initial_capital,
         "worst_10_days": worst_rolling(levels, 10),
         "tail_ratio": tail_ratio(daily_returns(levels)),
+        "gross_win": accounts["gross_win"].copy(),
+        "gross_loss": accounts["gross_loss"].copy(),
         "ruined": accounts["ruined"] > 0,
     }
 

@@ -304,3 +304,13 @@ def test_one_minute_klines_with_outages(workspace: Workspace, shared_data: Path)
     assert rows.select(pl.col("high").max()).collect().item() == 64_854.0
     assert report.quality["gaps"]["BTCUSDT"]["longest"] > 240
     assert report.dataset.prices().age.max() == max(g["longest"] for g in report.quality["gaps"].values())
+
+
+def test_a_day_tells_which_files_its_rows_came_from(workspace: Workspace, source: Source, klines: pl.DataFrame) -> None:
+    by_symbol = [klines.filter(symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT")]
+    folder = source(*by_symbol)
+    days = import_klines(workspace, folder, "k").dataset.manifest["days"]
+    files = sorted(path.name for path in folder.iterdir())
+    assert [entry["sources"] for entry in days.values()] == [files, files]
+    early = source(klines.filter(pl.col("ts") < klines["ts"].min() + 10 * 60_000))
+    assert len(import_klines(workspace, early, "e").dataset.manifest["days"]["2024-12-31"]["sources"]) == 1

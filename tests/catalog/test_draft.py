@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from dolphin import files
-from dolphin.catalog import import_klines, open_dataset, store, verify
+from dolphin.catalog import draft as drafts
+from dolphin.catalog import import_klines, open_dataset, verify
 from dolphin.catalog.cache import cached
 from dolphin.errors import DolphinError
 from dolphin.workspace import Workspace
@@ -49,7 +50,7 @@ def test_interrupt_or_full_disk_at_every_point(
 
         return call
 
-    for module, name in ((store, "sync"), (files, "sync"), (os, "replace"), (Path, "rename")):
+    for module, name in ((drafts, "sync"), (files, "sync"), (os, "replace"), (Path, "rename")):
         monkeypatch.setattr(module, name, fragile(getattr(module, name)))
     monkeypatch.setattr(pl.DataFrame, "write_parquet", fragile(pl.DataFrame.write_parquet))
     monkeypatch.setattr(pl.DataFrame, "write_ipc", fragile(pl.DataFrame.write_ipc))
@@ -119,7 +120,7 @@ except DolphinError as error:
 def test_two_writers_of_one_dataset(workspace: Workspace, source: Source, klines: pl.DataFrame) -> None:
     folder = source(klines)
     with (
-        store.drafting(workspace.catalog, "k"),
+        drafts.drafting(workspace.catalog, "k"),
         pytest.raises(DolphinError, match="another process is writing this dataset"),
     ):
         import_klines(workspace, folder, "k")

@@ -1,0 +1,96 @@
+"""``dolphin stress``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dolphin.cli.common import (
+    ConfigFile,
+    From,
+    Json,
+    Sets,
+    To,
+    emit,
+    load_config,
+    progress_bar,
+    say,
+    table,
+    window,
+)
+
+NAMES = {
+    "base": "as it is",
+    "delayed": "fills a bar later",
+    "noise": "price noise, bps",
+    "missed": "entries missed",
+    "start": "begun later, day",
+    "permuted": "trades in another order",
+    "bootstrap": "trades drawn anew",
+}
+
+
+def stress(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the results.")],
+    start: From = None,
+    stop: To = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Runs of each random kind and size.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same results.")] = 1,
+    html: Annotated[Path | None, typer.Option("--html", help="A page about it: one HTML file.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
+    from dolphin import workspace
+    from dolphin.errors import DolphinError
+    from dolphin.study.monte_carlo import stress as run_stress
+
+    if html is not None and html.is_dir():
+        raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
+    home = workspace.find()
+    settings = load_config(config, sets)
+    options: dict[str, Any] = {"runs": runs, "seed": seed, "out": out, "threads": threads}
+    with progress_bar() as progress:
+        done = run_stress(home, name, settings, *window(start, stop), **options, progress=progress)
+    if html is not None:
+        from dolphin.report import write_stress_page
+
+        write_stress_page(done.document, html)
+    document = {
+        "out": str(out),
+        "html": str(html) if html else None,
+        "runs": done.rows.height,
+        "base": done.document["base"],
+        "break_even_bps": done.document["break_even_bps"],
+        "outcomes": done.document["outcomes"],
+    }
+
+    def show() -> None:
+        if done.run.dataset.synthetic:
+            say("SYNTHETIC data: this market is generated", style="bold yellow")
+        rows = [
+            (NAMES[row["kind"]], row["parameter"], row["runs"], *_percents(row))
+            for row in document["outcomes"]
+            if row["kind"] != "start"
+        ]
+        heads = ("what", "size", "runs", "ROI 5 %", "ROI median", "ROI 95 %", "drawdown median", "P(loss)")
+        table(None, heads, rows)
+        even = document["break_even_bps"]
+        say(
+            "it earns at every friction of the grid, up to 10 bps a round trip"
+            if even is None
+            else f"it earns up to {even:.2f} bps a round trip"
+        )
+        say(f"{done.rows.height:,} runs; written to {out}" + (f" and {html}" if html else ""))
+
+    emit(document, as_json, show)
+
+
+def _percents(row: dict[str, Any]) -> list[str]:
+    roi, fall = row["roi"], row["max_drawdown"]
+    return [f"{100 * value:.2f} %" for value in (roi[0], roi[2], roi[4], fall[2], row["loss"])]
