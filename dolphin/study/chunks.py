@@ -109,6 +109,16 @@ def run_chunk(chunk: Chunk) -> Answer:
     return Answer(parts, time.perf_counter() - began)
 
 
+def run_on_worker(chunk: Chunk) -> Answer:
+    """:func:`run_chunk` on a worker of a cluster; what goes wrong there says where."""
+    from distributed import get_worker
+
+    try:
+        return run_chunk(chunk)
+    except DolphinError as error:
+        raise DolphinError(str(error), where=f"worker {get_worker().address}") from None
+
+
 def code_of(config: Config) -> dict[str, str]:
     """All that a result depends on beside data and parameters, by a name for people."""
     return {

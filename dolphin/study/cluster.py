@@ -7,7 +7,6 @@ the client alone registers, after the batch is whole. So neither deaths nor the 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 import os
@@ -17,9 +16,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import dask
 import numpy as np
@@ -28,7 +26,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from dolphin.catalog import Dataset
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
-from dolphin.study.chunks import Answer, Packing, run_chunk
+from dolphin.study.chunks import Answer, Chunk, Packing, run_on_worker
 from dolphin.study.config import Config
 from dolphin.study.evaluator import (
     Batch,
@@ -40,13 +38,19 @@ from dolphin.study.evaluator import (
     by_features,
     check_spans,
 )
-from dolphin.study.measured import Measures, first_difference, run_alone
+from dolphin.study.measured import Measures, spot_check
 
 #: Seconds that a chunk should take, and what a combination costs per bar before anything was measured.
 CHUNK_SECONDS, SECONDS_PER_BAR = 1.0, 1e-8
 
+#: The smallest chunk as a part of that, and the weight of a chunk's seconds in what the next are cut by.
+SMALLEST, LEARN = 0.1, 0.3
+
 #: Chunks that wait or run per worker thread.
 DEPTH = 3
+
+#: Seconds between two looks at whether there are workers, while no answer comes.
+TICK = 1.0
 
 #: Seconds to wait for a scheduler, and for the first or a new worker when there is none.
 PATIENCE = 30.0
@@ -202,41 +206,104 @@ class ClusterEvaluator:
         self.close()
 
     def _answers(self, batch: Batch) -> Iterator[tuple[_Place, Answer]]:
-        """Every chunk's answer once, as they come."""
-        todo, arrived = self._chunks(batch), queue.SimpleQueue[Future]()
+        """Every chunk's answer once, as they come; what is under way is cancelled when the caller stops."""
+        arrived = queue.SimpleQueue[Future]()
         flying: dict[str, tuple[Future, _Place]] = {}
-        run, last_worker = uuid.uuid4().hex, time.monotonic()
-        threads = self._threads()
+        threads, heard = self._threads(), time.monotonic()
+        todo, run, number = self._chunks(batch, max(threads, 1)), uuid.uuid4().hex, itertools.count()
         try:
-            for number in itertools.count():
+            while True:
                 while len(flying) < DEPTH * max(threads, 1) and (following := next(todo, None)):
                     place, chunk = following
-                    key = f"dolphin-{run}-{len(flying)}-{number}-{uuid.uuid4().hex[:8]}"
-                    future = self._client.submit(run_chunk, chunk, key=key, pure=False)
+                    key = f"dolphin-{run}-{next(number)}"
+                    future = self._client.submit(run_on_worker, chunk, key=key, pure=False)
                     flying[key] = future, place
                     future.add_done_callback(arrived.put)
                 if not flying:
                     return
                 try:
-                    future = arrived.get(timeout=1.0)
+                    future = arrived.get(timeout=TICK)
                 except queue.Empty:
                     threads = self._threads()
-                    if threads:
-                        last_worker = time.monotonic()
-                    elif time.monotonic() - last_worker > self._patience:
-                        raise DolphinError(
-                            f"no worker for {self._patience:.0f} s",
-                            where=self._address,
-                            mend=f"start one: dask worker {self._address} --memory-limit 0",
-                        ) from None
+                    heard = time.monotonic() if threads else heard
+                    if time.monotonic() - heard > self._patience:
+                        raise self._nobody() from None
                     continue
-                last_worker = time.monotonic()
-                future, place = flying[future.key]
+                heard = time.monotonic()
+                _, place = flying[future.key]
                 answer = self._result(future)
                 del flying[future.key]
-                bars = place.bars * len(place.places)
-                self._seconds_per_bar += 0.3 * (answer.seconds / bars - self._seconds_per_bar)
+                seconds = answer.seconds / (place.bars * len(place.places))
+                self._seconds_per_bar += LEARN * (seconds - self._seconds_per_bar)
                 yield place, answer
         finally:
-            if flying:
+            if flying and self._client.status == "running":
                 self._client.cancel([future for future, _ in flying.values()], force=True)
+
+    def _chunks(self, batch: Batch, threads: int) -> Iterator[tuple[_Place, Chunk]]:
+        """Chunks of about :data:`CHUNK_SECONDS`, smaller towards the end so that all threads end together."""
+        for places in by_features(batch.configs):
+            packing = Packing(self.dataset, [batch.configs[c] for c in places], batch.daily)
+            every = tuple(range(len(batch.spans)))
+            # A few combinations keep all threads busy only by their spans.
+            groups = [every] if len(places) >= DEPTH * threads else [(s,) for s in every]
+            for group in groups:
+                spans = tuple(batch.spans[s] for s in group)
+                bars, low = sum(stop - start for start, stop in spans), 0
+                while low < len(places):
+                    most = CHUNK_SECONDS / (self._seconds_per_bar * bars)
+                    share = -(-(len(places) - low) // (2 * threads))
+                    high = min(len(places), low + max(1, int(min(most, max(share, most * SMALLEST)))))
+                    yield _Place(places[low:high], group, bars), packing.chunk(low, high, spans)
+                    low = high
+
+    def _check(self, batch: Batch, results: Results) -> None:
+        """Run the picks of the batch alone, on this machine, and compare them with what the workers found."""
+        names = [batch.name(c) for c in range(len(batch.configs))]
+        for c in batch.checks:
+            market = self.market(batch.configs[c])
+            for s, span in enumerate(batch.spans):
+                spot_check(results.span(s), [c], names, batch.configs, (market, *span))
+
+    def _threads(self) -> int:
+        """How many threads the workers have."""
+        try:
+            return sum(self._client.nthreads().values())
+        except (OSError, TimeoutError, ValueError):
+            raise self._lost() from None
+
+    def _result(self, future: Future) -> Answer:
+        try:
+            answer: Answer = future.result(timeout=self._patience)
+            return answer
+        except KilledWorker:
+            raise DolphinError(
+                "every worker that was given one of the chunks died",
+                where=self._address,
+                mend="look at the workers' logs and memory; what was finished before is registered",
+            ) from None
+        except TimeoutError:
+            raise self._nobody() from None
+        except (CancelledError, OSError):
+            raise self._lost() from None
+        except (ImportError, RuntimeError) as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise DolphinError(
+                f"a worker cannot run a chunk: {reason}",
+                where=self._address,
+                mend="install the same version of dolphin on every worker",
+            ) from error
+
+    def _nobody(self) -> DolphinError:
+        return DolphinError(
+            f"no worker for {self._patience:.0f} s",
+            where=self._address,
+            mend=f"start one: dask worker {self._address} --nthreads 1 --memory-limit 0",
+        )
+
+    def _lost(self) -> DolphinError:
+        return DolphinError("the scheduler is gone", where=self._address, mend="start it again, then use --resume")
+
+    @property
+    def _address(self) -> str:
+        return "--cluster" if self._client.scheduler is None else str(self._client.scheduler.address)

@@ -111,10 +111,10 @@ def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
         one, other = batch.metrics[name][c], alone.metrics[name][0]
         if one.tobytes() != other.tobytes():
             return f"{name} {one.item()!r}, alone {other.item()!r}"
-    for name, ours, theirs in (
-        ("exits", batch.exits[c], alone.exits[0]),
-        ("daily_returns", batch.daily_returns[c], alone.daily_returns[0]),
-    ):
+    pairs = [("exits", batch.exits[c], alone.exits[0])]
+    if batch.daily_returns.shape[1]:  # a batch may have been asked for none
+        pairs.append(("daily_returns", batch.daily_returns[c], alone.daily_returns[0]))
+    for name, ours, theirs in pairs:
         if ours.tobytes() != theirs.tobytes():
             return f"{name} {_short(ours)}, alone {_short(theirs)}"
     return _state_difference(batch, c, alone) if isinstance(batch, Measured) else None

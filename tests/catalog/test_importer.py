@@ -312,5 +312,5 @@ def test_a_day_tells_which_files_its_rows_came_from(workspace: Workspace, source
     days = import_klines(workspace, folder, "k").dataset.manifest["days"]
     files = sorted(path.name for path in folder.iterdir())
     assert [entry["sources"] for entry in days.values()] == [files, files]
-    early = source(klines.filter(pl.col("ts") < klines["ts"].min() + 10 * 60_000))
+    early = source(klines.filter(pl.col("ts") < klines["ts"].min() + 10 * 60_000), folder="early")
     assert len(import_klines(workspace, early, "e").dataset.manifest["days"]["2024-12-31"]["sources"]) == 1
