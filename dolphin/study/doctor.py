@@ -19,8 +19,17 @@ REQUIRED = ("numba", "numpy", "polars", "pydantic", "plotly", "scipy")
 OPTIONAL = {
     "nautilus_trader": ("ladder rung 2", "pip install nautilus_trader"),
     "vectorbt": ("ladder rung 1", "pip install vectorbt"),
+    "duckdb": ("SQL and bars from ticks", "pip install duckdb"),
+    "optuna": ("adaptive samplers and studies", "pip install optuna"),
+    "sklearn": ("parameter importance", "pip install scikit-learn"),
+    "distributed": ("sweeps on a cluster", "pip install distributed"),
+    "exchange_calendars": ("session calendars", "pip install exchange_calendars"),
+    "flint": ("dolphin scan --certify", "pip install python-flint"),
+    "httpx": ("dolphin data pull", "pip install httpx tenacity"),
     "hazelcast": ("the shared feature store", "pip install hazelcast-python-client"),
 }
+#: What a module is called where it is installed from, if not the same.
+DISTRIBUTIONS = {"hazelcast": "hazelcast-python-client", "sklearn": "scikit-learn", "flint": "python-flint"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,7 @@ def examine() -> list[Finding]:
 def _package(name: str, purpose: str, mend: str, *, needed: bool) -> Finding:
     if importlib.util.find_spec(name) is None:
         return Finding(name, False if needed else None, f"for {purpose}: {mend}")
-    package = "hazelcast-python-client" if name == "hazelcast" else name
-    return Finding(name, True, importlib.metadata.version(package))
+    return Finding(name, True, importlib.metadata.version(DISTRIBUTIONS.get(name, name)))
 
 
 def _llvm_cpu() -> str:
