@@ -18,8 +18,8 @@ import polars as pl
 
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.layouts import features, recognise
+from dolphin.catalog.readers.lines import blocks, first_line, unpacked_limit
 from dolphin.catalog.readers.reading import MAX_FILE_BYTES, Kind, Reading, Source, explained, filled
-from dolphin.catalog.readers.text import blocks, first_line, unpacked_limit
 from dolphin.errors import DolphinError
 
 MAX_DOCUMENT_BYTES = 128 << 20

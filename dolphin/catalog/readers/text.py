@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -13,18 +13,17 @@ import polars as pl
 
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.layouts import KLINE_COLUMNS, Layout, recognise
-from dolphin.catalog.readers.reading import MAX_FILE_BYTES, MAX_RATIO, Reading, Source, explained, filled
+from dolphin.catalog.readers.lines import Opener, blocks, first_line, unpacked_limit
+from dolphin.catalog.readers.reading import MAX_FILE_BYTES, Reading, Source, filled
+from dolphin.catalog.readers.streams import read_stream
 from dolphin.errors import DolphinError
 
-BLOCK_BYTES = 8 << 20
-MAX_LINE_BYTES = 1 << 20
 AGGREGATE_COLUMNS = (
     "agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", "transact_time", "is_buyer_maker",
     "is_best_match",
 )  # fmt: skip
 TRADE_COLUMNS = ("id", "price", "qty", "quote_qty", "time", "is_buyer_maker", "is_best_match")
 _BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")
-Opener = Callable[[], IO[bytes]]
 
 
 def read_csv(path: Path) -> Reading:
@@ -40,15 +39,8 @@ def read_gz(path: Path) -> Reading:
 
     head = first_line(opener, Source.of(path), "gzip")
     if re.match(rb"\d+ +\{", head):
-        from dolphin.catalog.readers.streams import read_stream
-
         return read_stream(path)
     return csv_reading(opener, Source.of(path), unpacked_limit(path.stat().st_size))
-
-
-def unpacked_limit(packed: int) -> int:
-    """How many bytes so many packed ones may give before they are a bomb."""
-    return min(MAX_RATIO * max(packed, 1 << 16), MAX_FILE_BYTES)
 
 
 def csv_reading(
@@ -90,21 +82,6 @@ def csv_reading(
     return Reading(layout.kind, filled(frames(), source.where, "CSV"))
 
 
-def first_line(opener: Opener, source: Source, form: str) -> bytes:
-    """The first line that is not blank, without its end."""
-    with explained(source.where, form), opener() as stream:
-        head = stream.read(MAX_LINE_BYTES)
-    if b"\0" in head:
-        raise DolphinError("not a CSV text file", where=source.where, mend="check what was downloaded")
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not head:
-        raise DolphinError("an empty file", where=source.where, mend="remove it or download it again")
-    line, end, _ = head.partition(b"\n")
-    if not end and len(head) > MAX_LINE_BYTES // 2:
-        raise DolphinError("a line without end", where=source.where, mend="check what was downloaded")
-    return line.rstrip()
-
-
 def columns_of(line: bytes, source: Source) -> tuple[bool, list[str]]:
     """Whether the first line is a header, and the columns' names: from it, or from what the exchange writes."""
     try:
@@ -124,31 +101,6 @@ def columns_of(line: bytes, source: Source) -> tuple[bool, list[str]]:
             mend=f"klines have {len(KLINE_COLUMNS)}; other tables need a header",
         )
     return False, list(KLINE_COLUMNS)
-
-
-def blocks(stream: IO[bytes], source: Source, limit: int, *, exact: bool = False) -> Iterator[bytes]:
-    """Whole lines of a stream, some megabytes at a time."""
-    rest, total = b"", 0
-    while data := stream.read(BLOCK_BYTES):
-        total += len(data)
-        if total > limit:
-            raise DolphinError(
-                f"unpacks to more than {limit} bytes", where=source.where, mend="do not trust it, or unpack it first"
-            )
-        end = data.rfind(b"\n") + 1
-        if not end and len(rest) + len(data) > MAX_LINE_BYTES:
-            raise DolphinError(
-                f"a line of more than {MAX_LINE_BYTES} bytes", where=source.where, mend="check what was downloaded"
-            )
-        if end:
-            yield rest + data[:end]
-            rest = data[end:]
-        else:
-            rest += data
-    if exact and total != limit:
-        raise DolphinError(f"is {total} bytes where it says {limit}", where=source.where, mend="do not trust it")
-    if rest:
-        yield rest
 
 
 def _table(block: bytes, names: list[str], layout: Layout, source: Source) -> pl.DataFrame:

@@ -166,7 +166,7 @@ def test_an_unknown_layout_lists_what_is_read(tmp_path: Path) -> None:
 
 
 def test_units_may_not_change_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dolphin.catalog.readers.text.BLOCK_BYTES", 256)
+    monkeypatch.setattr("dolphin.catalog.readers.lines.BLOCK_BYTES", 256)
     path = tmp_path / "AUSDT-1m.csv"
     path.write_bytes(kline_bytes(FRAME, False, "ms") * 3 + kline_bytes(FRAME, False, "us"))
     assert "one unit per file" in refused(path)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from dolphin.catalog import readers
-from dolphin.catalog.readers import columnar, indicators, reading, text
+from dolphin.catalog.readers import columnar, indicators, lines, reading
 from dolphin.errors import DolphinError
 
 every = pytest.mark.parametrize("producer", PRODUCERS, ids=lambda p: p.title)
@@ -144,7 +144,7 @@ def test_pieces_are_bounded_and_make_the_whole(
     frame, path = files[producer.title]
     assert frame.height > 2
     for module, name, value in (
-        (reading, "MAX_ROWS", 2), (indicators, "MAX_ROWS", 2), (columnar, "BATCH_ROWS", 2), (text, "BLOCK_BYTES", 64),
+        (reading, "MAX_ROWS", 2), (indicators, "MAX_ROWS", 2), (columnar, "BATCH_ROWS", 2), (lines, "BLOCK_BYTES", 64),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
     pieces = list(readers.read(path, allow_pickle=producer.allow_pickle).frames)
