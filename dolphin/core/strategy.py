@@ -33,6 +33,10 @@ class PluginFeature(Protocol):
     def digest(self) -> str:
         """SHA-256 of all that can change a value."""
 
+    @property
+    def sources(self) -> frozenset[Path]:
+        """The files that the digest covers."""
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -108,6 +112,17 @@ class Strategy:
     def source(self) -> Path:
         """The file that ``decide`` is written in."""
         return Path(self.decide.py_func.__code__.co_filename)  # type: ignore[attr-defined]
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that the digest covers, that of ``decide`` first."""
+        files: set[Path] = set()
+        for function in (self.decide, self.may_enter):
+            if function is not None:
+                files |= reach(function.py_func)[0]  # type: ignore[attr-defined]
+        for plugin in self.plugins:
+            files |= plugin.sources
+        return (self.source, *sorted(files - {self.source}))
 
     @property
     def digest(self) -> str:

@@ -104,6 +104,12 @@ class Feature:
         """Names of its columns."""
         return tuple(f"{self.name}_{column}" for column in self.columns) or (self.name,)
 
+    @property
+    def sources(self) -> frozenset[Path]:
+        """The files that the digest covers."""
+        files, _ = reach(self.update.py_func)  # type: ignore[attr-defined]
+        return frozenset(files | (reach(self.memory)[0] if callable(self.memory) else set()))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that can change a value: sources that are reached, constants, declaration."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.core.strategy import Strategy
 from dolphin.features import scanner_digest
 from dolphin.files import canonical_json, sha256_bytes, sha256_file
 from dolphin.gate.candidate import Candidate
@@ -51,9 +52,22 @@ def contents_of(workspace: Workspace, candidate: Candidate, report: GateReport, 
         "parity.json": _json({"ladder": document["evidence"].get("parity"), "checks": document["checks"]}),
         "digests.parquet": _parquet(digests_frame(run)),
         "trials.parquet": _parquet(trials_excerpt(workspace, run)),
-        "strategy.py": run.config.strategy.source.read_bytes(),
+        **sources(run.config.strategy),
         "provenance.json": _json(provenance(workspace, candidate, run, report.created, who)),
     }
+
+
+def sources(strategy: Strategy) -> dict[str, bytes]:
+    """``strategy.py``, and ``source_*.py`` for every other file of one's own that its decisions come from."""
+    first, *others = strategy.sources
+    found = {"strategy.py": first.read_bytes()}
+    for path in others:
+        data = path.read_bytes()
+        name = f"source_{path.name}"
+        if name in found:
+            name = f"source_{sha256_bytes(data)[:8]}_{path.name}"
+        found[name] = data
+    return found
 
 
 def provenance(workspace: Workspace, candidate: Candidate, run: Run, created: str, who: str) -> dict[str, Any]:
@@ -66,7 +80,11 @@ def provenance(workspace: Workspace, candidate: Candidate, run: Run, created: st
             "candidate": {"name": candidate.name, "kind": candidate.kind},
             "engine_digest": run.engine.digest,
             "scanner_digest": scanner_digest(),
-            "strategy": {"name": run.config.strategy_name, "sha256": sha256_file(run.config.strategy.source)},
+            "strategy": {
+                "name": run.config.strategy_name,
+                "sha256": sha256_file(run.config.strategy.source),
+                "sources": {name: sha256_bytes(data) for name, data in sources(run.config.strategy).items()},
+            },
             "config_hash": run.config.hash,
             "data": {
                 "name": run.dataset.name,

@@ -14,6 +14,7 @@ from dolphin.catalog import Dataset, open_dataset
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
+from dolphin.gate.freeze import sources
 from dolphin.strategies import load, load_feature
 from dolphin.study import own_features
 from dolphin.study.config import Config, parse_config
@@ -143,3 +144,11 @@ def test_what_is_no_feature_is_refused(dataset: Dataset, tmp_path: Path) -> None
     wrong = dataclasses.replace(BREADTH, inputs=("instability_51",))
     with pytest.raises(DolphinError, match=r"feature 'broad' declares the unknown feature 'instability_51'; did you"):
         open_market(dataset, config_with(wrong))
+
+
+def test_a_strategy_names_the_files_of_its_features(tmp_path: Path) -> None:
+    folder = research(tmp_path / "a")
+    config = parse_config({"strategy": "own_strategy:OWN"}, where="x", research=folder)
+    assert config.strategy.sources == (folder / "own_strategy.py", folder / "own_feature.py")
+    assert set(sources(config.strategy)) == {"strategy.py", "source_own_feature.py"}
+    assert sources(config.strategy)["source_own_feature.py"] == FEATURE.encode()
