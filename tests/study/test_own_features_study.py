@@ -149,6 +149,6 @@ def test_what_is_no_feature_is_refused(dataset: Dataset, tmp_path: Path) -> None
 def test_a_strategy_names_the_files_of_its_features(tmp_path: Path) -> None:
     folder = research(tmp_path / "a")
     config = parse_config({"strategy": "own_strategy:OWN"}, where="x", research=folder)
-    assert config.strategy.sources == (folder / "own_strategy.py", folder / "own_feature.py")
+    assert config.strategy.sources == (config.strategy.source, folder / "own_feature.py")
     assert set(sources(config.strategy)) == {"strategy.py", "source_own_feature.py"}
     assert sources(config.strategy)["source_own_feature.py"] == FEATURE.encode()
