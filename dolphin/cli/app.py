@@ -29,6 +29,7 @@ from dolphin.cli import (
     report,
     scan,
     sql,
+    stress,
     sweep,
     trials,
 )
@@ -55,6 +56,7 @@ app.command("scan")(scan.scan)
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
+app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("parity")(parity.parity)
 app.command("ladder")(ladder.ladder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,16 +11,49 @@ from dolphin.cli.common import Json, emit, say
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|STUDY", help="Run folder, folder of a stress test, study file or study name.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     as_json: Json = False,
 ) -> None:
-    """A tear sheet: one HTML file, no network."""
-    from dolphin.report import write_tear_sheet
+    """A page that people read: one HTML file, no network. A tear sheet, a stress test or a study."""
+    from dolphin.errors import DolphinError
 
-    write_tear_sheet(run, out)
-    emit(
-        {"run": str(run), "out": str(out), "bytes": out.stat().st_size},
-        as_json,
-        lambda: say(f"written: {out}"),
-    )
+    if out.is_dir():
+        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
+    kind, more = _write(what, out)
+    document = {kind: what, "out": str(out), "bytes": out.stat().st_size, **more}
+
+    def show() -> None:
+        if "verdict" in more:
+            say(more["verdict"])
+        say(f"written: {out}")
+
+    emit(document, as_json, show)
+
+
+def _write(what: str, out: Path) -> tuple[str, dict[str, Any]]:
+    """Write the page of a run, a stress test or a study; which it was, and what more there is to say."""
+    from dolphin import report as pages
+
+    folder = Path(what)
+    if (folder / "stress.json").is_file():
+        from dolphin.study.monte_carlo import read_stress
+
+        pages.write_stress_page(read_stress(folder)[0], out)
+        return "stress", {}
+    if folder.is_dir() or not _is_study(what):
+        pages.write_tear_sheet(folder, out)
+        return "run", {}
+    from dolphin import workspace
+    from dolphin.study.study_summary import gather
+
+    data = gather(workspace.find(), what)
+    pages.write_study_page(data, out)
+    return "study", {"verdict": data["plateau"]["sentence"]} if data["plateau"] else {}
+
+
+def _is_study(what: str) -> bool:
+    """Whether this names a study: a file of one, or no path at all."""
+    return what.endswith(".toml") or "/" not in what

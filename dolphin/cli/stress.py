@@ -81,11 +81,10 @@ def stress(
         heads = ("what", "size", "runs", "ROI 5 %", "ROI median", "ROI 95 %", "drawdown median", "P(loss)")
         table(None, heads, rows)
         even = document["break_even_bps"]
-        say(
-            "it earns at every friction of the grid, up to 10 bps a round trip"
-            if even is None
-            else f"it earns up to {even:.2f} bps a round trip"
-        )
+        if even is None:
+            say("it earns at every friction of the grid, up to 10 bps a round trip")
+        else:
+            say(f"it earns up to {even:.2f} bps a round trip" if even else "it loses even without friction")
         say(f"{done.rows.height:,} runs; written to {out}" + (f" and {html}" if html else ""))
 
     emit(document, as_json, show)

@@ -33,8 +33,12 @@ from dolphin.workspace import Workspace
 #: Libraries that decide bits of a result; a worker has the client's versions.
 LIBRARIES = ("numpy", "numba", "llvmlite", "polars")
 
-#: Folders of this package whose code runs on a worker.
-ROOMS = ("core", "features", "strategies", "catalog", "study")
+#: What of this package a worker runs, beside the strategy: that is in the engine's digest.
+SOURCES = (
+    "core/*.py", "features/*.py", "catalog/*.py", "study/chunks.py", "study/config.py", "study/evaluator.py",
+    "study/market.py", "study/measured.py", "study/metrics.py", "study/own_features.py", "study/run.py",
+    "study/scanning.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def code_of(config: Config) -> dict[str, str]:
 @functools.cache
 def libraries() -> dict[str, str]:
     """Python, the libraries and the sources of this package that a worker runs."""
-    sources = [path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))]
+    sources = [path for pattern in SOURCES for path in PACKAGE.glob(pattern)]
     versions = {name: metadata.version(name) for name in LIBRARIES}
     return {"Python": platform.python_version(), **versions, "source digest": source_digest(sources)}
 

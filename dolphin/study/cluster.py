@@ -7,15 +7,19 @@ the client alone registers, after the batch is whole. So neither deaths nor the 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import queue
 import re
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -55,11 +59,17 @@ TICK = 1.0
 #: Seconds to wait for a scheduler, and for the first or a new worker when there is none.
 PATIENCE = 30.0
 
+#: Seconds that a worker which is being started has before its cluster is closed.
+CLOSING = 5.0
+
 #: Workers that may die under one chunk before it is given up.
 DEATHS = 3
 
 #: A worker maps the whole dataset, which counts as its memory; the limit would kill it for that.
 NO_LIMIT = 0
+
+#: Even without a dashboard a scheduler serves its health, by default on a fixed port of all interfaces.
+LOOPBACK = {"dashboard_address": "127.0.0.1:0"}
 
 _LOCAL = re.compile(r"local(?::([1-9]\d{0,2}))?")
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d{1,5}")
@@ -102,25 +112,53 @@ def open_evaluator(
     if not local:
         return ClusterEvaluator(here, connect(url, patience), patience=patience)
     cluster = start_local(int(local[1]) if local[1] else os.cpu_count() or 1)
-    return ClusterEvaluator(here, connect(cluster, patience), cluster=cluster, patience=patience)
+    try:
+        return ClusterEvaluator(here, connect(cluster, patience), cluster=cluster, patience=patience)
+    except BaseException:
+        cluster.close()
+        raise
 
 
 def start_local(processes: int) -> LocalCluster:
     """Worker processes of one thread each on this machine, reachable from it alone, without a dashboard."""
-    with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}), _deaf_children():
         return LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs=LOOPBACK,
             memory_limit=NO_LIMIT,
             silence_logs=logging.CRITICAL,  # a worker's death is told by what comes of it
         )
 
 
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, and threads and processes that begin in it never hear it.
+
+    A terminal sends it to every process of the command; the workers are stopped by their client.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would let the signal through again
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
+
+
 def connect(scheduler: str | LocalCluster, patience: float = PATIENCE) -> Client:
     """A client of a scheduler that runs."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # what they have to say is said in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(scheduler, timeout=patience, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
@@ -193,6 +231,10 @@ class ClusterEvaluator:
 
     def close(self) -> None:
         """Leave the cluster; stop it if it is our own."""
+        if self._cluster is not None and self._cluster.workers:
+            # A worker that is just being started in place of a dead one would complain on stderr.
+            with contextlib.suppress(TimeoutError):
+                self._client.wait_for_workers(len(self._cluster.workers), timeout=CLOSING)
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -230,9 +272,9 @@ class ClusterEvaluator:
                         raise self._nobody() from None
                     continue
                 heard = time.monotonic()
-                _, place = flying[future.key]
+                _, place = flying[str(future.key)]
                 answer = self._result(future)
-                del flying[future.key]
+                del flying[str(future.key)]
                 seconds = answer.seconds / (place.bars * len(place.places))
                 self._seconds_per_bar += LEARN * (seconds - self._seconds_per_bar)
                 yield place, answer
@@ -298,7 +340,7 @@ class ClusterEvaluator:
         return DolphinError(
             f"no worker for {self._patience:.0f} s",
             where=self._address,
-            mend=f"start one: dask worker {self._address} --nthreads 1 --memory-limit 0",
+            mend=f"start one: dask worker {self._address} --nthreads 1 --memory-limit 0 (dolphin installed as here)",
         )
 
     def _lost(self) -> DolphinError:

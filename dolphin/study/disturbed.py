@@ -50,6 +50,10 @@ class Disturbance:
     seed: int = 0
 
 
+#: Nothing is done.
+UNDISTURBED = Disturbance()
+
+
 def run_disturbed(
     configs: Sequence[Config],
     disturbances: Sequence[Disturbance],

@@ -20,12 +20,12 @@ import polars as pl
 from dolphin.catalog import Dataset
 from dolphin.catalog.store import writing
 from dolphin.core.engine import engine_for
-from dolphin.core.records import DAY_NS, Market
+from dolphin.core.records import DAY_NS, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.study.backtest import prepare
 from dolphin.study.config import Config
-from dolphin.study.disturbed import Disturbance, run_disturbed
+from dolphin.study.disturbed import UNDISTURBED, Disturbance, run_disturbed
 from dolphin.study.measured import Measured, first_difference, measure, measured_of
 from dolphin.study.metrics import ALL_METRICS
 from dolphin.study.registry import Registry, trial_frame, trial_measures
@@ -54,7 +54,7 @@ class Scenario:
     kind: str
     parameter: float
     config: Config
-    disturbance: Disturbance = Disturbance()
+    disturbance: Disturbance = UNDISTURBED
     start: int | None = None  # row; the window's first where None
 
 
@@ -132,6 +132,7 @@ def stress(
     shuffled, orders = _shuffled(base, runs, seed)
     rows = pl.concat([rows, shuffled], how="diagonal")
     document |= summarize(base, rows, parts, orders)
+    document = json.loads(canonical_json(document))  # as it will be read
     if out is not None:
         with publish_folder(out) as part, writing(out):
             rows.write_parquet(part / "stress.parquet", compression="zstd")
@@ -245,7 +246,7 @@ class _Bench:
 def _must_be_equal(base: Run, found: Measured) -> None:
     """Stop if the undisturbed run through the stress kernel is not the backtest's."""
     state = base.recording.state
-    many = state._make([*(field[None] for field in state[:-1]), state.scratch])
+    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
     alone = measured_of(many, np.array([base.config.account.initial_capital]))
     difference = first_difference(found, 0, alone)
     if difference is not None:
@@ -257,7 +258,7 @@ def _must_be_equal(base: Run, found: Measured) -> None:
 def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, start: int) -> pl.DataFrame:
     """One row a run: what was changed, and every metric."""
     metrics = {name: np.concatenate([part.metrics[name] for part in found]) for name in ALL_METRICS}
-    random = batch[0].disturbance != Disturbance()
+    random = batch[0].disturbance != UNDISTURBED
     return pl.DataFrame(
         {
             "kind": [s.kind for s in batch],
@@ -321,5 +322,3 @@ def read_stress(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
     if not (folder / "stress.json").is_file():
         raise DolphinError("holds no stress test", where=str(folder), mend="run 'dolphin stress' first")
     return json.loads((folder / "stress.json").read_bytes()), pl.read_parquet(folder / "stress.parquet")
-
-

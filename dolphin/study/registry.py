@@ -34,10 +34,12 @@ _TAIL = 4096
 
 _METRIC_TYPES = {"trades": pl.Int64, "bars": pl.Int64, "open_position": pl.Boolean, "ruined": pl.Boolean}
 
-#: What became of a trial: measured, refused by the strategy, stopped by an error, stopped by the user.
-STATES = ("done", "invalid", "failed", "interrupted")
+#: What became of a trial: measured, refused by the strategy or a constraint, stopped by an error, stopped by the
+#: user, left behind after a part of the window.
+STATES = ("done", "invalid", "failed", "interrupted", "pruned")
 
 #: One row per trial. ``state`` is one of :data:`STATES`; ``exits`` counts closed trades by reason (JSON),
+#: ``role`` says why it was looked at ("search", "test" ...), ``fold`` for which split of a validation,
 #: ``daily_returns`` are the equity's per UTC day. A column that came later is null in older segments.
 SCHEMA: dict[str, Any] = {
     "time_ns": pl.Int64,
@@ -55,6 +57,8 @@ SCHEMA: dict[str, Any] = {
     "engine_digest": pl.String,
     "sampler": pl.String,
     "seed": pl.Int64,
+    "role": pl.String,
+    "fold": pl.Int64,
     **{name: _METRIC_TYPES.get(name, pl.Float64) for name in ALL_METRICS},
     "exits": pl.String,
     "daily_returns": pl.List(pl.Float64),
@@ -119,7 +123,8 @@ class Registry:
 
     def count_on(self, dataset_digest: str) -> int:
         """How many different configurations were looked at on this data."""
-        seen = self.trials().filter(pl.col("dataset_digest") == dataset_digest, pl.col("state") == "done")
+        mine = (pl.col("dataset_digest") == dataset_digest) & pl.col("state").is_in(["done", "pruned"])
+        seen = self.trials().filter(mine)
         return int(seen.select(pl.col("config_hash").n_unique()).collect().item())
 
     def head(self) -> str:

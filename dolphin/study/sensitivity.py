@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class Plateau:
     neighbours : int
         The nearest trials by Euclidean distance: 1 % of all, at least 8 and twice as many as parameters.
     best, median_near, median_all : float
-        The objective of the chosen point, the median of its neighbours and of all trials. A trial without a
-        value (too few trades, say) counts as the worst.
+        The objective of the chosen point, the median of its neighbours and of all trials that have one. A
+        neighbour without (too few trades, say) counts as the worst.
     score : float
         (median_near - median_all) / (best - median_all): 1 where the neighbours are as good as the point, 0
         where they are like any trial.
@@ -129,7 +129,7 @@ def plateau(
         away[chosen] = np.inf
         count = max(NEAR_LEAST, 2 * len(names), math.ceil(NEAR_SHARE * len(found)))
         near = np.argsort(away, kind="stable")[: min(count, len(found) - 1)]
-    middle = float(np.median(found)) if len(finite) else math.nan
+    middle = float(np.median(finite)) if len(finite) else math.nan
     best = float(found[chosen]) if len(finite) else math.nan
     lead = best - middle
     if len(near) and len(found) >= 20 and lead > 0.0:
@@ -163,7 +163,9 @@ def pair_map(
         trial is), ``n`` (trials) as rows of y, ``chosen`` (cell in x, cell in y).
     """
     (xs, x_cells), (ys, y_cells) = cells(trials[x], x in log), cells(trials[y], y in log)
-    frame = pl.DataFrame({"x": xs, "y": ys, "v": values}).filter(pl.col("v").is_finite(), pl.col("x") >= 0, pl.col("y") >= 0)
+    frame = pl.DataFrame({"x": xs, "y": ys, "v": values}).filter(
+        pl.col("v").is_finite(), pl.col("x") >= 0, pl.col("y") >= 0
+    )
     grid = frame.group_by("x", "y").agg(pl.col("v").median(), pl.len().alias("n"))
     z: list[list[float | None]] = [[None] * len(x_cells) for _ in y_cells]
     n = [[0] * len(x_cells) for _ in y_cells]
@@ -185,7 +187,7 @@ def cells(column: pl.Series, log: bool = False) -> tuple[np.ndarray, list[str]]:
     edges = np.geomspace(low, high, CELLS + 1) if log and low > 0 else np.linspace(low, high, CELLS + 1)
     numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
     at = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, CELLS - 1)
-    names = [f"{a:.3g} to {b:.3g}" for a, b in zip(edges, edges[1:], strict=False)]
+    names = [f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges)]
     return np.where(np.isnan(numbers), -1, at), names
 
 

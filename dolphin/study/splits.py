@@ -187,6 +187,33 @@ def block_spans(folds: list[Fold]) -> dict[int, Span]:
     return {block: span for fold in folds for block, span in zip(fold.blocks, fold.test, strict=True)}
 
 
+def zones(fold: Fold, window: Span, purge: int, embargo: int) -> dict[str, list[Span]]:
+    """The rows of a fold by what they are for: ``train``, ``test``, ``purged``, ``embargoed``.
+
+    Rows of a rolling walk-forward that are outside its train and test windows are none of these.
+    """
+    used = sorted([*fold.train, *fold.test])
+    first, last = window if fold.blocks else (used[0][0], used[-1][1])
+    left = []
+    for low, high in zip([first, *(b for _, b in used)], [*(a for a, _ in used), last], strict=True):
+        if low < high:
+            left.append((low, high))
+    purged, embargoed = [], []
+    for low, high in left:
+        # After a judged block come the purge, then the embargo; the purge of the next block ends the gap.
+        behind = max((b for _, b in fold.test if b <= low), default=None)
+        ahead = min((a for a, _ in fold.test if a >= high), default=None)
+        begin = low if behind is None or not fold.blocks else min(high, max(low, behind + purge))
+        end = high if ahead is None else max(begin, min(high, ahead - purge))
+        if behind is None or not fold.blocks:
+            purged.append((low, high))
+            continue
+        purged += [(a, b) for a, b in ((low, begin), (end, high)) if a < b]
+        if begin < end:
+            embargoed.append((begin, end))
+    return {"train": list(fold.train), "test": list(fold.test), "purged": purged, "embargoed": embargoed}
+
+
 def _ordered(number: int, edges: np.ndarray, begin: int, first: int, last: int, purge: int) -> Fold:
     """Train days [begin, first), test days [first, last)."""
     train = (int(edges[begin]), int(edges[first]) - purge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,11 @@ def friction_curve(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def break_even(rows: pl.DataFrame) -> float | None:
-    """The round trip in bps at which the return first falls below zero, slippage and fee alike; None if it never does."""
+    """The round trip in bps, in equal parts, at which the return first falls below zero; None if it never does."""
     curve = [(row["round_trip_bps"], row["roi"]["even"]) for row in friction_curve(rows)]
     if not curve or curve[0][1] < 0.0:
         return 0.0 if curve else None
-    for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(curve):
         if y1 < 0.0:
             return float(x0 + (x1 - x0) * y0 / (y0 - y1))
     return None

@@ -1,72 +1,52 @@
-"""Many configurations of one study over one window, every one of them registered."""
+"""A study from its file to its best configuration: search, validation, and what they leave behind."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from dolphin.catalog import open_dataset, parse_time
+from dolphin.catalog import Dataset, open_dataset
 from dolphin.core.engine import engine_for
 from dolphin.core.records import Market
-from dolphin.errors import DolphinError, nearest
-from dolphin.files import canonical_json, sha256_bytes, write_bytes
-from dolphin.study.config import Config, parse_config, read_config, read_table, to_toml
-from dolphin.study.market import choose, feature_columns, open_market
-from dolphin.study.measured import measure, spot_check
-from dolphin.study.metrics import ALL_METRICS
-from dolphin.study.own_features import of_dataset
-from dolphin.study.registry import Registry, trial_frame, trial_measures
-from dolphin.study.run import settle_p60, window_rows
-from dolphin.study.samplers import SAMPLERS
-from dolphin.study.space import Space, parse_space
-from dolphin.study.variants import Variants
+from dolphin.errors import DolphinError
+from dolphin.files import write_json
+from dolphin.study.best import best_trials, write_best
+from dolphin.study.config import Config
+from dolphin.study.evaluator import Evaluator, LocalEvaluator
+from dolphin.study.measured import measure
+from dolphin.study.metrics import ALL_METRICS, spelled
+from dolphin.study.registry import Registry
+from dolphin.study.run import iso, window_rows
+from dolphin.study.search import Row, SearchReport, search
+from dolphin.study.space import Choices, Point
+from dolphin.study.spec import OBJECTIVES, Study, read_study
 from dolphin.workspace import Workspace
 
-#: Trials that are run and registered together; at most so many are lost when the process dies.
-BATCH = 1024
+__all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "run_configs", "sweep", "write_best"]
 
-#: Trials of each batch that are run again alone and compared bit for bit, and of a whole sweep.
-CHECKS, MOST_CHECKS = 3, 16
+#: Seconds between two writes to the Optuna storage while a search goes on.
+RECORD_EVERY = 5.0
 
-#: What a study can look for.
-OBJECTIVES = tuple(name for name in ALL_METRICS if name not in ("open_position", "ruined"))
-
-_KEYS = (
-    "dataset", "from", "to", "config", "search", "sampler", "trials", "seed",
-    "objective", "direction", "min_trades",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study file, read and checked."""
-
-    name: str
-    dataset: str
-    start_ns: int | None
-    stop_ns: int | None
-    config: Config
-    space: Space
-    sampler: str
-    trials: int | None
-    seed: int
-    objective: str
-    direction: str
-    min_trades: int
-    hash: str = field(repr=False)
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a sweep did, and its best trials (rows of the registry, best first)."""
+    """What a sweep did, and its best trials (rows of the registry, best first).
+
+    With several objectives ``best`` is the Pareto front. ``checked`` are the trials that were run again alone,
+    ``stopped`` says why it ended early (``timeout``), ``validation`` is the document of ``validation.json``.
+    """
 
     study: Study
     planned: int
@@ -76,61 +56,11 @@ class SweepReport:
     bars: int
     seconds: float
     best: pl.DataFrame
-
-
-def read_study(path: Path, research: Path | None = None) -> Study:
-    """Read a study TOML (see ``docs/studies.md`` for its keys).
-
-    Raises
-    ------
-    DolphinError
-        On an unknown key, parameter, sampler or objective, an empty range or a bad base config.
-    """
-    path = Path(path)
-    table, where = read_table(path), str(path)
-    for key in table:
-        if key not in _KEYS:
-            raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(key, _KEYS))
-    if not isinstance(table.get("dataset"), str):
-        raise DolphinError("'dataset' is missing", where=where, mend='add dataset = "NAME"')
-    base = table.get("config", {})
-    if not isinstance(base, str | dict):
-        raise DolphinError("config must be a table or the name of a file", where=where)
-    config = (
-        read_config(path.parent / base, research=research)
-        if isinstance(base, str)
-        else parse_config(base, where=f"{where}: [config]", research=research)
-    )
-    space = parse_space(table.get("search", {}), where)
-    _check_names(space, config, where)
-    objective = table.get("objective", "sharpe_365")
-    if objective not in OBJECTIVES:
-        raise DolphinError(f"unknown objective '{objective}'", where=where, mend=nearest(str(objective), OBJECTIVES))
-    values = {
-        "sampler": _one_of(table, "sampler", "sobol", SAMPLERS, where),
-        "direction": _one_of(table, "direction", "maximize", ("maximize", "minimize"), where),
-        "trials": _whole(table, "trials", None, 1, where),
-        "seed": _whole(table, "seed", 1, 0, where),
-        "min_trades": _whole(table, "min_trades", 1, 0, where),
-    }
-    for key in ("from", "to"):
-        if key in table and not isinstance(table[key], str):
-            table[key] = str(table[key])  # TOML has dates of its own
-    identity = {key: table[key] for key in table if key != "config"} | {
-        "config": config.document(),
-        "p60": config.vol_p60_of_window,
-    }
-    return Study(
-        name=path.stem,
-        dataset=table["dataset"],
-        start_ns=parse_time(table["from"]) if "from" in table else None,
-        stop_ns=parse_time(table["to"]) if "to" in table else None,
-        config=config,
-        space=space,
-        objective=objective,
-        hash=sha256_bytes(canonical_json(identity)),
-        **values,  # type: ignore[arg-type]
-    )
+    pruned: int = 0
+    checked: tuple[int, ...] = ()
+    stopped: str | None = None
+    best_config: Path | None = None
+    validation: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def sweep(
@@ -138,78 +68,105 @@ def sweep(
     study: Study,
     *,
     resume: bool = False,
+    fork: bool = False,
     threads: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    cluster: str | None = None,
+    progress: Progress | None = None,
 ) -> SweepReport:
     """Run every trial of a study that is not registered yet (all of them without ``resume``).
 
-    An interrupt between two batches keeps all finished batches; running again with ``resume``
-    goes on after them.
+    An interrupt keeps all finished batches; running again with ``resume`` goes on after them, and finds what
+    an undisturbed sweep would have found.
+
+    Parameters
+    ----------
+    fork : bool
+        Begin a new study of the same file, ``name-2`` and so on; with ``resume`` go on with the newest one.
+    cluster : str, optional
+        Where to run (:func:`dolphin.study.cluster.open_evaluator`).
+
+    Raises
+    ------
+    DolphinError
+        For what cannot be run, before anything is; if another process runs this study.
     """
+    if fork:
+        study = forked(workspace, study, newest=resume)
     dataset = open_dataset(workspace, study.dataset)
-    market = open_market(dataset, study.config, progress)
-    start, stop = window_rows(market.ts, study.start_ns, study.stop_ns, study.name)
-    base = settle_p60(study.config, market, start, stop)
-    columns = feature_columns(dataset)
-    engine, registry = engine_for(study.config.strategy), Registry(workspace)
-    sample = SAMPLERS[study.sampler](study.space, study.trials, study.seed)
-    done = _registered(registry, study, dataset.digest, engine.digest) if resume else set()
-    todo = [trial for trial in range(len(sample)) if trial not in done]
-    threads = threads or os.cpu_count() or 1
-    began, invalid, finished = time.perf_counter(), 0, 0
-    common = {
-        "study": study.name,
-        "study_hash": study.hash,
-        "dataset": dataset.name,
-        "dataset_digest": dataset.digest,
-        "first_ts": int(market.ts[start]),
-        "last_ts": int(market.ts[stop - 1]),
-        "engine_digest": engine.digest,
-        "sampler": study.sampler,
-        "seed": study.seed,
-    }
-    variants, checked = Variants(base), 0
-    for low in range(0, len(todo), BATCH):
-        batch = todo[low : low + BATCH]
-        rows, configs = _build(variants, [(trial, sample[trial]) for trial in batch])
-        invalid += len(batch) - len(configs)
-        picks = _picks(study, batch[0], list(configs), MOST_CHECKS - checked)
-        checked += len(picks)
+    registry = Registry(workspace)
+    with _evaluator(dataset, threads, cluster, progress) as evaluator:
+        start, stop = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+        with alone(workspace.experiments / study.name, study.name):
+            return _sweep(workspace, study, evaluator, registry, start, stop, resume, progress)
 
-        def on_done(count: int) -> None:
-            nonlocal finished
-            finished += count
-            if progress:
-                progress(finished, len(todo), "trials")
 
+def _sweep(
+    workspace: Workspace,
+    study: Study,
+    evaluator: Evaluator,
+    registry: Registry,
+    start: int,
+    stop: int,
+    resume: bool,
+    progress: Progress | None,
+) -> SweepReport:
+    began = time.perf_counter()
+    if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
+        from dolphin.study.validation import plan_of
+
+        plan_of(study, evaluator)  # what cannot be validated is said before the search, not after it
+    deadline = None if study.timeout is None else time.monotonic() + study.timeout
+    report = SearchReport(study.trials)
+    record = _Recorder(study, workspace, fresh=not resume)
+    if "://" in study.storage:
+        record.open()  # what cannot be reached is said before the work
+    digest = evaluator.dataset.digest
+
+    def leave(state: str, validation: dict[str, Any] | None = None) -> pl.DataFrame:
+        record.flush()
+        best = best_trials(registry, study, digest, None if len(study.objectives) > 1 else 10)
+        document = study_document(study, evaluator, start, stop, report, best)
+        document |= {"state": state, "validated": validation is not None, "optuna_seconds": record.seconds}
+        write_json(workspace.experiments / study.name / "study.json", document)
+        return best
+
+    try:
         try:
-            for group in _by_features(configs):
-                view = market._replace(features=choose(columns, configs[group[0]], of_dataset(dataset)))
-                chosen = [configs[trial] for trial in group]
-                measured = measure(chosen, view, start, stop, threads=threads, on_done=on_done)
-                again = [k for k, trial in enumerate(group) if trial in picks]
-                spot_check(measured, again, group, chosen, (view, start, stop))
-                for trial, found in zip(group, trial_measures(measured, base.strategy.reasons), strict=True):
-                    rows[trial].update(found)
-        except BaseException as error:
-            # They were looked at, or were about to be: that stays on record too.
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            stopped = [_stopped(rows[trial], state, error) for trial in batch]
-            registry.append(trial_frame([row | common for row in stopped]))
+            search(
+                study, evaluator, registry, start, stop,
+                resume=resume, deadline=deadline, progress=progress, on_batch=record.add, report=report,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if report.counts:
+                leave("interrupted")
             raise
-        finished = low + len(batch)
-        registry.append(trial_frame([rows[trial] | common for trial in batch]))
-        if progress:
-            progress(finished, len(todo), "trials")
+        best = leave(report.stopped or "finished")
+        path = write_best(workspace, study, best)
+        validation = None
+        if study.validation is not None and report.stopped is None:
+            from dolphin.study.validation import validate
+
+            # What is bounded by time alone has the candidates that there was time for.
+            counted = study if report.size is not None else replace(study, trials=sum(report.counts.values()))
+            validation = validate(workspace, counted, evaluator, registry, resume=resume, progress=progress).document
+            leave("finished", validation)
+    finally:
+        record.close()
+    total = sum(report.counts.values())
     return SweepReport(
         study=study,
-        planned=len(sample),
-        ran=len(todo),
-        known=len(done),
-        invalid=invalid,
+        planned=report.size if report.size is not None else total,
+        ran=report.ran,
+        known=report.known,
+        invalid=report.counts.get("invalid", 0),
+        pruned=report.counts.get("pruned", 0),
         bars=stop - start,
         seconds=time.perf_counter() - began,
-        best=best_trials(registry, study, dataset.digest),
+        best=best,
+        checked=tuple(report.checked),
+        stopped=report.stopped,
+        best_config=path,
+        validation=validation,
     )
 
 
@@ -226,118 +183,150 @@ def run_configs(
     return measure(configs, market, start, stop, threads=threads, on_done=on_done).metrics
 
 
-def best_trials(registry: Registry, study: Study, dataset_digest: str, count: int = 10) -> pl.DataFrame:
-    """The study's best distinct trials by its objective, with enough trades to count."""
-    return (
-        registry.trials()
-        .filter(
-            pl.col("study_hash") == study.hash,
-            pl.col("dataset_digest") == dataset_digest,
-            pl.col("state") == "done",
-            pl.col("trades") >= study.min_trades,
-            pl.col(study.objective).is_not_nan(),
-        )
-        .unique("config_hash", keep="first", maintain_order=True)
-        .sort([study.objective, "trial"], descending=[study.direction == "maximize", False])
-        .head(count)
-        .collect()
-    )
+def study_document(
+    study: Study, evaluator: Evaluator, start: int, stop: int, report: SearchReport, best: pl.DataFrame
+) -> dict[str, Any]:
+    """``study.json``: the study as resolved, what was run, and the best."""
+    ts, space = evaluator.ts, study.space
+    total = sum(report.counts.values())
+    trials = [
+        {
+            "trial": row["trial"],
+            "config_hash": row["config_hash"],
+            "config": json.loads(row["config"]),
+            "metrics": {name: spelled(row[name]) for name in ALL_METRICS},
+        }
+        for row in best.to_dicts()
+    ]
+    several = len(study.objectives) > 1
+    return {
+        "study": {
+            "name": study.name,
+            "dataset": study.dataset,
+            "config": study.config.document(),
+            "search": {name: _dimension(study, name) for name in space},
+            "derived": {name: expression.text for name, expression in space.derived.items()},
+            "constraints": [expression.text for expression in space.constraints],
+            "sampler": {"name": study.sampler, **study.options},
+            "trials": study.trials,
+            "timeout": study.timeout,
+            "seed": study.seed,
+            "objective": list(study.objectives),
+            "direction": list(study.directions),
+            "min_trades": study.min_trades,
+            "validation": study.validation.model_dump() if study.validation else None,
+            "storage": study.storage,
+        },
+        "hash": study.hash,
+        "forked_from": study.forked_from,
+        "dataset_digest": evaluator.dataset.digest,
+        "engine_digest": engine_for(study.config.strategy).digest,
+        "window": {
+            "first_ts": int(ts[start]),
+            "last_ts": int(ts[stop - 1]),
+            "from": iso(ts[start]),
+            "to": iso(ts[stop - 1]),
+            "bars": stop - start,
+        },
+        "planned": report.size,
+        "trials": total,
+        "ran": report.ran,
+        "known": report.known,
+        "states": report.counts,
+        "spot_checks": report.checked,
+        "seconds": report.seconds,
+        "trials_per_second": report.ran / report.seconds if report.seconds else None,
+        "best": trials[:10],
+        "pareto": trials if several else None,
+    }
 
 
-def write_best(workspace: Workspace, study: Study, best: pl.DataFrame) -> Path | None:
-    """Write the best trial's config to ``experiments/<study>/best.toml``; None without one."""
-    if best.is_empty():
-        return None
-    row = best.row(0, named=True)
-    target = workspace.experiments / study.name / "best.toml"
-    head = f"# Trial {row['trial']} of study {study.name}: {study.objective} = {row[study.objective]!r}\n"
-    write_bytes(target, (head + to_toml(json.loads(row["config"]))).encode())
-    return target
+def forked(workspace: Workspace, study: Study, *, newest: bool) -> Study:
+    """A new study of the same file, or with ``newest`` the one that was begun last."""
+    names = set(Registry(workspace).trials().select(pl.col("study").unique()).collect()["study"].to_list())
+    number = 2
+    while f"{study.name}-{number}" in names or (workspace.experiments / f"{study.name}-{number}").exists():
+        number += 1
+    if newest and number == 2:
+        raise DolphinError("there is no fork of this study to go on with", where=study.name, mend="leave --resume out")
+    return study.fork(number - 1 if newest else number)
 
 
-def _build(
-    variants: Variants, sample: list[tuple[int, dict[str, Any]]]
-) -> tuple[dict[int, dict[str, Any]], dict[int, Config]]:
-    """Registry rows of all trials, and the configs of those that the strategy accepts."""
-    rows: dict[int, dict[str, Any]] = {}
-    configs: dict[int, Config] = {}
-    now = time.time_ns()
-    for trial, values in sample:
-        row: dict[str, Any] = {"time_ns": now, "trial": trial, "state": "done", "note": None}
-        try:
-            variant = variants.of(values)
-        except DolphinError as error:
-            row |= {"state": "invalid", "note": str(error), "config_hash": None}
-            row["config"] = canonical_json(values).decode()
-        else:
-            row |= {"config_hash": variant.hash, "config": variant.text}
-            configs[trial] = variant.config
-        rows[trial] = row
-    return rows, configs
+@contextmanager
+def alone(folder: Path, name: str) -> Iterator[None]:
+    """Hold the study: no other process can run it meanwhile."""
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DolphinError(f"cannot write: {error.strerror}", where=str(folder), mend="choose another name") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise DolphinError(
+            "another process is running this study", where=name, mend="wait for it, or start a new one with --fork"
+        ) from None
+    try:
+        yield
+    finally:
+        if new and [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()  # nothing came of it
+            folder.rmdir()
+        os.close(handle)
 
 
-def _picks(study: Study, first: int, trials: list[int], most: int) -> list[int]:
-    """The trials of the batch that begins with ``first`` to run again alone; the study's hash is the seed."""
-    rng = np.random.default_rng([int(study.hash[:16], 16), first])
-    count = max(0, min(CHECKS, most, len(trials)))
-    return [trials[k] for k in rng.choice(len(trials), count, replace=False)] if count else []
+class _Recorder:
+    """Hands finished trials to the Optuna storage, not more often than every few seconds."""
+
+    def __init__(self, study: Study, workspace: Workspace, *, fresh: bool) -> None:
+        self._waiting: list[tuple[Point, Row]] = []
+        self._last, self.seconds = time.monotonic(), 0.0
+        self._record: Any = None
+        self._make = (study, study.space, workspace.experiments / study.name)
+        self._fresh, self._off = fresh, study.storage == "none"
+
+    def open(self) -> None:
+        from dolphin.study.optuna_storage import OptunaRecord
+
+        self._record = self._record or OptunaRecord(*self._make, fresh=self._fresh)
+
+    def close(self) -> None:
+        if self._record is not None:
+            self._record.close()
+
+    def add(self, batch: list[tuple[Point, Row]]) -> None:
+        if self._off:
+            return
+        self._waiting += batch
+        if time.monotonic() - self._last > RECORD_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._off or not self._waiting:
+            return
+        began = time.perf_counter()
+        self.open()
+        self._record.add(self._waiting)
+        self._waiting, self._last = [], time.monotonic()
+        self.seconds += time.perf_counter() - began
 
 
-def _stopped(row: dict[str, Any], state: str, error: BaseException) -> dict[str, Any]:
-    """The row of a trial whose batch came to no end."""
-    if row["state"] == "invalid":
-        return row
-    kept = {name: row[name] for name in ("time_ns", "trial", "config_hash", "config")}
-    return kept | {"state": state, "note": " ".join(str(error).split()) or type(error).__name__}
+def _evaluator(dataset: Dataset, threads: int | None, cluster: str | None, progress: Progress | None) -> Evaluator:
+    if cluster is None:
+        return LocalEvaluator(dataset, threads=threads, progress=progress)
+    from dolphin.study.cluster import open_evaluator
+
+    return open_evaluator(cluster, dataset, threads=threads, progress=progress)
 
 
-def _by_features(configs: dict[int, Config]) -> Iterable[list[int]]:
-    """Trials grouped by the definitions of the features that they read."""
-    groups: dict[Any, list[int]] = {}
-    for trial, config in configs.items():
-        key = (getattr(config.params, "vel_div", None), getattr(config.params, "vol_ewma", None))
-        groups.setdefault(key, []).append(trial)
-    return groups.values()
-
-
-def _registered(registry: Registry, study: Study, dataset_digest: str, engine_digest: str) -> set[int]:
-    """Trials of this study that are in the registry; refuses if data or engine changed since."""
-    mine = registry.trials().filter(pl.col("study_hash") == study.hash)
-    frame = mine.select("trial", "state", "dataset_digest", "engine_digest").collect()
-    for column, now, what in (
-        ("dataset_digest", dataset_digest, f"dataset '{study.dataset}'"),
-        ("engine_digest", engine_digest, "engine"),
-    ):
-        if frame.height and frame[column][-1] != now:
-            raise DolphinError(
-                f"the {what} has changed since this study began",
-                where=study.name,
-                mend="run it without --resume to start anew",
-            )
-    same = (pl.col("dataset_digest") == dataset_digest) & (pl.col("engine_digest") == engine_digest)
-    same &= pl.col("state").is_in(["done", "invalid"])
-    return set(frame.filter(same)["trial"].to_list())
-
-
-def _check_names(space: Space, config: Config, where: str) -> None:
-    for name, dimension in space.items():
-        first = dimension.at(0.0)
-        try:
-            config.with_values({name: first})
-        except DolphinError as error:
-            if error.what.startswith("unknown key"):
-                raise DolphinError(error.what, where=f"{where}: [search]", mend=error.mend) from None
-
-
-def _one_of(table: dict[str, Any], key: str, default: str, known: Any, where: str) -> str:
-    value = table.get(key, default)
-    if not isinstance(value, str) or value not in known:
-        raise DolphinError(f"unknown {key} '{value}'", where=where, mend=nearest(str(value), known))
-    return str(value)
-
-
-def _whole(table: dict[str, Any], key: str, default: int | None, least: int, where: str) -> int | None:
-    value = table.get(key, default)
-    if value is not None and (type(value) is not int or not least <= value < 2**63):
-        raise DolphinError(f"{key} = {value!r} must be a whole number of at least {least}", where=where)
-    return value
+def _dimension(study: Study, name: str) -> dict[str, Any]:
+    dimension = study.space[name]
+    if isinstance(dimension, Choices):
+        found: dict[str, Any] = {"choices": list(dimension.values)}
+    else:
+        found = {"low": dimension.low, "high": dimension.high, "step": dimension.step, "log": dimension.log}
+    if name in study.space.conditions:
+        found["when"] = study.space.conditions[name].text
+    return found

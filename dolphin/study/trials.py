@@ -176,6 +176,8 @@ class _Bench:
         from dolphin.core.engine import engine_for
 
         document = {key: value for key, value in json.loads(row["config"]).items() if value is not None}
+        if "stress" in document:
+            raise _NotRunnableError("it was run under stress, with its fills or entries disturbed")
         try:
             config = parse_config(document, where="registry", research=self._workspace.research)
         except DolphinError as error:

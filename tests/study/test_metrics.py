@@ -49,6 +49,8 @@ def by_hand(done: Run) -> dict[str, Any]:
         "turnover": traded / capital,
         "worst_10_days": min((levels[k + 10] / levels[k] - 1.0 for k in range(len(levels) - 10)), default=math.nan),
         "tail_ratio": float(tails[0] / abs(tails[1])),
+        "gross_win": sum(wins),
+        "gross_loss": abs(sum(losses)),
         "ruined": bool((done.recording.capital <= 0.0).any()),
         "exits": {name: reasons.count(name) for name in done.config.strategy.reasons if name},
         "trades": len(pnl),

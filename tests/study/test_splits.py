@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
-from dolphin.study.splits import Fold, block_spans, parse_scheme, paths, split
+from dolphin.study.splits import Fold, block_spans, parse_scheme, paths, split, zones
 
 HOUR = DAY_NS // 24
 
@@ -159,3 +159,27 @@ def test_a_wrong_table_is_one_clear_line(table: Any, complaint: str) -> None:
 def test_too_few_days_are_said(table: dict[str, Any]) -> None:
     with pytest.raises(DolphinError, match="10 days are too few"):
         folds(10, **table)
+
+
+@pytest.mark.parametrize("purge", [0, 3])
+@pytest.mark.parametrize("embargo", [0, 5, 60])
+def test_zones_cover_the_window_once(purge: int, embargo: int) -> None:
+    found = folds(20, scheme="combinatorial", folds=5, test_folds=2, purge=purge, embargo=embargo)
+    for fold in found:
+        named = zones(fold, (0, 480), purge, embargo)
+        assert (named["train"], named["test"]) == (list(fold.train), list(fold.test))
+        seen = np.concatenate([np.arange(a, b) for spans in named.values() for a, b in spans])
+        assert np.sort(seen).tolist() == list(range(480))
+        assert all(b - a <= embargo for a, b in named["embargoed"])
+        assert all(b - a <= 2 * purge for a, b in named["purged"])
+    if purge and embargo == 60:
+        # Block 0 and 1 judged: 3 bars of purge and 60 of embargo after them.
+        assert zones(found[0], (0, 480), purge, embargo)["purged"] == [(192, 195)]
+        assert zones(found[0], (0, 480), purge, embargo)["embargoed"] == [(195, 255)]
+
+
+def test_zones_of_a_walk_forward_are_its_own_rows() -> None:
+    _, second = folds(10, scheme="walk_forward", train=4, test=2, step=3, purge=5)
+    assert zones(second, (0, 240), 5, 0) == {
+        "train": [(72, 163)], "test": [(168, 216)], "purged": [(163, 168)], "embargoed": []
+    }  # fmt: skip
