@@ -26,7 +26,7 @@ test: $(READY) ## the fast suite
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4
 
 test-slow: $(READY) ## the tests that take long
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

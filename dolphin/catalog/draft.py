@@ -258,10 +258,10 @@ def drafting(catalog: Path, name: str, kind: str = "bars") -> Iterator[Draft]:
     try:
         _sweep(home)
         _sweep_manifests(catalog, home)
-        with writing(home):
-            folder = Path(tempfile.mkdtemp(dir=home, prefix=".draft."))
-            folder.chmod(0o755)
-        try:
+        try:  # from here on an interrupt leaves nothing behind
+            with writing(home):
+                folder = Path(tempfile.mkdtemp(dir=home, prefix=".draft."))
+                folder.chmod(0o755)
             yield Draft(catalog, name, folder, current_manifest(catalog, name), kind)
         finally:
             _sweep(home)

@@ -6,6 +6,7 @@ Nothing heavy is imported here: ``dolphin --help`` answers before numba or polar
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -69,6 +70,7 @@ app.command("report")(report.report)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code (0 yes, 1 an honest no, 2 could not run, 130 interrupted)."""
     command = typer.main.get_command(app)
+    sys.unraisablehook = _interrupt_again
     try:
         code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
     except DolphinError as error:
@@ -86,8 +88,18 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(f"{where}{error.strerror or error}; run 'dolphin doctor' to see what can be written", 2)
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
+    finally:
+        sys.unraisablehook = sys.__unraisablehook__
     # Typer turns an interrupt inside a verb into this code.
     return _interrupted() if code == 130 else code if isinstance(code, int) else 0
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """An interrupt that fell into a destructor, where Python drops exceptions, is raised once more."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _interrupted() -> int:

@@ -119,7 +119,7 @@ class Strategy:
         files: set[Path] = set()
         for function in (self.decide, self.may_enter):
             if function is not None:
-                files |= reach(function.py_func)[0]  # type: ignore[attr-defined]
+                files |= reach(function.py_func)[0]  # type: ignore[union-attr]
         for plugin in self.plugins:
             files |= plugin.sources
         return (self.source, *sorted(files - {self.source}))

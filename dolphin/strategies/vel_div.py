@@ -166,9 +166,7 @@ def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untype
     risk = market.risk[i]
     if (risk.posture != APEX and risk.posture != STALKER) or capital <= 0.0:
         return
-    asset = most_efficient(
-        state, market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment
-    )
+    asset = most_efficient(state, market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment)
     if asset < 0:
         return
     price = market.price[i, asset]

@@ -201,7 +201,8 @@ class _Loop:
         """(n, K) float64: larger is better; nan for what cannot be the best."""
         found = np.full((len(rows), len(self.signs)), np.nan)
         for k, row in enumerate(rows):
-            if row["state"] in ("done", "pruned") and row["trades"] >= self.study.min_trades:
+            done = row["state"] in ("done", "pruned") and not row.get("ruined")
+            if done and row["trades"] >= self.study.min_trades:
                 found[k] = [row[name] for name in self.study.objectives]
         return found * self.signs
 

@@ -108,13 +108,16 @@ def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.
 
 
 def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """The distinct finished trials, best first, with ``_value``: the first objective, nan with too few trades."""
+    """The distinct finished trials, best first, with ``_value``: the first objective, nan if it does not count.
+
+    That is with too few trades, or for a ruined account.
+    """
     for name in plan.objectives:
         if name not in every.columns:
             raise DolphinError(f"unknown objective '{name}'", where=plan.name, mend=nearest(name, ALL_METRICS))
     done = every.filter(pl.col("state") == "done").unique("config_hash", keep="first", maintain_order=True)
     value = pl.col(plan.objectives[0]).cast(pl.Float64)
-    counts = (pl.col("trades") >= plan.min_trades) & value.is_finite()
+    counts = (pl.col("trades") >= plan.min_trades) & value.is_finite() & ~pl.col("ruined").fill_null(False)
     done = done.with_columns(pl.when(counts).then(value).otherwise(None).alias("_value"))
     done = done.sort(["_value", "trial"], descending=[plan.directions[0] == "maximize", False], nulls_last=True)
     return done.with_columns(pl.col("_value").fill_null(float("nan")))
@@ -227,7 +230,7 @@ def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, 
     if len(plan.objectives) < 2:
         return None
     known = pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite() for name in plan.objectives)
-    frame = judged.filter(known, pl.col("trades") >= plan.min_trades)
+    frame = judged.filter(known, pl.col("_value").is_not_nan())
     signs = np.array([1.0 if d == "maximize" else -1.0 for d in plan.directions])
     values = frame.select(plan.objectives).to_numpy().astype(np.float64)
     inside = pareto(values * signs)

@@ -162,11 +162,12 @@ def validate(
 
 
 def chooser(objective: str, direction: str, minimum: int) -> Callable[[dict[str, np.ndarray]], int | None]:
-    """Picks the best by an objective among those with enough trades; of equals the first."""
+    """Picks the best by an objective among those with enough trades and not ruined; of equals the first."""
 
     def choose(metrics: dict[str, np.ndarray]) -> int | None:
         values = np.asarray(metrics[objective], np.float64)
-        usable = np.flatnonzero((metrics["trades"] >= minimum) & ~np.isnan(values))
+        counts = (metrics["trades"] >= minimum) & ~(metrics["roi"] <= -1.0)
+        usable = np.flatnonzero(counts & ~np.isnan(values))
         if not len(usable):
             return None
         best = np.argmax(values[usable]) if direction == "maximize" else np.argmin(values[usable])

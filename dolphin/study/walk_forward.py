@@ -93,7 +93,9 @@ def searched(
 
     def on_batch(batch: list[tuple[Point, dict[str, Any]]]) -> None:
         for point, row in batch:
-            if row["state"] != "done" or row["trades"] < study.min_trades or math.isnan(row[study.objective]):
+            if row["state"] != "done" or row.get("ruined") or row["trades"] < study.min_trades:
+                continue
+            if math.isnan(row[study.objective]):
                 continue
             if not best or sign * row[study.objective] > best[0][0]:
                 best[:] = [(sign * row[study.objective], point, row)]
