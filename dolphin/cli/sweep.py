@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, progress_bar, say
+from dolphin.cli.common import Json, emit, figure, progress_bar, say
 from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
 
@@ -122,8 +122,20 @@ def sweep(
             say(f"best config: {done.best_config}")
         if done.validation:
             found = home.experiments / study.name / "validation.json"
-            say(f"validated ({done.validation['scheme']['scheme']}): {found}")
+            say(_judgement(done.validation))
+            say(f"folds: {found}")
         if report:
             say(f"report: {report}")
 
     emit(document, as_json, show)
+
+
+def _judgement(validation: dict[str, Any]) -> str:
+    """What became of the choice out of sample, in a line."""
+    stitched, paths = validation["stitched"], validation["distribution"] or {}
+    judged = stitched or {name: what["q50"] for name, what in paths.items()}
+    names = [name for name in ("sharpe_365", "roi", "max_drawdown", "trades") if name in judged]
+    figures = ", ".join(f"{name} {figure(judged[name])}" for name in names) or "nothing to judge"
+    return (
+        f"validated ({validation['scheme']['scheme']}): out of sample{'' if stitched else ', median path'}: {figures}"
+    )
