@@ -18,7 +18,8 @@ from dolphin.workspace import Workspace
 def best_trials(registry: Registry, study: Study, dataset_digest: str, count: int | None = 10) -> pl.DataFrame:
     """The study's best distinct trials with enough trades to count, best first.
 
-    A ruined account is never among them: its Sharpe ratio covers the days before the ruin only. With several objectives: the Pareto front, by the first objective. ``count`` None means all.
+    A ruined account is never among them: its Sharpe ratio covers the days before the ruin only. With
+    several objectives: the Pareto front, by the first objective. ``count`` None means all.
     """
     known = [pl.col(name).is_not_nan() for name in study.objectives]
     found = (
