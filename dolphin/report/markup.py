@@ -6,8 +6,11 @@ import html
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dolphin.errors import DolphinError
+from dolphin.files import publish
 from dolphin.report.numerals import plain
 from dolphin.report.style import CSS
 
@@ -150,3 +153,11 @@ def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
         f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n{code}</body>\n</html>\n"
     )
+
+
+def write_page(document: str, out: Path) -> None:
+    """Write a whole document to ``out``, atomically."""
+    if Path(out).is_dir():
+        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
+    with publish(Path(out)) as part:
+        part.write_text(document, encoding="utf-8")

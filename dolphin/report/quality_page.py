@@ -9,10 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.errors import DolphinError
-from dolphin.files import publish
 from dolphin.report.gap_map import gap_figure, map_height
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text
+from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent, significant
 from dolphin.report.style import CHARTS, TABLES
 
@@ -44,11 +42,7 @@ def quality_page(report: Mapping[str, Any]) -> str:
 
 def write_quality_page(report: Mapping[str, Any], out: Path) -> None:
     """Write :func:`quality_page` to ``out``, atomically."""
-    document = quality_page(report)
-    if Path(out).is_dir():
-        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
-    with publish(Path(out)) as part:
-        part.write_text(document, encoding="utf-8")
+    write_page(quality_page(report), out)
 
 
 def _sections(report: Mapping[str, Any]) -> Iterator[str]:

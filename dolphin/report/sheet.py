@@ -8,10 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.errors import DolphinError
-from dolphin.files import publish
 from dolphin.report import figures, trade_tables
-from dolphin.report.markup import card, embedded_json, facts, flatten, page, text
+from dolphin.report.markup import card, embedded_json, facts, flatten, page, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
@@ -50,11 +48,7 @@ def tear_sheet(run_dir: Path) -> str:
 
 def write_tear_sheet(run_dir: Path, out: Path) -> None:
     """Write :func:`tear_sheet` to ``out``, atomically: a damaged run leaves an older page as it was."""
-    document = tear_sheet(run_dir)
-    if Path(out).is_dir():
-        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
-    with publish(Path(out)) as part:
-        part.write_text(document, encoding="utf-8")
+    write_page(tear_sheet(run_dir), out)
 
 
 def _sections(run: Run) -> Iterator[str]:

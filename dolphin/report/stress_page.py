@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
-from dolphin.files import publish
 from dolphin.report import stress_figures as figures
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text
+from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent
 from dolphin.report.style import CHARTS, TABLES
 
@@ -34,11 +32,7 @@ def stress_page(document: Mapping[str, Any]) -> str:
 
 def write_stress_page(document: Mapping[str, Any], out: Path) -> None:
     """Write :func:`stress_page` to ``out``, atomically."""
-    made = stress_page(document)
-    if Path(out).is_dir():
-        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
-    with publish(Path(out)) as part:
-        part.write_text(made, encoding="utf-8")
+    write_page(stress_page(document), out)
 
 
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:

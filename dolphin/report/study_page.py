@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
-from dolphin.files import publish
 from dolphin.report import study_figures as figures
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, table, text
+from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent, plain, significant
 from dolphin.report.palette import heat
 from dolphin.report.style import CHARTS, TABLES
@@ -41,11 +39,7 @@ def study_page(data: Mapping[str, Any]) -> str:
 
 def write_study_page(data: Mapping[str, Any], out: Path) -> None:
     """Write :func:`study_page` to ``out``, atomically."""
-    document = study_page(data)
-    if Path(out).is_dir():
-        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
-    with publish(Path(out)) as part:
-        part.write_text(document, encoding="utf-8")
+    write_page(study_page(data), out)
 
 
 def _sections(data: Mapping[str, Any]) -> Iterator[str]:

@@ -19,9 +19,9 @@ import numpy as np
 
 from dolphin.core import jit
 from dolphin.core.engine import NO_TRADES, NOT_RANKED, RANKING, Engine, engine_for
-from dolphin.core.records import FRICTION, RANKED, Market, Records, State
-from dolphin.study.config import Config, params_records
-from dolphin.study.measured import Measured, measured_of
+from dolphin.core.records import RANKED, Market, State
+from dolphin.study.config import Config
+from dolphin.study.measured import Measured, combinations, measured_of
 from dolphin.study.run import days_of
 
 _KERNEL = Path(__file__).with_name("stress_kernel.py")
@@ -71,10 +71,8 @@ def run_disturbed(
     """
     engine = engine_for(configs[0].strategy)
     kernel = _kernel_for(engine)
-    capital = np.array([config.account.initial_capital for config in configs])
+    params, friction, capital = combinations(configs)
     states = engine.new_states(market.price.shape[1], capital, days_of(market.ts, start, stop))
-    params = params_records([config.params for config in configs])
-    friction = friction_records(configs)
     seeds = np.array([_spread(d.seed) for d in disturbances], np.uint64)
     noise = np.array([d.noise_bps for d in disturbances]) / 1e4
     missed = np.array([d.missed for d in disturbances], np.float64)
@@ -99,11 +97,6 @@ def run_disturbed(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return measured_of(states, capital)
-
-
-def friction_records(configs: Sequence[Config]) -> Records:
-    """(C,) FRICTION records."""
-    return np.concatenate([config.friction.record() for config in configs]).astype(FRICTION)
 
 
 def _spread(seed: int) -> int:

@@ -15,10 +15,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from dolphin.catalog import Dataset
-from dolphin.core.records import Market, neutral_risk
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.study.config import Config
-from dolphin.study.market import choose, feature_columns, instrument_records
+from dolphin.study.market import bare_market, choose, feature_columns
 from dolphin.study.measured import Measured, Measures, measure, spot_check
 from dolphin.study.metrics import ALL_METRICS
 from dolphin.study.own_features import of_dataset
@@ -134,16 +134,7 @@ class LocalEvaluator:
         self.dataset = dataset
         self.threads = threads or os.cpu_count() or 1
         self._columns = feature_columns(dataset, progress)
-        prices = dataset.prices()
-        self._bare = Market(
-            ts=prices.ts,
-            price=prices.close,
-            log_price=self._columns["log_price"],
-            age=prices.age,
-            features=np.empty((0, 0)),
-            risk=neutral_risk(len(prices.ts)),
-            instruments=instrument_records(dataset.instruments),
-        )
+        self._bare = bare_market(dataset, self._columns)
         self._features: dict[Any, np.ndarray] = {}
 
     @property

@@ -101,14 +101,19 @@ def _column(columns: Mapping[str, np.ndarray], name: str, config: Config, who: s
 
 def open_market(dataset: Dataset, config: Config, progress: Progress | None = None) -> Market:
     """Every row of the dataset as the engine reads it; scans first what is not scanned yet."""
-    prices = dataset.prices()
     columns = feature_columns(dataset, progress)
+    return bare_market(dataset, columns)._replace(features=choose(columns, config, of_dataset(dataset)))
+
+
+def bare_market(dataset: Dataset, columns: Mapping[str, np.ndarray]) -> Market:
+    """Every row of the dataset without features; ``columns`` are those of :func:`feature_columns`."""
+    prices = dataset.prices()
     return Market(
         ts=prices.ts,
         price=prices.close,
         log_price=columns["log_price"],
         age=prices.age,
-        features=choose(columns, config, of_dataset(dataset)),
+        features=np.empty((0, 0)),
         risk=neutral_risk(len(prices.ts)),
         instruments=instrument_records(dataset.instruments),
     )

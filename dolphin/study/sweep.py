@@ -12,18 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.core.engine import engine_for
-from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.files import write_json
 from dolphin.study.best import best_trials, write_best
-from dolphin.study.config import Config
 from dolphin.study.evaluator import Evaluator, LocalEvaluator
-from dolphin.study.measured import measure
 from dolphin.study.metrics import ALL_METRICS, spelled
 from dolphin.study.registry import Registry
 from dolphin.study.run import iso, window_rows
@@ -32,7 +28,7 @@ from dolphin.study.space import Choices, Point
 from dolphin.study.spec import OBJECTIVES, Study, read_study
 from dolphin.workspace import Workspace
 
-__all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "run_configs", "sweep", "write_best"]
+__all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "sweep", "write_best"]
 
 #: Seconds between two writes to the Optuna storage while a search goes on.
 RECORD_EVERY = 5.0
@@ -168,19 +164,6 @@ def _sweep(
         best_config=path,
         validation=validation,
     )
-
-
-def run_configs(
-    configs: list[Config],
-    market: Market,
-    start: int,
-    stop: int,
-    *,
-    threads: int = 1,
-    on_done: Callable[[int], None] | None = None,
-) -> dict[str, np.ndarray]:
-    """Metrics of many configurations of one strategy, (C,) each; nothing is registered."""
-    return measure(configs, market, start, stop, threads=threads, on_done=on_done).metrics
 
 
 def study_document(

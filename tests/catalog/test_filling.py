@@ -77,7 +77,7 @@ import numpy as np
 from dolphin.catalog import open_dataset
 from dolphin.study import market
 from dolphin.study.config import parse_config
-from dolphin.study.sweep import run_configs
+from dolphin.study.measured import measure
 from dolphin.workspace import Workspace
 
 def anonymous():
@@ -115,9 +115,9 @@ data = market.Market(
     prices.ts, prices.close, log_price, prices.age, features,
     market.neutral_risk(bars), market.instrument_records(dataset.instruments),
 )
-run_configs(configs[:1], data, 0, 10)  # compiles
+measure(configs[:1], data, 0, 10)  # compiles
 with Peak():
-    trades = run_configs(configs, data, 0, bars, threads=2)["trades"]
+    trades = measure(configs, data, 0, bars, threads=2).metrics["trades"]
     assert (trades > 10).all()
     assert np.isfinite(float(data.price.sum()) + float(data.log_price.sum()) + int(data.age.sum()))
 """
