@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.table import Row, show
-from dolphin.catalog.cache import Writer, cached
+from dolphin.catalog.store.cache import Writer, cached
 
 DAYS, BARS, COLUMNS = 55, 17_280, 54
 ROUNDS = 7

@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks.day import one_day
 from benchmarks.sweep import combinations
 from benchmarks.table import Row, show
-from dolphin.study.chunks import Packing, run_chunk
-from dolphin.study.cluster import open_evaluator
-from dolphin.study.config import Config
-from dolphin.study.evaluator import Batch, Evaluator, LocalEvaluator
+from dolphin.config.config import Config
+from dolphin.study.measure.chunks import Packing, run_chunk
+from dolphin.study.measure.cluster import open_evaluator
+from dolphin.study.measure.evaluator import Batch, Evaluator, LocalEvaluator
 
 COUNT, ROUNDS = 8192, 3
 PROCESSES = (1, 2, 4)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dolphin import workspace
 from dolphin.catalog import generate
+from dolphin.config.config import parse_config
+from dolphin.market.assemble import open_market
 from dolphin.parity.case import Case
-from dolphin.study.config import parse_config
-from dolphin.study.market import open_market
 
 SPACING_NS = 5_000_000_000
 PARAMS = {"vol_gate_mode": "off", "direction": "bidirectional"}

@@ -19,11 +19,11 @@ import numpy as np
 
 from benchmarks.day import SPACING_NS, one_day
 from benchmarks.table import Row, show
+from dolphin.config.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.parity.case import Case
 from dolphin.parity.rungs_vectorbt import run_vectorbt
-from dolphin.study.config import Config, parse_config
-from dolphin.study.measured import measure
+from dolphin.study.measure.measured import measure
 from dolphin.study.sweep import read_study, sweep
 from dolphin.workspace import Workspace
 

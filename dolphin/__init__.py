@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dolphin.catalog import Dataset, generate, import_klines, open_dataset
-    from dolphin.catalog.handle import open_handle as open
+    from dolphin.catalog.query.handle import open_handle as open
+    from dolphin.config.config import Config, read_config
     from dolphin.core.strategy import Strategy
     from dolphin.errors import DolphinError
     from dolphin.gate import evaluate, promote
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from dolphin.parity.ladder import ladder
     from dolphin.report import tear_sheet
     from dolphin.study.backtest import backtest
-    from dolphin.study.books import books
-    from dolphin.study.config import Config, read_config
+    from dolphin.study.findings.books import books
     from dolphin.study.sweep import read_study, sweep
     from dolphin.workspace import find as find_workspace
 
@@ -36,22 +36,22 @@ __version__ = "0.1.0"
 
 #: Name -> (module, attribute); loaded at first use, so that importing the package costs nothing.
 _PUBLIC = {
-    "Config": ("study.config", "Config"),
+    "Config": ("config.config", "Config"),
     "Dataset": ("catalog", "Dataset"),
     "DolphinError": ("errors", "DolphinError"),
     "Strategy": ("core.strategy", "Strategy"),
     "backtest": ("study.backtest", "backtest"),
-    "books": ("study.books", "books"),
+    "books": ("study.findings.books", "books"),
     "compare": ("parity.divergence", "compare"),
     "evaluate": ("gate", "evaluate"),
     "find_workspace": ("workspace", "find"),
     "generate": ("catalog", "generate"),
     "import_klines": ("catalog", "import_klines"),
     "ladder": ("parity.ladder", "ladder"),
-    "open": ("catalog.handle", "open_handle"),
+    "open": ("catalog.query.handle", "open_handle"),
     "open_dataset": ("catalog", "open_dataset"),
     "promote": ("gate", "promote"),
-    "read_config": ("study.config", "read_config"),
+    "read_config": ("config.config", "read_config"),
     "read_study": ("study.sweep", "read_study"),
     "sweep": ("study.sweep", "sweep"),
     "tear_sheet": ("report", "tear_sheet"),

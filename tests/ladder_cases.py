@@ -8,14 +8,14 @@ import numpy as np
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset, Instrument
+from dolphin.config.config import Account, Config, Friction
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Market, neutral_risk
 from dolphin.core.strategy import Strategy
+from dolphin.market.assemble import instrument_records
 from dolphin.parity.case import Case
 from dolphin.strategies.vel_div import VEL_DIV
 from dolphin.strategies.vel_div_sleeves import VEL_DIV_SLEEVES
-from dolphin.study.config import Account, Config, Friction
-from dolphin.study.market import instrument_records
 
 SECOND = 1_000_000_000
 SPACING = 5 * SECOND

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dolphin.config.config import params_records
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import FRICTION, INSTRUMENT, Market, Records, neutral_risk
 from dolphin.strategies.vel_div import VelDivParams
-from dolphin.study.config import params_records
 
 SECOND = 1_000_000_000
 START = 1_735_689_600 * SECOND  # 2025-01-01

@@ -1,12 +1,12 @@
 """Market data: readers, quality rules, immutable Parquet versions, hot cache, generated markets."""
 
-from dolphin.catalog.cache import cached
-from dolphin.catalog.dataset import Dataset, Prices, list_datasets, open_dataset, verify
-from dolphin.catalog.generator import generate
-from dolphin.catalog.importer import ImportReport, import_klines
-from dolphin.catalog.instruments import Instrument
-from dolphin.catalog.scans import ScanDays, missing_days, read_features, scan_folder, write_day
-from dolphin.catalog.times import format_spacing, format_time, parse_spacing, parse_time
+from dolphin.catalog.derived.scans import ScanDays, missing_days, read_features, scan_folder, write_day
+from dolphin.catalog.ingest.generator import generate
+from dolphin.catalog.ingest.importer import ImportReport, import_klines
+from dolphin.catalog.store.cache import cached
+from dolphin.catalog.store.dataset import Dataset, Prices, list_datasets, open_dataset, verify
+from dolphin.catalog.store.instruments import Instrument
+from dolphin.times import format_spacing, format_time, parse_spacing, parse_time
 
 __all__ = [
     "Dataset",

@@ -39,7 +39,7 @@ def backtest(
     settings = load_config(config, sets)
     with progress_bar() as progress:
         run = run_backtest(home, name, settings, *window(start, stop), out=out, progress=progress)
-    from dolphin.study.run import metrics_document, run_document
+    from dolphin.study.measure.run import metrics_document, run_document
 
     metrics = metrics_document(run)
     document = {"out": str(out), "metrics": metrics, "run": run_document(run), "config_hash": run.config.hash}

@@ -19,8 +19,8 @@ def cache(
 ) -> None:
     """List the hot cache, limit it or clear it. It holds copies only: no data is lost."""
     from dolphin import workspace
-    from dolphin.catalog.cache_limit import format_size, list_entries, read_limit, shrink, write_limit
-    from dolphin.catalog.times import format_time
+    from dolphin.catalog.store.cache_limit import format_size, list_entries, read_limit, shrink, write_limit
+    from dolphin.times import format_time
 
     home = workspace.find()
     if limit is not None:

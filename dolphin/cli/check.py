@@ -37,9 +37,9 @@ def check(
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.errors import DolphinError
+    from dolphin.market.scanning import scan_dataset
     from dolphin.parity import checks
     from dolphin.study.backtest import prepare
-    from dolphin.study.scanning import scan_dataset
 
     home = workspace.find()
     if kind is Kind.feature:

@@ -13,7 +13,7 @@ from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table, w
 from dolphin.errors import DolphinError
 
 if TYPE_CHECKING:
-    from dolphin.catalog.quality_report import QualityReport
+    from dolphin.catalog.quality.report import QualityReport
 
 app = typer.Typer(help="Datasets: bring data in, look at it, compare and check versions.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def import_(
     """Bring market data into the catalog, with a quality report."""
     from dolphin import workspace
     from dolphin.catalog import parse_spacing
-    from dolphin.catalog.importer import import_data
+    from dolphin.catalog.ingest.importer import import_data
 
     start_ns, stop_ns = window(start, stop)
     with progress_bar() as progress:
@@ -116,8 +116,8 @@ def build(
 ) -> None:
     """Make a dataset from its definition. Exit code 1: it breaks a limit of the definition."""
     from dolphin import workspace
-    from dolphin.catalog.build import build as build_dataset
-    from dolphin.catalog.quality_report import QualityRefused
+    from dolphin.catalog.ingest.build import build as build_dataset
+    from dolphin.catalog.quality.report import QualityRefused
 
     try:
         with progress_bar() as progress:
@@ -192,7 +192,7 @@ def list_(as_json: Json = False) -> None:
 def show(name: Annotated[str, typer.Argument(help="Dataset.")], as_json: Json = False) -> None:
     """Manifest, quality and versions of a dataset."""
     from dolphin import workspace
-    from dolphin.catalog.versions import list_versions, split_name
+    from dolphin.catalog.store.versions import list_versions, split_name
 
     home = workspace.find()
     data = _open(home, name)
@@ -218,7 +218,7 @@ def quality(
     """What every rule found, and which bars are missing; as a page with --out."""
     from dolphin import workspace
     from dolphin.catalog import open_dataset
-    from dolphin.catalog.quality_report import read_quality
+    from dolphin.catalog.quality.report import read_quality
 
     report = read_quality(open_dataset(workspace.find(), name))
     if out:
@@ -239,7 +239,7 @@ def verify(
 ) -> None:
     """Re-hash every file of a dataset, its old versions, scans and caches."""
     from dolphin import workspace
-    from dolphin.catalog.checking import check, check_all
+    from dolphin.catalog.store.checking import check, check_all
 
     home = workspace.find()
     with progress_bar() as progress:
@@ -265,9 +265,9 @@ LISTED = ("name", "data", "kind", "spacing", "symbols", "rows", "first", "last",
 def _open(home: Any, name: str) -> Any:
     """A dataset of bars, or a table."""
     from dolphin.catalog import open_dataset
-    from dolphin.catalog.store import current_manifest, kind_of
-    from dolphin.catalog.tables import open_table
-    from dolphin.catalog.versions import split_name
+    from dolphin.catalog.store.layout import current_manifest, kind_of
+    from dolphin.catalog.store.tables import open_table
+    from dolphin.catalog.store.versions import split_name
 
     bars = kind_of(current_manifest(home.catalog, split_name(name)[0])) == "bars"
     return open_dataset(home, name) if bars else open_table(home, name)
@@ -276,7 +276,7 @@ def _open(home: Any, name: str) -> Any:
 def _summary(data: Any) -> dict[str, Any]:
     """What a dataset or table is, in a few words."""
     from dolphin.catalog import format_time
-    from dolphin.catalog.store import kind_of
+    from dolphin.catalog.store.layout import kind_of
 
     manifest = data.manifest
     bars = kind_of(manifest) == "bars"
@@ -308,7 +308,7 @@ def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
     summary = _summary(data) | {"unchanged": made.unchanged}
     changes, skipped = (report.changes, report.skipped) if report else ((), ())
     if html and report:
-        from dolphin.catalog.quality_report import read_quality
+        from dolphin.catalog.quality.report import read_quality
 
         _write_page(read_quality(data), html)
     elif html:
@@ -329,7 +329,7 @@ def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
 
 
 def _write_page(report: QualityReport, out: Path) -> None:
-    from dolphin.catalog.quality import RULES
+    from dolphin.catalog.quality.rules import RULES
     from dolphin.report import write_quality_page
 
     told = ("source", "made", "digest", "calendar", "second", "instruments_from", "definition", "ingest_id")

@@ -20,9 +20,9 @@ def bars(
 ) -> None:
     """Bars of ticks, with tick counts."""
     from dolphin import workspace
-    from dolphin.catalog.tables import open_table
-    from dolphin.catalog.tick_bars import make_bars
-    from dolphin.catalog.times import format_time, parse_spacing
+    from dolphin.catalog.derived.tick_bars import make_bars
+    from dolphin.catalog.store.tables import open_table
+    from dolphin.times import format_time, parse_spacing
 
     home = workspace.find()
     dataset, unchanged = make_bars(home, open_table(home, ticks), name, parse_spacing(spacing), reference=reference)

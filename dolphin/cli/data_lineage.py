@@ -9,7 +9,7 @@ import typer
 from dolphin.cli.common import Json, emit, say
 
 if TYPE_CHECKING:
-    from dolphin.catalog.lineage import Node
+    from dolphin.catalog.query.lineage import Node
 
 ENDS = 3  # of many days or files, so many are drawn at either end
 FEW = 12

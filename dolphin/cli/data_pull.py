@@ -31,7 +31,7 @@ def pull(
     from dolphin import workspace
     from dolphin.catalog import format_time, import_klines, parse_spacing
     from dolphin.catalog.pull import pull as pull_files
-    from dolphin.catalog.times import DAY_NS
+    from dolphin.times import DAY_NS
 
     home = workspace.find()
     start_ns, stop_ns = window(start, stop)

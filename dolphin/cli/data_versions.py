@@ -16,8 +16,8 @@ def versions(name: Name, as_json: Json = False) -> None:
     """Every version of a dataset on this machine; old ones open as NAME@DIGEST."""
     from dolphin import workspace
     from dolphin.catalog import format_time
-    from dolphin.catalog.store import check_name
-    from dolphin.catalog.versions import list_versions
+    from dolphin.catalog.store.layout import check_name
+    from dolphin.catalog.store.versions import list_versions
     from dolphin.errors import nearest
 
     home = workspace.find()
@@ -56,7 +56,7 @@ def diff(
     """Which days, symbols and cells differ; exit 0 if none, 1 if any."""
     from dolphin import workspace
     from dolphin.catalog import open_dataset
-    from dolphin.catalog.diff import diff as compare
+    from dolphin.catalog.query.diff import diff as compare
 
     home = workspace.find()
     found = compare(open_dataset(home, a), open_dataset(home, b), first=first)
@@ -73,7 +73,7 @@ def prune(
 ) -> None:
     """Remove old versions that no champion and no run refers to; never the current one."""
     from dolphin import workspace
-    from dolphin.catalog.versions import prune_versions
+    from dolphin.catalog.store.versions import prune_versions
     from dolphin.gate.lineage import used_versions
 
     home = workspace.find()

@@ -9,7 +9,7 @@ from dolphin.cli.common import Json, emit, table
 
 def doctor(as_json: Json = False) -> None:
     """What works here, what is missing, and how to mend it."""
-    from dolphin.study.doctor import examine
+    from dolphin.cli.diagnosis import examine
 
     findings = examine()
 

@@ -39,7 +39,7 @@ def _write(what: str, out: Path) -> tuple[str, dict[str, Any]]:
 
     folder = Path(what)
     if (folder / "stress.json").is_file():
-        from dolphin.study.monte_carlo import read_stress
+        from dolphin.study.stress.monte_carlo import read_stress
 
         pages.write_stress_page(read_stress(folder)[0], out)
         return "stress", {}
@@ -47,7 +47,7 @@ def _write(what: str, out: Path) -> tuple[str, dict[str, Any]]:
         pages.write_tear_sheet(folder, out)
         return "run", {}
     from dolphin import workspace
-    from dolphin.study.study_summary import gather
+    from dolphin.study.findings.study_summary import gather
 
     data = gather(workspace.find(), what)
     pages.write_study_page(data, out)

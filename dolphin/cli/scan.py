@@ -29,7 +29,7 @@ def scan(
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.features import WINDOWS
-    from dolphin.study.scanning import scan_dataset, scan_days
+    from dolphin.market.scanning import scan_dataset, scan_days
 
     dataset = open_dataset(workspace.find(), name)
     lengths = parse_windows(windows) if windows else WINDOWS
@@ -48,7 +48,7 @@ def scan(
             "folder": str(folder),
         }
         if spectrum:
-            from dolphin.study.spectra import write_spectra
+            from dolphin.market.spectra import write_spectra
 
             document["spectrum"] = write_spectra(dataset, windows=lengths, threads=threads, progress=progress)
     if certify:
@@ -72,7 +72,7 @@ def parse_windows(text: str) -> tuple[int, ...]:
 
 
 def _certificates(dataset: Dataset, windows: tuple[int, ...], count: int, seed: int) -> list[dict[str, Any]]:
-    from dolphin.study.certify import certify_rows
+    from dolphin.market.certify import certify_rows
 
     with progress_bar() as progress:
         return [found.as_dict() for found in certify_rows(dataset, windows, count, seed, progress)]

@@ -16,7 +16,7 @@ from dolphin.cli.common import Json, emit, note, say, table
 if TYPE_CHECKING:
     import polars as pl
 
-    from dolphin.catalog.sql import Query
+    from dolphin.catalog.query.sql import Query
     from dolphin.workspace import Workspace
 
 
@@ -37,7 +37,7 @@ def sql(
 ) -> None:
     """Ask the catalog in SQL (DuckDB, read-only); utc(ts) makes a time of nanoseconds."""
     from dolphin import workspace
-    from dolphin.catalog import sql as catalog_sql
+    from dolphin.catalog.query import sql as catalog_sql
     from dolphin.files import publish
 
     home = workspace.find()
@@ -64,7 +64,7 @@ def relations(home: Workspace) -> dict[str, Callable[[], pl.DataFrame]]:
     """Tables beside the catalog: the trial registry and the champions."""
 
     def trials() -> pl.DataFrame:
-        from dolphin.study.registry import Registry
+        from dolphin.study.trials.registry import Registry
 
         return Registry(home).trials().collect()
 

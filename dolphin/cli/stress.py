@@ -48,7 +48,7 @@ def stress(
     """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
     from dolphin import workspace
     from dolphin.errors import DolphinError
-    from dolphin.study.monte_carlo import stress as run_stress
+    from dolphin.study.stress.monte_carlo import stress as run_stress
 
     if html is not None and html.is_dir():
         raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")

@@ -40,11 +40,11 @@ def sweep(
 ) -> None:
     """Run a study; every trial is registered, and an Optuna study is made of it."""
     from dolphin import workspace
-    from dolphin.study.metrics import METRICS, spelled
-    from dolphin.study.study_summary import gather, plateau_of
+    from dolphin.study.findings.study_summary import gather, plateau_of
+    from dolphin.study.measure.metrics import METRICS, spelled
     from dolphin.study.sweep import read_study
     from dolphin.study.sweep import sweep as run_sweep
-    from dolphin.study.trials import searched, with_parameters
+    from dolphin.study.trials.trials import searched, with_parameters
 
     if report is not None and report.is_dir():
         raise DolphinError("is a folder", where=str(report), mend="give the name of an HTML file")

@@ -35,8 +35,8 @@ def trials(
     if of is not None:
         raise DolphinError(f"'{of}' is one argument too many", mend="name one study, or: dolphin trials verify STUDY")
     from dolphin import workspace
-    from dolphin.study.registry import Registry
-    from dolphin.study.trials import searched, select
+    from dolphin.study.trials.registry import Registry
+    from dolphin.study.trials.trials import searched, select
 
     home = workspace.find()
     name, found, objective, lowest, names = _trials(study, where is None)
@@ -72,7 +72,7 @@ def _trials(study: str, best: bool) -> tuple[str, pl.DataFrame, str, bool, Any]:
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.study.sweep import read_study
-    from dolphin.study.trials import is_study_file, trials_of
+    from dolphin.study.trials.trials import is_study_file, trials_of
 
     home = workspace.find()
     if is_study_file(study):
@@ -91,9 +91,9 @@ def _trials(study: str, best: bool) -> tuple[str, pl.DataFrame, str, bool, Any]:
 
 def _verify(study: str | None, sample: int, seed: int | None, as_json: bool) -> None:
     from dolphin import workspace
-    from dolphin.study.registry import Registry
     from dolphin.study.sweep import read_study
-    from dolphin.study.trials import is_study_file, rerun_sample, trials_of
+    from dolphin.study.trials.registry import Registry
+    from dolphin.study.trials.trials import is_study_file, rerun_sample, trials_of
 
     home = workspace.find()
     problems = Registry(home).problems()
@@ -147,7 +147,7 @@ def show_trials(trials: pl.DataFrame, objective: str, names: list[str]) -> None:
 
 
 def _spelled(row: dict[str, Any]) -> dict[str, Any]:
-    from dolphin.study.metrics import spelled
+    from dolphin.study.measure.metrics import spelled
 
     def plain(value: Any) -> Any:
         return [spelled(item) for item in value] if isinstance(value, list) else spelled(value)

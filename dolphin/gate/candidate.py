@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset, parse_time
+from dolphin.config.config import Config, parse_config, read_config
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
-from dolphin.study.config import Config, parse_config, read_config
-from dolphin.study.run import window_rows
+from dolphin.study.measure.run import window_rows
 from dolphin.workspace import Workspace
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
+from dolphin.config.config import Config
 from dolphin.core.records import DAY_NS
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.champions import iso_time, open_champion, pointer_path
@@ -22,12 +23,11 @@ from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
+from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
-from dolphin.study.config import Config
-from dolphin.study.market import open_market
-from dolphin.study.metrics import METRICS, spelled
-from dolphin.study.registry import Registry
-from dolphin.study.run import Run, iso, settle_p60
+from dolphin.study.measure.metrics import METRICS, spelled
+from dolphin.study.measure.run import Run, iso, settle_p60
+from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
 Progress = Callable[[int, int, str], None]

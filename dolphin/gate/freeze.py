@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.config.config import to_toml
 from dolphin.core.strategy import Strategy
 from dolphin.features import scanner_digest
 from dolphin.files import canonical_json, sha256_bytes, sha256_file
@@ -20,9 +21,8 @@ from dolphin.gate.evaluation import windows
 from dolphin.gate.floors import read_floors
 from dolphin.gate.measure import Measure
 from dolphin.gate.report import GateReport, plain
-from dolphin.study.config import to_toml
-from dolphin.study.registry import Registry
-from dolphin.study.run import Run, digests_frame, metrics_document, run_document
+from dolphin.study.measure.run import Run, digests_frame, metrics_document, run_document
+from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
 #: Rows of the trial registry that a champion keeps, besides its own.

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.catalog.lineage import Node, dataset_lineage
+from dolphin.catalog.query.lineage import Node, dataset_lineage
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, champion_at, open_champion, pointer_path

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, parse_time
+from dolphin.config.config import Config
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window
-from dolphin.study.config import Config
-from dolphin.study.metrics import daily_equity, worst_rolling_roi
-from dolphin.study.run import Run, iso, run
+from dolphin.study.measure.metrics import daily_equity, worst_rolling_roi
+from dolphin.study.measure.run import Run, iso, run
 
 
 @dataclass(frozen=True)

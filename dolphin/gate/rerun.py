@@ -21,7 +21,7 @@ HASH_SEEDS = ("0", "20260301")
 
 def outcome(run: Any) -> dict[str, Any]:
     """What must be equal: the digest of every bar, the last one, the metrics as spelled in JSON."""
-    from dolphin.study.run import metrics_document
+    from dolphin.study.measure.run import metrics_document
 
     return {
         "final_digest": run.final_digest,
@@ -69,9 +69,9 @@ def main() -> None:
     """Read a job, run it, print its outcome."""
     job = json.load(sys.stdin)
     from dolphin.catalog import open_dataset
-    from dolphin.study.config import parse_config
-    from dolphin.study.market import open_market
-    from dolphin.study.run import run
+    from dolphin.config.config import parse_config
+    from dolphin.market.assemble import open_market
+    from dolphin.study.measure.run import run
     from dolphin.workspace import Workspace
 
     workspace = Workspace(Path(job["root"]))

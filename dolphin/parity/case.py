@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dolphin.catalog import Dataset
+from dolphin.config.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording, engine_for
 from dolphin.core.records import NONE, Market, Records
 from dolphin.live.session import order_direction
-from dolphin.study.config import Config
 
 #: An order as it was filled: ``direction`` +1 bought, -1 sold.
 ORDER_FILLED = np.dtype(

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
+from dolphin.config.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, engine_for
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
+from dolphin.market.assemble import choose
+from dolphin.market.plugins import of_rows
+from dolphin.market.scanning import day_bounds
 from dolphin.parity.own_features import first_unfit, plugins_of, rewritten
-from dolphin.study.config import Config
-from dolphin.study.market import choose
-from dolphin.study.own_features import of_rows
-from dolphin.study.run import iso
-from dolphin.study.scanning import day_bounds
+from dolphin.study.measure.run import iso
 
 Progress = Callable[[int, int, str], None]
 

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
+from dolphin.config.config import Config, parse_config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import engine_for
 from dolphin.core.records import CLOSE, NONE, OPEN, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
-from dolphin.study.config import Config, parse_config
-from dolphin.study.market import open_market
-from dolphin.study.run import iso
+from dolphin.market.assemble import open_market
+from dolphin.study.measure.run import iso
 from dolphin.workspace import Workspace
 
 _ACTIONS = {NONE: "none", OPEN: "open", CLOSE: "close"}

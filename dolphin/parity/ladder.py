@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dolphin.catalog import Dataset
+from dolphin.config.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import Case
-from dolphin.study.config import Config
 
 Progress = Callable[[int, int, str], None]
 Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
@@ -66,7 +66,7 @@ def ladder(
     dataset : Dataset
         Instruments, symbols and spacing of ``market``.
     market : Market
-        From :func:`dolphin.study.market.open_market`.
+        From :func:`dolphin.market.assemble.open_market`.
     config : Config
         Any strategy, any number of slots, either fill timing.
     rungs : iterable of int

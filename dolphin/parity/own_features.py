@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
+from dolphin.config.config import Config, parse_config
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
 from dolphin.features.conformance import Conformance, conform
-from dolphin.study.config import Config, parse_config
-from dolphin.study.market import feature_columns, inputs_of, open_market
-from dolphin.study.run import iso, window_rows
+from dolphin.market.assemble import feature_columns, inputs_of, open_market
+from dolphin.study.measure.run import iso, window_rows
 from dolphin.workspace import Workspace
 
 

@@ -23,7 +23,7 @@ def study_page(data: Mapping[str, Any]) -> str:
     Parameters
     ----------
     data : mapping
-        What :func:`dolphin.study.study_summary.gather` returns.
+        What :func:`dolphin.study.findings.study_summary.gather` returns.
 
     Returns
     -------

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dolphin.catalog import Dataset, open_dataset
+from dolphin.config.config import Config
 from dolphin.core.engine import engine_for
 from dolphin.core.records import Market
 from dolphin.files import canonical_json
-from dolphin.study.config import Config
-from dolphin.study.market import Progress, feature_columns, open_market
-from dolphin.study.registry import Registry, run_measures, trial_frame
-from dolphin.study.run import Run, check_out, run, settle_p60, window_rows, writing_run
+from dolphin.market.assemble import Progress, feature_columns, open_market
+from dolphin.study.measure.run import Run, check_out, run, settle_p60, window_rows, writing_run
+from dolphin.study.trials.registry import Registry, run_measures, trial_frame
 from dolphin.workspace import Workspace
 
 #: The study name under which runs by hand are registered: they are looks at the data too.

@@ -18,14 +18,14 @@ from dolphin.catalog import Dataset, open_dataset
 from dolphin.core.engine import engine_for
 from dolphin.errors import DolphinError
 from dolphin.files import write_json
-from dolphin.study.best import best_trials, write_best
-from dolphin.study.evaluator import Evaluator, LocalEvaluator
-from dolphin.study.metrics import ALL_METRICS, spelled
-from dolphin.study.registry import Registry
-from dolphin.study.run import iso, window_rows
-from dolphin.study.search import Row, SearchReport, search
-from dolphin.study.space import Choices, Point
-from dolphin.study.spec import OBJECTIVES, Study, read_study
+from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
+from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
+from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.run import iso, window_rows
+from dolphin.study.search.search import Row, SearchReport, search
+from dolphin.study.space.space import Choices, Point
+from dolphin.study.trials.best import best_trials, write_best
+from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
 __all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "sweep", "write_best"]
@@ -79,7 +79,7 @@ def sweep(
     fork : bool
         Begin a new study of the same file, ``name-2`` and so on; with ``resume`` go on with the newest one.
     cluster : str, optional
-        Where to run (:func:`dolphin.study.cluster.open_evaluator`).
+        Where to run (:func:`dolphin.study.measure.cluster.open_evaluator`).
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _sweep(
 ) -> SweepReport:
     began = time.perf_counter()
     if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
-        from dolphin.study.validation import plan_of
+        from dolphin.study.validation.validation import plan_of
 
         plan_of(study, evaluator)  # what cannot be validated is said before the search, not after it
     deadline = None if study.timeout is None else time.monotonic() + study.timeout
@@ -140,7 +140,7 @@ def _sweep(
         path = write_best(workspace, study, best)
         validation = None
         if study.validation is not None and report.stopped is None:
-            from dolphin.study.validation import validate
+            from dolphin.study.validation.validation import validate
 
             # What is bounded by time alone has the candidates that there was time for.
             counted = study if report.size is not None else replace(study, trials=sum(report.counts.values()))
@@ -271,7 +271,7 @@ class _Recorder:
         self._fresh, self._off = fresh, study.storage == "none"
 
     def open(self) -> None:
-        from dolphin.study.optuna_storage import OptunaRecord
+        from dolphin.study.search.optuna_storage import OptunaRecord
 
         self._record = self._record or OptunaRecord(*self._make, fresh=self._fresh)
 
@@ -299,7 +299,7 @@ class _Recorder:
 def _evaluator(dataset: Dataset, threads: int | None, cluster: str | None, progress: Progress | None) -> Evaluator:
     if cluster is None:
         return LocalEvaluator(dataset, threads=threads, progress=progress)
-    from dolphin.study.cluster import open_evaluator
+    from dolphin.study.measure.cluster import open_evaluator
 
     return open_evaluator(cluster, dataset, threads=threads, progress=progress)
 

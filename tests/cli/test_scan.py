@@ -50,7 +50,7 @@ def test_certify_prints_enclosures_and_refuses_wrong_values(home: Path, call: Ca
     assert "4 of 4 within a relative error of 1e-10" in call(home, "scan", "m", "--certify", "4").out
     # An eigenvalue that is wrong in the tenth digit, written by the book.
     from dolphin.catalog import open_dataset
-    from dolphin.study.scanning import scan_days
+    from dolphin.market.scanning import scan_days
     from dolphin.workspace import Workspace
 
     dataset = open_dataset(Workspace(home), "m")

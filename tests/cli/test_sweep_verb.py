@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from command_line import STUDY, Answer, command, environment, tree
 
-from dolphin.study.registry import Registry
+from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
 Call = Callable[..., Answer]

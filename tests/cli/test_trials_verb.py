@@ -65,8 +65,8 @@ def test_verify(swept: Path, call: Call) -> None:
 
 
 def test_a_false_record_in_a_chain_that_holds_is_found(swept: Path, call: Call) -> None:
-    from dolphin.study.registry import SCHEMA, Registry
-    from dolphin.study.trials import trials_of
+    from dolphin.study.trials.registry import SCHEMA, Registry
+    from dolphin.study.trials.trials import trials_of
     from dolphin.workspace import Workspace
 
     home = Workspace(swept)

@@ -10,12 +10,12 @@ import strategies_for_tests
 from markets import friction, random_market
 from strategies_for_tests import TWO_SLOTS
 
+from dolphin.config.config import params_records
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN
 from dolphin.core.strategy import Strategy
 from dolphin.strategies.vel_div import VEL_DIV
-from dolphin.study.config import params_records
 
 HOLD = 3
 

@@ -12,7 +12,7 @@ from scanner_markets import MINUTE, worst_error
 from dolphin.features import WINDOWS, scan
 from dolphin.features.kernel import absorption, new_state, take_in
 from dolphin.features.moments import anchor
-from dolphin.study.certify import enclosure, window_returns
+from dolphin.market.certify import enclosure, window_returns
 
 ROWS = 1000
 Returns = np.ndarray

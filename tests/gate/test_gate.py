@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
+from dolphin.config.config import parse_config, read_config, to_toml
 from dolphin.errors import DolphinError, Refused
 from dolphin.gate import (
     Candidate,
@@ -31,11 +32,10 @@ from dolphin.gate import (
 )
 from dolphin.gate.floors import Window
 from dolphin.gate.measure import Measure
+from dolphin.market.assemble import feature_columns, open_market
 from dolphin.report import gate_page
-from dolphin.study.config import parse_config, read_config, to_toml
-from dolphin.study.market import feature_columns, open_market
-from dolphin.study.registry import SCHEMA, Registry
-from dolphin.study.run import run, write_run
+from dolphin.study.measure.run import run, write_run
+from dolphin.study.trials.registry import SCHEMA, Registry
 from dolphin.workspace import Workspace
 
 MINUTE, DAY = 60_000_000_000, 86_400_000_000_000

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from dolphin.catalog import Dataset, generate, read_features, scan_folder, write_day
+from dolphin.config.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
+from dolphin.market.assemble import open_market
 from dolphin.parity import checks
 from dolphin.parity.checks import append_only, lookahead, warmup
-from dolphin.study.config import Config, parse_config
-from dolphin.study.market import open_market
 from dolphin.workspace import create
 
 MINUTE = 60_000_000_000

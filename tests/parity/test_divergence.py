@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin.catalog import generate
+from dolphin.config.config import Config, parse_config
 from dolphin.core.digest import STAGES
 from dolphin.errors import DolphinError
 from dolphin.parity.divergence import Field, compare, first_difference
 from dolphin.study.backtest import backtest
-from dolphin.study.config import Config, parse_config
 from dolphin.workspace import Workspace, create
 
 CONFIG = parse_config(

@@ -11,17 +11,17 @@ import pytest
 from own_features_for_tests import BREADTH, SMOOTH
 
 from dolphin.catalog import Dataset, generate
+from dolphin.config.config import Config, parse_config
 from dolphin.core.jit import inline
 from dolphin.core.records import Market
 from dolphin.features import Feature
 from dolphin.live.own_features import OwnFeatures
 from dolphin.live.session import own_market
+from dolphin.market import plugins as own_features
+from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
 from dolphin.parity.ladder import ladder
 from dolphin.parity.own_features import check_feature
-from dolphin.study import own_features
-from dolphin.study.config import Config, parse_config
-from dolphin.study.market import open_market
 from dolphin.workspace import Workspace, create
 
 MINUTE = 60 * 10**9
@@ -121,7 +121,7 @@ def test_a_rewritten_column_fails_the_append_only_check(
 
         return columns
 
-    monkeypatch.setattr("dolphin.study.market.of_dataset", rewritten)
+    monkeypatch.setattr("dolphin.market.assemble.of_dataset", rewritten)
     found = append_only(dataset, config, days=2)
     assert not found.passed and "feature 'dispersion' of 2025-01-04 is not what its rows up to that day give" in (
         found.detail

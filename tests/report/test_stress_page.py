@@ -10,11 +10,11 @@ import pytest
 from test_sheet import Page
 
 from dolphin.catalog import generate
+from dolphin.config.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.report import stress_page, write_stress_page
 from dolphin.report.numerals import percent
-from dolphin.study.config import parse_config
-from dolphin.study.monte_carlo import stress
+from dolphin.study.stress.monte_carlo import stress
 from dolphin.workspace import create
 
 PARAMS = {

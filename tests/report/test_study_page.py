@@ -15,10 +15,10 @@ from test_sheet import Page
 from dolphin.catalog import generate
 from dolphin.errors import DolphinError
 from dolphin.report import study_page, write_study_page
-from dolphin.study.registry import Registry
-from dolphin.study.study_summary import gather, pareto, plateau_of
+from dolphin.study.findings.study_summary import gather, pareto, plateau_of
 from dolphin.study.sweep import read_study, sweep
-from dolphin.study.trials import trials_of
+from dolphin.study.trials.registry import Registry
+from dolphin.study.trials.trials import trials_of
 from dolphin.workspace import Workspace, create
 
 STUDY = """\

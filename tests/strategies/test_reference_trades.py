@@ -10,9 +10,9 @@ import pytest
 
 from dolphin import workspace
 from dolphin.catalog import import_klines, open_dataset, parse_time
-from dolphin.study.config import parse_config
-from dolphin.study.market import feature_columns, open_market
-from dolphin.study.run import resolve_p60, run, trades_frame
+from dolphin.config.config import parse_config
+from dolphin.market.assemble import feature_columns, open_market
+from dolphin.study.measure.run import resolve_p60, run, trades_frame
 
 STUDIES = {
     "klines_5m_2022": {},

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import START, friction, market_of, random_market
 
+from dolphin.config.config import params_records, parse_config
 from dolphin.core.engine import engine_for
 from dolphin.core.records import DAY_NS, HIBERNATE, STALKER, TURTLE
 from dolphin.errors import DolphinError
 from dolphin.strategies.vel_div import VelDivParams
 from dolphin.strategies.vel_div_sleeves import BASE, VEL_DIV_SLEEVES, SleevesParams
-from dolphin.study.config import params_records, parse_config
 
 ENGINE = engine_for(VEL_DIV_SLEEVES)
 CAPITAL = 25_000.0

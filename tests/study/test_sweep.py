@@ -10,19 +10,19 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import generate, open_dataset
+from dolphin.config.config import parse_config, read_config
 from dolphin.core.engine import Engine
 from dolphin.core.records import State
 from dolphin.errors import DolphinError
-from dolphin.study import evaluator
+from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import backtest
-from dolphin.study.config import parse_config, read_config
-from dolphin.study.market import feature_columns
-from dolphin.study.measured import spot_check
-from dolphin.study.metrics import ALL_METRICS
-from dolphin.study.registry import Registry
+from dolphin.study.measure import evaluator
+from dolphin.study.measure.measured import spot_check
+from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.samplers import Random
-from dolphin.study.search import MOST_CHECKS
+from dolphin.study.search.search import MOST_CHECKS
 from dolphin.study.sweep import SweepReport, best_trials, read_study, sweep, write_best
+from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
 BASE = """\

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 import tenacity
 
-from dolphin.catalog.store import writing
+from dolphin.catalog.store.layout import writing
 from dolphin.errors import DolphinError
 from dolphin.files import sha256_file, sync
 

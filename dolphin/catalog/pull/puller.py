@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from dolphin.catalog.instruments import check_symbol
 from dolphin.catalog.pull.binance import ARCHIVE, INTERVALS, MARKETS, Binance
 from dolphin.catalog.pull.fetch import Fetcher, Unreachable, address
-from dolphin.catalog.store import writing
-from dolphin.catalog.times import DAY_NS, format_day
+from dolphin.catalog.store.instruments import check_symbol
+from dolphin.catalog.store.layout import writing
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import write_bytes
+from dolphin.times import DAY_NS, format_day
 from dolphin.workspace import Workspace
 
 Progress = Callable[[int, int, str], None]

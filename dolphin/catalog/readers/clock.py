@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from dolphin.catalog.times import parse_time
 from dolphin.errors import DolphinError
+from dolphin.times import parse_time
 
 EARLIEST_NS, LATEST_NS = 946_684_800 * 10**9, 4_102_444_800 * 10**9  # 2000 to 2100
 _UNITS = {"ms": 10**6, "us": 10**3, "ns": 1}

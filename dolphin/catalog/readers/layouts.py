@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.catalog.instruments import check_symbol
+from dolphin.catalog.derived.scans import FEATURES
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.reading import Kind, Source
-from dolphin.catalog.scans import FEATURES
-from dolphin.catalog.store import COLUMNS, VALUES
+from dolphin.catalog.store.instruments import check_symbol
+from dolphin.catalog.store.layout import COLUMNS, VALUES
 from dolphin.errors import DolphinError, nearest
 
 KLINE_COLUMNS = (

@@ -2,7 +2,7 @@
 
 Columns: series, symbol (null for a factor of the whole market), reference_ts (what the value is about, ns
 UTC; midnight of a date), value. When a value became public is not in such files:
-:mod:`dolphin.catalog.external` knows that.
+:mod:`dolphin.catalog.ingest.external` knows that.
 """
 
 from __future__ import annotations

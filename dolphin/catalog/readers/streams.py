@@ -16,10 +16,10 @@ from typing import IO, Any
 
 import polars as pl
 
-from dolphin.catalog.instruments import check_symbol
 from dolphin.catalog.readers.layouts import PRICE, TICK_COLUMNS
 from dolphin.catalog.readers.lines import blocks, unpacked_limit
 from dolphin.catalog.readers.reading import MAX_ROWS, Reading, Source, explained, filled
+from dolphin.catalog.store.instruments import check_symbol
 from dolphin.errors import DolphinError
 
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"]*)"')

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.study.samplers.protocol import Sampler, bounded
-from dolphin.study.space import Point, Range
+from dolphin.study.space.space import Point, Range
 
 
 class CmaEs(Sampler):

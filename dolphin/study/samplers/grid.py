@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dolphin.errors import DolphinError
 from dolphin.study.samplers.protocol import Sampler
-from dolphin.study.space import Point, Range
+from dolphin.study.space.space import Point, Range
 
 #: Trials of one study at most.
 MOST_TRIALS = 10_000_000

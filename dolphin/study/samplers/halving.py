@@ -10,7 +10,7 @@ import numpy as np
 
 from dolphin.study.samplers.protocol import Sampler, bounded
 from dolphin.study.samplers.sobol import Sobol
-from dolphin.study.space import Point
+from dolphin.study.space.space import Point
 
 
 class Halving(Sampler):

@@ -13,9 +13,9 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from dolphin.study.optuna_space import distribution
 from dolphin.study.samplers.protocol import Sampler, bounded
-from dolphin.study.space import Dimension, Point, Range
+from dolphin.study.space.optuna_space import distribution
+from dolphin.study.space.space import Dimension, Point, Range
 
 
 class _OptunaSampler(Sampler):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dolphin.errors import DolphinError, nearest
-from dolphin.study.space import Point, Space
+from dolphin.study.space.space import Point, Space
 
 #: What a failed trial's score, and an infinite one, is taken for by samplers that reckon with scores.
 WORST, BEST = -1e18, 1e18

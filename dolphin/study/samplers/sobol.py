@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.study.samplers.protocol import Sampler
-from dolphin.study.space import Point
+from dolphin.study.space.space import Point
 
 
 class Sobol(Sampler):

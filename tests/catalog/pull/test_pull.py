@@ -12,8 +12,8 @@ from archive_server import DAY_MS, Archive, serve
 from dolphin.catalog import import_klines, parse_time
 from dolphin.catalog.pull import PullReport, pull
 from dolphin.catalog.pull.fetch import Fetcher
-from dolphin.catalog.times import DAY_NS
 from dolphin.errors import DolphinError
+from dolphin.times import DAY_NS
 from dolphin.workspace import Workspace, create
 
 HOUR_MS = 3_600_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dolphin.errors import DolphinError
 from dolphin.study.samplers import Grid, Halving, Sobol
-from dolphin.study.space import Choices, Point, Range, Space, parse_space
+from dolphin.study.space.space import Choices, Point, Range, Space, parse_space
 
 SPACE = Space(
     {

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dolphin.config.config import parse_config
 from dolphin.errors import DolphinError
-from dolphin.study.config import parse_config
 from dolphin.study.samplers import SAMPLERS, Random, Sampler, sampler_class
-from dolphin.study.space import Choices, Point, Range, Space, parse_space
+from dolphin.study.space.space import Choices, Point, Range, Space, parse_space
 
 ONE_OF_EACH: dict[str, Any] = {
     "tp_pct": {"low": 0.001, "high": 0.02},

@@ -1,0 +1,1 @@
+"""The way into the catalog: imports, definitions, generated markets."""

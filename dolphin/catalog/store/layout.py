@@ -1,0 +1,140 @@
+"""Immutable dataset versions: where their files lie, what their digest covers, whether they are intact."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog.store.instruments import Instrument
+from dolphin.catalog.store.sessions import ALWAYS_OPEN
+from dolphin.errors import DolphinError
+from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
+
+SCHEMA_VERSION = 1
+COLUMNS = ("symbol", "ts", "open", "high", "low", "close", "volume")
+VALUES = COLUMNS[2:]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+#: The manifest of a version, inside its folder.
+VERSION_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What, beside the rows, makes a dataset the one it is; it enters the digest."""
+
+    spacing_ns: int
+    symbols: tuple[str, ...]
+    reference: str
+    instruments: tuple[Instrument, ...]
+    synthetic: bool = False
+    calendar: str = ALWAYS_OPEN
+
+    def as_dict(self) -> dict[str, Any]:
+        """The part of the manifest that the digest covers, days aside."""
+        # a dataset of around the clock does not say so, as it did before there were calendars
+        calendar = {} if self.calendar == ALWAYS_OPEN else {"calendar": self.calendar}
+        return {
+            **calendar,
+            "schema": SCHEMA_VERSION,
+            "spacing_ns": self.spacing_ns,
+            "symbols": list(self.symbols),
+            "reference": self.reference,
+            "instruments": [i.as_dict() for i in self.instruments],
+            "synthetic": self.synthetic,
+        }
+
+
+def dataset_digest(identity: Mapping[str, Any], days: Mapping[str, Mapping[str, Any]]) -> str:
+    """SHA-256 of the logical content: identity and, per day, the digest of its rows.
+
+    It does not depend on how Parquet encodes them, hence not on the machine or the writer's version.
+    """
+    rows = {date: entry["content"] for date, entry in days.items()}
+    return sha256_bytes(canonical_json({**identity, "days": rows}))
+
+
+def rows_digest(frame: pl.DataFrame, symbols: Sequence[str]) -> str:
+    """SHA-256 over the columns of one day, rows sorted by symbol and time, little-endian."""
+    order = frame["symbol"].cast(pl.Enum(list(symbols))).to_physical().to_numpy()
+    digest = hashlib.sha256(np.ascontiguousarray(order, "<i4"))
+    digest.update(np.ascontiguousarray(frame["ts"].to_numpy(), "<i8"))
+    for name in VALUES:
+        digest.update(np.ascontiguousarray(frame[name].to_numpy() + 0.0, "<f8"))
+    return digest.hexdigest()
+
+
+def check_name(name: str) -> None:
+    """Raise unless ``name`` can name a dataset."""
+    if not NAME.fullmatch(name):
+        raise DolphinError(f"'{name}' cannot name a dataset", mend="use letters, digits, '_', '-' and '.', at most 64")
+
+
+def manifest_path(catalog: Path, name: str) -> Path:
+    """The small file, versioned by git, that says what the dataset is now."""
+    return catalog / f"{name}.json"
+
+
+def version_folder(catalog: Path, name: str, digest: str, kind: str = "bars") -> Path:
+    """Where the files of one version lie."""
+    return catalog / kind / name / digest[:16]
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """What the rows of a dataset are: ``bars`` (their manifests do not say it), or a kind of table."""
+    return str(manifest.get("kind", "bars"))
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """Turn what a full disk or a forbidden folder raises into one clear line."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DolphinError(
+            f"cannot write: {reason}",
+            where=str(where),
+            mend="free some space or choose another folder; what was there before is untouched",
+        ) from error
+
+
+def files_beside(catalog: Path, manifest: Mapping[str, Any], folder: str) -> list[Path]:
+    """The files beside the rows of a version: ``rejected`` (one per rule) or ``quality``."""
+    listed = [entry["file"] for name, entry in manifest.get("files", {}).items() if name.startswith(folder)]
+    if manifest.get("rejected") and folder == "rejected":  # of a version made before there was one per rule
+        listed.append(manifest["rejected"]["file"])
+    home = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))
+    return sorted(home / file for file in listed)
+
+
+def current_manifest(catalog: Path, name: str) -> dict[str, Any]:
+    """The manifest that the name means now; empty if there is none that can be read."""
+    try:
+        found = read_json(manifest_path(catalog, name))
+    except DolphinError:
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("digest"), str) else {}
+
+
+def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """One line per file of a version that is missing or whose SHA-256 is not the manifest's."""
+    folder = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))
+    entries = [*manifest["days"].values(), *manifest.get("files", {}).values()]
+    if manifest.get("rejected"):  # of a version made before rejected rows had a file per rule
+        entries.append(manifest["rejected"])
+    problems = []
+    for entry in entries:
+        path = folder / entry["file"]
+        if not path.is_file():
+            problems.append(f"{path}: missing")
+        elif sha256_file(path) != entry["sha256"]:
+            problems.append(f"{path}: damaged (its SHA-256 is not the manifest's)")
+    return problems

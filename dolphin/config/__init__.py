@@ -1,0 +1,1 @@
+"""Run configurations: read, checked, resolved, hashed."""

@@ -1,0 +1,1 @@
+"""From a dataset to what the engine reads: scanning, features, the market."""

@@ -1,0 +1,1 @@
+"""Study files and the splits that they ask for."""

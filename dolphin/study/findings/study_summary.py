@@ -1,0 +1,310 @@
+"""Everything about a study that its page shows, as plain data: from the registry and ``experiments/<study>/``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog import open_dataset
+from dolphin.errors import DolphinError, nearest
+from dolphin.files import read_json, write_json
+from dolphin.study.findings.importance import importances
+from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
+from dolphin.study.findings.study_plan import Plan, read_plan
+from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.run import iso
+from dolphin.study.trials.registry import Registry
+from dolphin.study.trials.trials import searched, with_parameters
+from dolphin.workspace import Workspace
+
+#: Points of a scatter, lines of the parallel coordinates, rows of the table, parameters whose pairs are mapped.
+POINTS, LINES, TOP, MAPPED = 4000, 600, 20, 4
+
+_SHOWN = ("trades", "roi", "max_drawdown", "sharpe_365", "profit_factor", "win_rate", "worst_10_days")
+
+
+def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
+    """All that :func:`dolphin.report.study_page` shows of a study; ``sensitivity.json`` is written on the way.
+
+    Parameters
+    ----------
+    study : str or Path
+        A study file, or the name of a registered study. Only what its latest sweep registered is read.
+
+    Raises
+    ------
+    DolphinError
+        If no trial of the study is registered.
+    """
+    plan = read_plan(workspace, str(study))
+    every = _latest(workspace, plan.name)
+    if every.is_empty():
+        raise DolphinError(f"no study '{plan.name}' is registered", mend="run 'dolphin sweep' first")
+    first = every.row(0, named=True)
+    names = [name for name in searched(every, plan.searched) if name in every.columns]
+    judged = _judged(every, plan)
+    folder = workspace.experiments / plan.name
+    found = _sensitivity(judged, plan, names)
+    if folder.is_dir():
+        write_json(folder / "sensitivity.json", _spelled({k: v for k, v in found.items() if k != "maps"}))
+    registry = Registry(workspace)
+    return {
+        "name": plan.name,
+        "file": plan.file,
+        "objectives": list(plan.objectives),
+        "directions": list(plan.directions),
+        "min_trades": plan.min_trades,
+        "parameters": names,
+        "log": [name for name in plan.log if name in names],
+        "dataset": _dataset(workspace, first),
+        "window": {"first_ts": first["first_ts"], "last_ts": first["last_ts"]},
+        "sampler": first["sampler"],
+        "seed": first["seed"],
+        "states": dict(every.group_by("state").len().sort("state").iter_rows()),
+        "looked_at": registry.count_on(first["dataset_digest"]),
+        "history": _history(every, judged, plan),
+        "spread": _spread(judged, plan),
+        "parallel": _parallel(judged, plan, names),
+        "front": _front(judged, plan, names),
+        "top": [_row(row, plan, names) for row in judged.filter(pl.col("_value").is_finite()).head(TOP).to_dicts()],
+        **found,
+        **_left(folder),
+    }
+
+
+def plateau_of(workspace: Workspace, study: str | Path) -> Plateau | None:
+    """The verdict on a study's best trial alone; None without a finished one."""
+    plan = read_plan(workspace, str(study))
+    every = _latest(workspace, plan.name, without=("daily_returns", "exits"))
+    if every.is_empty():
+        return None
+    judged = _judged(every, plan)
+    if judged.is_empty() or not np.isfinite(judged["_value"][0]):
+        return None
+    names = [name for name in searched(every, plan.searched) if name in every.columns]
+    return _best_plateau(judged, plan, names)
+
+
+def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.DataFrame:
+    """The trials of the sweep that registered last, over the widest window that it searched; none without one."""
+    searches = pl.col("role").is_null() | (pl.col("role") == "search")
+    mine = Registry(workspace).trials().filter(pl.col("study") == name, searches, pl.col("fold").is_null())
+    trials = mine.drop(without).collect()
+    if trials.is_empty():
+        return trials
+    last = trials.row(-1, named=True)
+    for column in ("study_hash", "dataset_digest"):
+        if last[column] is not None:
+            trials = trials.filter(pl.col(column) == last[column])
+    # Successive halving looks at shorter windows first.
+    width = pl.col("last_ts") - pl.col("first_ts")
+    widest = trials.sort(width, descending=True, maintain_order=True).row(0, named=True)
+    trials = trials.filter(pl.col("first_ts") == widest["first_ts"], pl.col("last_ts") == widest["last_ts"])
+    return with_parameters(trials)
+
+
+def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """The distinct finished trials, best first, with ``_value``: the first objective, nan if it does not count.
+
+    That is with too few trades, or for a ruined account.
+    """
+    for name in plan.objectives:
+        if name not in every.columns:
+            raise DolphinError(f"unknown objective '{name}'", where=plan.name, mend=nearest(name, ALL_METRICS))
+    done = every.filter(pl.col("state") == "done").unique("config_hash", keep="first", maintain_order=True)
+    value = pl.col(plan.objectives[0]).cast(pl.Float64)
+    counts = (pl.col("trades") >= plan.min_trades) & value.is_finite() & ~pl.col("ruined").fill_null(False)
+    done = done.with_columns(pl.when(counts).then(value).otherwise(None).alias("_value"))
+    done = done.sort(["_value", "trial"], descending=[plan.directions[0] == "maximize", False], nulls_last=True)
+    return done.with_columns(pl.col("_value").fill_null(float("nan")))
+
+
+def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str, Any]:
+    values = judged["_value"].to_numpy()
+    if not np.isfinite(values).any():
+        return {"plateau": None, "importance": None, "maps": [], "stability": None}
+    maximize = plan.directions[0] == "maximize"
+    found = _best_plateau(judged, plan, names)
+    shares = importances(judged, names, values, maximize=maximize, log=plan.log)
+    order = list(shares["ped_anova"]) if shares else names
+    chosen = order[:MAPPED]
+    maps = [pair_map(judged, x, y, values, 0, plan.log) for k, x in enumerate(chosen) for y in chosen[k + 1 :]]
+    daily = judged.filter(pl.col("daily_returns").is_not_null(), pl.col("trades") >= plan.min_trades)["daily_returns"]
+    return {
+        "plateau": found.as_dict() | {"sentence": found.sentence},
+        "importance": shares,
+        "maps": maps,
+        "stability": stability(np.array(daily.to_list(), np.float64)) if len(daily) else None,
+    }
+
+
+def _best_plateau(judged: pl.DataFrame, plan: Plan, names: list[str]) -> Plateau:
+    return plateau(judged, names, judged["_value"].to_numpy(), 0, maximize=plan.directions[0] == "maximize")
+
+
+def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
+    digest = row["dataset_digest"]
+    try:
+        dataset = open_dataset(workspace, row["dataset"])
+        if dataset.digest != digest:
+            dataset = open_dataset(workspace, f"{row['dataset']}@{digest[:16]}")
+    except DolphinError:  # its version is gone; what the registry knows is left
+        return {"name": row["dataset"], "digest": digest, "synthetic": None, "notes": [], "symbols": None}
+    notes = dataset.manifest.get("notes", [])
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "synthetic": dataset.synthetic,
+        "notes": [notes] if isinstance(notes, str) else list(notes),
+        "symbols": len(dataset.symbols),
+        "spacing_ns": dataset.spacing_ns,
+        "source": dataset.source,
+    }
+
+
+def _thinned(count: int, most: int, first: int = 0) -> np.ndarray:
+    """Rows to draw: the first ``first`` and an even sample of the rest."""
+    if count <= most:
+        return np.arange(count)
+    return np.unique(np.concatenate([np.arange(first), np.linspace(0, count - 1, most - first).astype(int)]))
+
+
+def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+    """The objective by trial number, and the best so far where it rises."""
+    frame = judged.filter(pl.col("_value").is_finite()).sort("trial")
+    values, trials = frame["_value"].to_numpy(), frame["trial"].to_numpy()
+    if not len(values):
+        return {"trial": [], "value": [], "best_trial": [], "best": [], "total": every.height}
+    best = np.maximum.accumulate(values) if plan.directions[0] == "maximize" else np.minimum.accumulate(values)
+    steps = np.flatnonzero(np.diff(best, prepend=np.nan) != 0.0)
+    at = _thinned(len(values), POINTS)
+    return {
+        "trial": trials[at].tolist(),
+        "value": _short(values[at]),
+        "best_trial": [*trials[steps].tolist(), int(trials[-1])],
+        "best": [*_short(best[steps]), float(best[-1])],
+        "total": every.height,
+    }
+
+
+def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+    """A histogram of the objective, and where the chosen trial is."""
+    values = judged["_value"].to_numpy()
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"edges": [], "counts": [], "chosen": None, "median": None, "positive": None}
+    counts, edges = np.histogram(values, bins=min(60, max(5, round(len(values) ** 0.5))))
+    return {
+        "edges": _short(edges),
+        "counts": counts.tolist(),
+        "chosen": float(values[0]),
+        "median": float(np.median(values)),
+        "positive": float(np.mean(values > 0.0)),
+        "trials": len(values),
+    }
+
+
+def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+    """Parameter values of the best trials and a sample of the rest, words as positions."""
+    frame = judged.filter(pl.col("_value").is_finite())
+    frame = frame[_thinned(frame.height, LINES, LINES // 3)]
+    axes: list[dict[str, Any]] = []
+    for name in names:
+        column = frame[name]
+        if column.dtype.is_numeric():
+            axes.append({"name": name, "values": [None if v is None else float(v) for v in column], "words": None})
+        else:
+            words = sorted({str(v).lower() if isinstance(v, bool) else str(v) for v in column.drop_nulls()})
+            place = {word: k for k, word in enumerate(words)}
+            told = [None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in column]
+            axes.append({"name": name, "values": [None if t is None else place[t] for t in told], "words": words})
+    return {"axes": axes, "value": _short(frame["_value"].to_numpy()), "shown": frame.height, "of": judged.height}
+
+
+def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any] | None:
+    """The trials that none is better than in every objective, and a sample of the others."""
+    if len(plan.objectives) < 2:
+        return None
+    known = pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite() for name in plan.objectives)
+    frame = judged.filter(known, pl.col("_value").is_not_nan())
+    signs = np.array([1.0 if d == "maximize" else -1.0 for d in plan.directions])
+    values = frame.select(plan.objectives).to_numpy().astype(np.float64)
+    inside = pareto(values * signs)
+    at = _thinned(frame.height, POINTS // 2)
+    return {
+        "objectives": list(plan.objectives),
+        "points": [[_short_one(v) for v in row] for row in values[at]],
+        "front": [_row(row, plan, names) for row in frame[np.flatnonzero(inside)].to_dicts()[:200]],
+        "size": int(inside.sum()),
+    }
+
+
+def pareto(values: np.ndarray) -> np.ndarray:
+    """(n,) bool: the rows of ``values`` (n, m) that no other row equals or exceeds in every column and beats in one."""
+    inside = np.ones(len(values), bool)
+    for k in np.argsort(-values.sum(axis=1), kind="stable"):
+        if inside[k]:
+            beaten = (values <= values[k]).all(axis=1) & (values < values[k]).any(axis=1)
+            inside &= ~beaten
+    return inside
+
+
+def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+    kept = [*plan.objectives, *(name for name in _SHOWN if name not in plan.objectives)]
+    return {
+        "trial": row["trial"],
+        "config_hash": row["config_hash"],
+        "parameters": {name: row[name] for name in names},
+        "metrics": {name: spelled(row[name]) for name in kept},
+    }
+
+
+def _left(folder: Path) -> dict[str, Any]:
+    """What sweep and validation left in the study's folder; None where they did not."""
+    found: dict[str, Any] = {"sweep": None, "validation": None, "oos": None}
+    if (folder / "study.json").is_file():
+        found["sweep"] = read_json(folder / "study.json")
+    if (folder / "validation.json").is_file():
+        found["validation"] = read_json(folder / "validation.json")
+    if (folder / "oos_equity.parquet").is_file():
+        found["oos"] = _oos(pl.read_parquet(folder / "oos_equity.parquet"))
+    best = folder / "best.toml"
+    found["best_config"] = str(best) if best.is_file() else None
+    return found
+
+
+def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
+    """The equity out of sample at the end of each day, a curve a path, and where they began."""
+    if frame.is_empty():
+        return None
+    first = frame.row(0, named=True)
+    paths = [
+        {
+            "ts": [iso(ts) for ts in part["ts"]],
+            "equity": _short(part["equity"].to_numpy()),
+            "fold": part["fold"].to_list(),
+        }
+        for part in frame.partition_by("path", maintain_order=True)
+    ]
+    return {"paths": paths, "capital": first["equity"] / (1.0 + first["return"])}
+
+
+def _short(values: np.ndarray) -> list[float]:
+    return [_short_one(v) for v in values]
+
+
+def _short_one(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _spelled(value: Any) -> Any:
+    """The document with infinities and not-a-numbers as words."""
+    if isinstance(value, dict):
+        return {key: _spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(item) for item in value]
+    return spelled(value)

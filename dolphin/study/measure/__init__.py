@@ -1,0 +1,1 @@
+"""Configurations run and measured: alone, side by side, on a cluster."""

@@ -1,0 +1,158 @@
+"""Many configurations run and measured in one go, and some of them run again alone to prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dolphin.config.config import Config, params_records
+from dolphin.core.engine import Engine, engine_for
+from dolphin.core.records import FRICTION, Market, Records, State
+from dolphin.errors import DolphinError
+from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
+from dolphin.study.measure.run import days_of
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What many runs over the same bars are judged by.
+
+    ``metrics`` are (C,) arrays by the names of :data:`~dolphin.study.measure.metrics.ALL_METRICS`,
+    ``daily_returns`` is (C, days) float64 (nan for a day that begins without equity), ``exits`` (C, R)
+    int64 counts closed trades by the strategy's reasons.
+    """
+
+    metrics: dict[str, np.ndarray]
+    daily_returns: np.ndarray
+    exits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured(Measures):
+    """The same, and ``states``: the accounts as they stand."""
+
+    states: State
+
+
+class Combinations(NamedTuple):
+    """Configurations of one strategy as the engine reads them: (C,) each."""
+
+    params: Records
+    friction: Records
+    capital: np.ndarray
+
+
+def combinations(configs: Sequence[Config]) -> Combinations:
+    """The records of configurations of one strategy."""
+    friction = np.zeros(len(configs), FRICTION)
+    friction["slippage"] = np.array([config.friction.slippage_bps for config in configs]) / 1e4
+    friction["fee"] = np.array([config.friction.fee_bps for config in configs]) / 1e4
+    friction["fill_next"] = [config.friction.fill_timing == "next" for config in configs]
+    capital = np.array([config.account.initial_capital for config in configs])
+    return Combinations(params_records([config.params for config in configs]), friction, capital)
+
+
+def measure(
+    configs: Sequence[Config],
+    market: Market,
+    start: int,
+    stop: int,
+    *,
+    threads: int = 1,
+    on_done: Callable[[int], None] | None = None,
+) -> Measured:
+    """Run many configurations of one strategy over rows ``start`` to ``stop``; nothing is registered.
+
+    Memory: about 1 kB a configuration, and 8 bytes more per UTC day of the window.
+    """
+    engine = engine_for(configs[0].strategy)
+    return measure_records(engine, combinations(configs), market, start, stop, threads=threads, on_done=on_done)
+
+
+def measure_records(
+    engine: Engine,
+    many: Combinations,
+    market: Market,
+    start: int,
+    stop: int,
+    *,
+    threads: int = 1,
+    on_done: Callable[[int], None] | None = None,
+) -> Measured:
+    """:func:`measure` of configurations that are records already."""
+    states = engine.new_states(market.price.shape[1], many.capital, days_of(market.ts, start, stop))
+    engine.run_many(states, many.params, many.friction, market, start, stop, threads=threads, on_done=on_done)
+    return measured_of(states, many.capital)
+
+
+def measured_of(states: State, capital: np.ndarray) -> Measured:
+    """The measures of states with a leading axis of combinations."""
+    accounts = states.account[:, 0]
+    returns = daily_returns(daily_levels(accounts, capital, states.day_ends))
+    return Measured(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
+
+
+def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured:
+    """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
+    engine = engine_for(config.strategy)
+    capital = np.array([config.account.initial_capital])
+    state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
+    engine.run(state, config.params_record(), config.friction.record(), market, start, stop)
+    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
+    return measured_of(many, capital)
+
+
+def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
+    """The first measure in which combination ``c`` is not its single run, by bits; or part of the final state."""
+    for name in ALL_METRICS:
+        one, other = batch.metrics[name][c], alone.metrics[name][0]
+        if one.tobytes() != other.tobytes():
+            return f"{name} {one.item()!r}, alone {other.item()!r}"
+    pairs = [("exits", batch.exits[c], alone.exits[0])]
+    if batch.daily_returns.shape[1]:  # a batch may have been asked for none
+        pairs.append(("daily_returns", batch.daily_returns[c], alone.daily_returns[0]))
+    for name, ours, theirs in pairs:
+        if ours.tobytes() != theirs.tobytes():
+            return f"{name} {_short(ours)}, alone {_short(theirs)}"
+    return _state_difference(batch, c, alone) if isinstance(batch, Measured) else None
+
+
+def _state_difference(batch: Measured, c: int, alone: Measured) -> str | None:
+    account, single = batch.states.account[c].copy(), alone.states.account[0]
+    account["digest"] = single["digest"]  # a sweep folds none
+    if account.tobytes() != single.tobytes():
+        names = account.dtype.names or ()
+        wrong = next(name for name in names if account[name].tobytes() != single[name].tobytes())
+        return f"final account: {wrong} {account[wrong][0].item()!r}, alone {single[wrong][0].item()!r}"
+    for name in ("slots", "pending", "memory"):
+        if getattr(batch.states, name)[c].tobytes() != getattr(alone.states, name)[0].tobytes():
+            return f"final state: {name}"
+    return None
+
+
+def spot_check(
+    batch: Measures, picks: Sequence[int], trials: Sequence[int], configs: Sequence[Config], window: Any
+) -> None:
+    """Run the combinations ``picks`` alone and compare them bit for bit.
+
+    ``trials`` and ``configs`` are those of the batch, ``window`` is (market, start, stop).
+
+    Raises
+    ------
+    DolphinError
+        On the first that differs; the line names the trial and the measure.
+    """
+    for c in picks:
+        difference = first_difference(batch, c, run_alone(configs[c], *window))
+        if difference is not None:
+            raise DolphinError(
+                f"trial {trials[c]} run alone gives another result: {difference}",
+                mend="the sweep is stopped, its batch registered as failed; run 'dolphin doctor'",
+            )
+
+
+def _short(values: np.ndarray) -> str:
+    return np.array2string(values, threshold=6, precision=17, separator=",").replace("\n", "")

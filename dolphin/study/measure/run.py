@@ -1,0 +1,265 @@
+"""One configuration over one window of one dataset, and the folder it leaves (CLI, run folder)."""
+
+from __future__ import annotations
+
+import platform
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog import Dataset, format_spacing
+from dolphin.catalog.store.layout import writing
+from dolphin.config.config import Config
+from dolphin.core.engine import Engine, Recording, engine_for
+from dolphin.core.records import DAY_NS, POSTURES, Market
+from dolphin.errors import DolphinError
+from dolphin.files import publish_folder, write_json
+from dolphin.study.measure.metrics import (
+    ALL_METRICS,
+    daily_levels,
+    daily_returns,
+    exit_counts,
+    metrics_of,
+    one,
+    spelled,
+)
+
+#: Namespace of the scan identifiers that research derives from (data digest, bar).
+SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
+REGIMES = np.array(["NEUTRAL", "BULL", "BEAR"])  # by regime code 0, +1, -1
+LIBRARIES = ("numba", "numpy", "polars", "vectorbt", "nautilus_trader")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: bars ``start`` to ``stop`` (rows) of ``dataset`` under ``config``."""
+
+    dataset: Dataset
+    market: Market
+    config: Config
+    engine: Engine
+    start: int
+    stop: int
+    recording: Recording
+    metrics: dict[str, Any]
+    seconds: float
+
+    @property
+    def daily_returns(self) -> np.ndarray:
+        """(days,) float64: the equity's return on each UTC day, the last, open one included."""
+        state, capital = self.recording.state, np.array([self.config.account.initial_capital])
+        return daily_returns(daily_levels(state.account, capital, state.day_ends[None]))[0]
+
+    @property
+    def final_digest(self) -> str:
+        """The chained digest after the last bar, 16 hexadecimal digits."""
+        return f"{int(self.recording.digests[-1]):016x}"
+
+
+def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where: str) -> tuple[int, int]:
+    """Rows of the bars that close at or after ``start_ns`` and before ``stop_ns``."""
+    start = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
+    stop = len(ts) if stop_ns is None else int(np.searchsorted(ts, stop_ns))
+    if start >= stop:
+        raise DolphinError(
+            "no bars between --from and --to",
+            where=where,
+            mend=f"the data closes from {iso(ts[0])} to {iso(ts[-1])}",
+        )
+    return start, stop
+
+
+def days_of(ts: np.ndarray, start: int, stop: int) -> int:
+    """How many UTC days the rows ``start`` to ``stop`` touch."""
+    return int(ts[stop - 1] // DAY_NS - ts[start] // DAY_NS) + 1
+
+
+def iso(ts: int | np.integer) -> str:
+    """A time in ISO 8601, UTC, to the second."""
+    return f"{np.datetime64(int(ts), 'ns').astype('datetime64[s]')}Z"
+
+
+def resolve_p60(config: Config, vol: np.ndarray) -> Config:
+    """Put the 60th percentile of ``vol`` (the training window's) where the config says "p60"."""
+    if not config.vol_p60_of_window:
+        return config
+    known = vol[~np.isnan(vol)]
+    if not len(known):
+        raise DolphinError('vol_p60 = "p60" needs bars with a volatility', mend="use a longer window")
+    return config.with_vol_p60(float(np.percentile(known, 60.0)))
+
+
+def settle_p60(config: Config, market: Market, start: int, stop: int) -> Config:
+    """:func:`resolve_p60` on rows ``start`` to ``stop`` of the volatility that the config's strategy reads."""
+    if not config.vol_p60_of_window:
+        return config
+    names = config.strategy.columns
+    if "vol" not in names:
+        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
+    return resolve_p60(config, market.features[start:stop, names.index("vol")])
+
+
+def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
+    """Run ``config`` over rows ``start`` to ``stop`` of ``market``."""
+    engine = engine_for(config.strategy)
+    capital = config.account.initial_capital
+    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
+    began = time.perf_counter()
+    recording = engine.run(state, config.params_record(), config.friction.record(), market, start, stop)
+    seconds = time.perf_counter() - began
+    metrics = one(metrics_of(state.account, np.array([capital]), state.day_ends[None]))
+    metrics["exits"] = exit_counts(state.exits, config.strategy.reasons)
+    return Run(dataset, market, config, engine, start, stop, recording, metrics, seconds)
+
+
+def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
+    """The 24 columns of ENGINE section 4, then ``entry_bar`` and ``exit_bar``.
+
+    ``ts`` and ``date`` are of the exit bar's close; what holds "at entry" is of the bar that
+    decided. ``regime`` (T,) int8 is the scanner's.
+    """
+    trades, market, config = run.recording.trades, run.market, run.config
+    decided = trades["entry_bar"] - (config.friction.fill_timing == "next")
+    risk = market.risk[decided]
+    symbols = np.array(run.dataset.symbols)
+    ts = market.ts[trades["exit_bar"]]
+    signal = config.strategy.columns.index("vel_div") if "vel_div" in config.strategy.columns else None
+    frame = pl.DataFrame(
+        {
+            "ts": ts,
+            "date": np.datetime_as_string(ts.astype("datetime64[ns]"), unit="D").astype(str),
+            "strategy": np.full(len(ts), config.strategy.name),
+            "asset": symbols[trades["asset"]],
+            "side": np.where(trades["side"] > 0, "LONG", "SHORT"),
+            "entry_price": trades["entry_price"],
+            "exit_price": trades["exit_price"],
+            "quantity": trades["qty"],
+            "pnl": trades["pnl"],
+            "pnl_pct": trades["pnl_pct"],
+            "exit_reason": np.array(config.strategy.reasons)[trades["reason"]],
+            "vel_div_entry": np.full(len(ts), np.nan) if signal is None else market.features[decided, signal],
+            "boost_at_entry": risk["boost"],
+            "beta_at_entry": risk["beta"],
+            "posture": np.array(POSTURES)[risk["posture"]],
+            "leverage": trades["leverage"],
+            "regime_signal": REGIMES[regime[decided]],
+            "capital_before": trades["capital_before"],
+            "capital_after": trades["capital_after"],
+            "peak_capital": trades["peak_before"],
+            "drawdown_at_entry": trades["drawdown_before"],
+            "open_positions_count": trades["open_positions"],
+            "scan_uuid": [str(scan_uuid(run.dataset.digest, bar)) for bar in decided.tolist()],
+            "bars_held": trades["exit_bar"] - trades["entry_bar"],
+            "entry_bar": trades["entry_bar"],
+            "exit_bar": trades["exit_bar"],
+        }
+    )
+    text = ("date", "strategy", "asset", "side", "exit_reason", "posture", "regime_signal", "scan_uuid")
+    return frame.with_columns(pl.col(name).cast(pl.String) for name in text)
+
+
+def scan_uuid(data_digest: str, bar: int) -> uuid.UUID:
+    """The identifier of a scan row in research: the same for every rerun."""
+    return uuid.uuid5(SCAN_NAMESPACE, f"{data_digest}:{bar}")
+
+
+def equity_frame(run: Run) -> pl.DataFrame:
+    """Per bar: close time, equity, realised capital, drawdown from the peak, position."""
+    recording = run.recording
+    peak = np.maximum(np.maximum.accumulate(recording.equity), run.config.account.initial_capital)
+    return pl.DataFrame(
+        {
+            "ts": run.market.ts[run.start : run.stop],
+            "equity": recording.equity,
+            "capital": recording.capital,
+            "drawdown": (peak - recording.equity) / peak,
+            "position": recording.position,
+        }
+    )
+
+
+def digests_frame(run: Run) -> pl.DataFrame:
+    """Per bar: close time and chained digest."""
+    return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], "digest": run.recording.digests})
+
+
+def metrics_document(run: Run) -> dict[str, Any]:
+    """``metrics.json``: the contract's names first, then what else is known."""
+    return {name: spelled(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """``run.json``: where the numbers come from."""
+    ts, manifest = run.market.ts, run.dataset.manifest
+    return {
+        "dataset": {
+            "name": run.dataset.name,
+            "digest": run.dataset.digest,
+            "spacing": format_spacing(run.dataset.spacing_ns),
+            "symbols": len(run.dataset.symbols),
+            "source": run.dataset.source,
+            **{key: manifest[key] for key in ("preset", "seed") if manifest.get(key) is not None},
+        },
+        "synthetic": run.dataset.synthetic,
+        "caveats": manifest.get("notes", []),
+        "engine_digest": run.engine.digest,
+        "config_hash": run.config.hash,
+        "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": iso(ts[run.start])},
+        "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": iso(ts[run.stop - 1])},
+        "final_digest": run.final_digest,
+        "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": library_versions(),
+        "timings": {"engine_seconds": run.seconds},
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of this project and of the libraries that a result may depend on."""
+    names = {"dolphin": "dolphin-quant", **{name: name for name in LIBRARIES}}
+    return {name: metadata.version(package) for name, package in names.items()}
+
+
+def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
+    """Write the run folder whole; an earlier run there is replaced."""
+    with writing_run(run, regime, out):
+        pass
+    return Path(out)
+
+
+@contextmanager
+def writing_run(run: Run, regime: np.ndarray, out: Path) -> Iterator[None]:
+    """Write the run folder, let the block do what must not fail after it, then move it into place."""
+    out = check_out(out)
+    frames = {
+        "trades.parquet": trades_frame(run, regime),
+        "equity.parquet": equity_frame(run),
+        "digests.parquet": digests_frame(run),
+    }
+    with publish_folder(out) as part, writing(out):
+        for name, frame in frames.items():
+            frame.write_parquet(part / name, compression="zstd")
+        write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
+        write_json(part / "metrics.json", metrics_document(run))
+        write_json(part / "run.json", run_document(run))
+        yield
+
+
+def check_out(out: Path) -> Path:
+    """``out`` if a run may be written there: it is new, empty, or an earlier run."""
+    out = Path(out)
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise DolphinError(f"cannot write: {above} is a file", where=str(out), mend="name a folder for --out")
+    if out.exists() and not out.is_dir():
+        raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
+        raise DolphinError("holds other files than a run", where=str(out), mend="name a new folder for --out")
+    return out

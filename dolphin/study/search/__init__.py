@@ -1,0 +1,1 @@
+"""A search from samplers to registered trials."""

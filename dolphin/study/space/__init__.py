@@ -1,0 +1,1 @@
+"""Search spaces: dimensions, conditions, derived values."""

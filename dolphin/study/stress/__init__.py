@@ -1,0 +1,1 @@
+"""Runs under disturbed fills, missed entries, resampled days."""

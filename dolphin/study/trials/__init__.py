@@ -1,0 +1,1 @@
+"""Every trial that was ever run, and which of them is best."""

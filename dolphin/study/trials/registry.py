@@ -1,0 +1,207 @@
+"""The trial registry: append-only Parquet segments, each chained to the one before by its hash.
+
+Every configuration that was looked at leaves a record, because the gate's honesty depends on the
+count. A segment appears whole or not at all; writers take turns by a lock on the folder. A link of the
+chain is one line, appended and synced; a last line without its end was torn by a crash and never counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dolphin.catalog.store.layout import writing
+from dolphin.errors import DolphinError
+from dolphin.files import publish, sha256_bytes, sha256_file, sync
+from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.metrics import ALL_METRICS, exit_counts
+from dolphin.study.measure.run import Run
+from dolphin.workspace import Workspace
+
+#: Before the first segment.
+GENESIS = "0" * 64
+
+#: Bytes from the chain's end in which its last links are sure to be.
+_TAIL = 4096
+
+_METRIC_TYPES = {"trades": pl.Int64, "bars": pl.Int64, "open_position": pl.Boolean, "ruined": pl.Boolean}
+
+#: What became of a trial: measured, refused by the strategy or a constraint, stopped by an error, stopped by the
+#: user, left behind after a part of the window.
+STATES = ("done", "invalid", "failed", "interrupted", "pruned")
+
+#: One row per trial. ``state`` is one of :data:`STATES`; ``exits`` counts closed trades by reason (JSON),
+#: ``role`` says why it was looked at ("search", "test" ...), ``fold`` for which split of a validation,
+#: ``daily_returns`` are the equity's per UTC day. A column that came later is null in older segments.
+SCHEMA: dict[str, Any] = {
+    "time_ns": pl.Int64,
+    "study": pl.String,
+    "study_hash": pl.String,
+    "trial": pl.Int64,
+    "state": pl.String,
+    "note": pl.String,
+    "config_hash": pl.String,
+    "config": pl.String,
+    "dataset": pl.String,
+    "dataset_digest": pl.String,
+    "first_ts": pl.Int64,
+    "last_ts": pl.Int64,
+    "engine_digest": pl.String,
+    "sampler": pl.String,
+    "seed": pl.Int64,
+    "role": pl.String,
+    "fold": pl.Int64,
+    **{name: _METRIC_TYPES.get(name, pl.Float64) for name in ALL_METRICS},
+    "exits": pl.String,
+    "daily_returns": pl.List(pl.Float64),
+}
+
+
+def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Registry rows as a frame; what a row does not name is null."""
+    return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
+
+
+def trial_measures(measured: Measures, reasons: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The measured columns of :data:`SCHEMA` for each combination."""
+    metrics = [measured.metrics[name].tolist() for name in ALL_METRICS]
+    for c, values in enumerate(zip(*metrics, strict=True)):
+        exits = json.dumps(exit_counts(measured.exits[c], reasons), separators=(",", ":"))
+        yield dict(zip(ALL_METRICS, values, strict=True)) | {
+            "exits": exits,
+            "daily_returns": measured.daily_returns[c],
+        }
+
+
+def run_measures(run: Run) -> dict[str, Any]:
+    """The measured columns of :data:`SCHEMA` for a single run."""
+    metrics = {name: run.metrics[name] for name in ALL_METRICS}
+    exits = json.dumps(run.metrics["exits"], separators=(",", ":"))
+    return metrics | {"exits": exits, "daily_returns": run.daily_returns}
+
+
+class Registry:
+    """The registry of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.folder = workspace.experiments / "registry"
+
+    def append(self, trials: pl.DataFrame) -> None:
+        """Add a batch of trials (columns of :data:`SCHEMA`) as one segment."""
+        frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+        with self._locked():
+            for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
+                leftover.unlink()
+            last, end = self._last_link()
+            number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
+            segment = self.folder / f"{number:06d}.parquet"
+            with publish(segment) as part, writing(segment):
+                frame.write_parquet(part, compression="zstd")
+            link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
+            link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())
+            # The link makes the segment count; a segment without one is overwritten by the next.
+            with writing(self._chain):
+                self._add(link, end)
+
+    def trials(self) -> pl.LazyFrame:
+        """All trials in the order of their registration."""
+        paths = [self.folder / link["segment"] for link in self._links()]
+        if not paths:
+            return pl.LazyFrame(schema=SCHEMA)
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise DolphinError("a segment of the trial registry is missing", where=str(missing[0]))
+        return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
+
+    def count_on(self, dataset_digest: str) -> int:
+        """How many different configurations were looked at on this data."""
+        mine = (pl.col("dataset_digest") == dataset_digest) & pl.col("state").is_in(["done", "pruned"])
+        seen = self.trials().filter(mine)
+        return int(seen.select(pl.col("config_hash").n_unique()).collect().item())
+
+    def head(self) -> str:
+        """The hash of the last link."""
+        last, _ = self._last_link()
+        return last["hash"] if last else GENESIS
+
+    def problems(self) -> list[str]:
+        """Broken links, missing or changed segments; empty if the chain holds."""
+        found, previous = [], GENESIS
+        for link in self._links():
+            body = {key: link[key] for key in ("segment", "sha256", "previous")}
+            path = self.folder / link["segment"]
+            if link["previous"] != previous or link["hash"] != sha256_bytes(json.dumps(body, sort_keys=True).encode()):
+                found.append(f"{self._chain}: the chain breaks at {link['segment']}")
+            if not path.is_file():
+                found.append(f"{path}: missing")
+            elif sha256_file(path) != link["sha256"]:
+                found.append(f"{path}: changed since it was registered")
+            previous = link["hash"]
+        return found
+
+    @property
+    def _chain(self) -> Path:
+        return self.folder / "chain.jsonl"
+
+    def _links(self) -> list[dict[str, str]]:
+        try:
+            return self._parse(self._chain.read_bytes())
+        except FileNotFoundError:
+            return []
+
+    def _last_link(self) -> tuple[dict[str, str] | None, int]:
+        """The last link, if any, and where in the file the next one goes."""
+        try:
+            with self._chain.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - _TAIL))
+                tail = stream.read()
+        except FileNotFoundError:
+            return None, 0
+        whole = tail[: tail.rfind(b"\n") + 1]
+        links = self._parse(whole[whole.rfind(b"\n", 0, -1) + 1 :])
+        return (links[-1] if links else None), size - len(tail) + len(whole)
+
+    def _add(self, link: dict[str, str], end: int) -> None:
+        """Append a link; what a crash left after ``end`` goes first."""
+        new = not self._chain.exists()
+        handle = os.open(self._chain, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.ftruncate(handle, end)
+            os.lseek(handle, end, os.SEEK_SET)
+            line = json.dumps(link, sort_keys=True).encode() + b"\n"
+            while line:
+                line = line[os.write(handle, line) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if new:
+            sync(self.folder)
+
+    def _parse(self, text: bytes) -> list[dict[str, str]]:
+        try:
+            links = [json.loads(line) for line in text.split(b"\n")[:-1]]
+            found = [{key: str(link[key]) for key in ("segment", "sha256", "previous", "hash")} for link in links]
+            if all(re.fullmatch(r"\d+\.parquet", link["segment"]) for link in found):
+                return found
+        except (ValueError, TypeError, KeyError):
+            pass
+        raise DolphinError("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)

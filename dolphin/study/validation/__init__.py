@@ -1,0 +1,1 @@
+"""Out of sample: walk-forward, cross-validation, stitching."""

@@ -1,0 +1,24 @@
+"""Purged and embargoed k-fold, plain and combinatorial: train spans are run apart and put together.
+
+The same candidates are judged in every fold. Equal train spans of different folds are run once: the
+blocks far from a judged one are shared, those cut by purge or embargo are runs of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dolphin.study.definition.splits import Fold
+from dolphin.study.validation.looks import Looks
+from dolphin.study.validation.pooled import pooled
+from dolphin.study.validation.walk_forward import Candidates, Choose, Judged, judge
+
+
+def cross_validate(folds: Sequence[Fold], candidates: Candidates, choose: Choose, looks: Looks) -> list[Judged]:
+    """Choose in every fold by the pooled measures of its train spans, and judge each of its blocks."""
+    judged = []
+    for fold in folds:
+        many = candidates(fold)
+        place = choose(pooled([looks.search(many, span, fold.number) for span in fold.train])) if many else None
+        judged.append(judge(fold, many[place] if place is not None else None, looks))
+    return judged

@@ -1,0 +1,164 @@
+"""What the judged stretches make together: out-of-sample equity, its metrics, and how they compare with the choice's.
+
+A path is a way through the data on which every stretch was judged once by a choice that did not see it:
+the folds of a walk-forward one after the other, or the blocks of a k-fold scheme. Each stretch is a run
+begun flat; a position that is open at its end stands at the last close, and the next stretch begins flat
+with the equity so marked. Equity compounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.core.records import DAY_NS
+from dolphin.study.definition.splits import Span, block_spans, paths
+from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.metrics import spelled
+from dolphin.study.validation.pooled import compounded, daily_of, pooled
+from dolphin.study.validation.walk_forward import Judged
+
+#: A stretch of a path: its rows, the fold that judged it, the measures there (None: nothing chosen, flat).
+Stretch = tuple[Span, int, Measures | None]
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def paths_of(judged: Sequence[Judged]) -> list[list[Stretch]]:
+    """The ways through the data, each in the order of time."""
+    if not judged[0].fold.blocks:
+        return [[(span, j.fold.number, _test(j, k)) for j in judged for k, span in enumerate(j.fold.test)]]
+    folds = [j.fold for j in judged]
+    spans = block_spans(folds)
+    return [
+        [(spans[block], number, _test(judged[number], folds[number].blocks.index(block))) for block, number in way]
+        for way in paths(folds)
+    ]
+
+
+def equity_frame(ways: Sequence[Sequence[Stretch]], ts: np.ndarray, capital: float) -> pl.DataFrame:
+    """Per path and UTC day: close of the day's last bar (ns), path, fold, equity, return of the day."""
+    frames = []
+    for number, way in enumerate(ways):
+        pieces = [_daily(stretch, ts) for stretch in way]
+        daily = np.concatenate(pieces)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "ts": np.concatenate([day_closes(ts, span) for span, _, _ in way]),
+                    "path": np.full(len(daily), number),
+                    "fold": np.repeat([fold for _, fold, _ in way], [len(piece) for piece in pieces]),
+                    "equity": capital * compounded(daily[None])[0, 1:],
+                    "return": daily,
+                },
+                schema_overrides={"path": pl.Int64, "fold": pl.Int64},
+            )
+        )
+    return pl.concat(frames)
+
+
+def day_closes(ts: np.ndarray, span: Span) -> np.ndarray:
+    """Close of the last bar of each UTC day of a span that has bars, (days,) int64."""
+    rows = ts[span[0] : span[1]]
+    return np.asarray(rows[np.flatnonzero(np.diff(rows // DAY_NS, append=rows[-1] // DAY_NS + 1))])
+
+
+def path_document(number: int, way: Sequence[Stretch], ts: np.ndarray) -> dict[str, Any]:
+    """One path: its stretches and its metrics (:func:`dolphin.study.validation.pooled.pooled`)."""
+    known = [measures for _, _, measures in way if measures is not None]
+    days = sum(len(day_closes(ts, span)) for span, _, _ in way)
+    metrics = {name: values[0].item() for name, values in pooled(known).items()} if known else {}
+    if len(known) < len(way) and known:
+        # Days without a choice are flat days, not days that were not traded.
+        whole = pooled([m if m is not None else _flat(len(day_closes(ts, span)), known[0]) for span, _, m in way])
+        metrics |= {name: values[0].item() for name, values in whole.items()}
+    return {
+        "number": number,
+        "stretches": [{"fold": fold, "first_ts": int(ts[a]), "last_ts": int(ts[b - 1])} for (a, b), fold, _ in way],
+        "days": days,
+        "open_at_end": sum(bool(m.metrics["open_position"][0]) for m in known),
+        "metrics": {name: spelled(value) for name, value in metrics.items()},
+    }
+
+
+def distribution(documents: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Quantiles of every metric over the paths, unknown and infinite values left out."""
+    found = {}
+    for name in documents[0]["metrics"]:
+        values = [d["metrics"].get(name) for d in documents]
+        known = np.array([v for v in values if isinstance(v, int | float)], np.float64)
+        if len(known):
+            cuts = np.quantile(known, QUANTILES).tolist()
+            found[name] = {f"q{round(q * 100):02d}": v for q, v in zip(QUANTILES, cuts, strict=True)}
+            found[name] |= {"mean": float(known.mean()), "below_zero": float((known < 0).mean())}
+    return found
+
+
+def efficiency(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Walk-forward efficiency: 365 times the mean daily return, out of sample over in sample.
+
+    In sample all the folds' chosen train runs count, day by day. ``efficiency`` is None where nothing was
+    gained in sample, as a ratio would say nothing.
+    """
+    chosen = [j for j in judged if j.chosen is not None]
+    inside = _annual([daily_of(j.train)[0] for j in chosen])
+    outside = _annual([daily_of(j.tests)[0] for j in chosen])
+    whole = inside is not None and outside is not None and inside > 0.0
+    return {
+        "train_return_365": inside,
+        "test_return_365": outside,
+        "efficiency": outside / inside if whole and outside is not None and inside else None,
+    }
+
+
+def stability(judged: Sequence[Judged], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How much the choice moves from fold to fold: the values of every searched parameter."""
+    found: dict[str, dict[str, Any]] = {}
+    chosen = [j.chosen.config for j in judged if j.chosen is not None]
+    for name in names:
+        values = [value_of(config.document(), name) for config in chosen]
+        entry: dict[str, Any] = {"values": values, "different": len({repr(v) for v in values})}
+        if values and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            numbers = np.array(values, np.float64)
+            entry |= {
+                "lowest": float(numbers.min()),
+                "median": float(np.median(numbers)),
+                "highest": float(numbers.max()),
+            }
+        found[name] = entry
+    return found
+
+
+def value_of(document: dict[str, Any], key: str) -> Any:
+    """The value of a key of params, friction or account (``tp_pct`` or ``friction.fee_bps``) in a config document."""
+    section, _, plain = key.rpartition(".")
+    for part in [section] if section else ["params", "friction", "account"]:
+        if plain in document[part]:
+            return document[part][plain]
+    return None
+
+
+def _test(judged: Judged, k: int) -> Measures | None:
+    return judged.tests[k] if judged.tests else None
+
+
+def _daily(stretch: Stretch, ts: np.ndarray) -> np.ndarray:
+    span, _, measures = stretch
+    return np.zeros(len(day_closes(ts, span))) if measures is None else measures.daily_returns[0]
+
+
+def _flat(days: int, like: Measures) -> Measures:
+    """A stretch without a trade."""
+    metrics = {name: np.zeros_like(values) for name, values in like.metrics.items()}
+    return Measures(metrics, np.zeros((1, days)), np.zeros_like(like.exits))
+
+
+def _annual(daily: Sequence[np.ndarray]) -> float | None:
+    known = np.concatenate(daily) if daily else np.zeros(0)
+    known = known[~np.isnan(known)]
+    mean = float(known.mean()) if len(known) else math.nan
+    return None if math.isnan(mean) else 365.0 * mean

@@ -1,0 +1,331 @@
+"""Validation of a study: choose on some stretches of the data, judge on others, look at both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.catalog.store.layout import writing
+from dolphin.config.config import Config, to_toml
+from dolphin.config.variants import Variants
+from dolphin.core.engine import engine_for
+from dolphin.core.strategy import Strategy
+from dolphin.errors import DolphinError
+from dolphin.features import history_bars
+from dolphin.files import publish, write_bytes, write_json
+from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
+from dolphin.study.measure.evaluator import Evaluator
+from dolphin.study.measure.metrics import spelled
+from dolphin.study.measure.run import iso, resolve_p60, window_rows
+from dolphin.study.samplers import sampler_class
+from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.cross_validation import cross_validate
+from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.pooled import check_poolable, pooled
+from dolphin.study.validation.stitching import (
+    distribution,
+    efficiency,
+    equity_frame,
+    path_document,
+    paths_of,
+    stability,
+    value_of,
+)
+from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
+from dolphin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dolphin.study.definition.spec import Study
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """What a validation found: the document of ``validation.json``, the equity of every path, the newest choice."""
+
+    study: Study
+    judged: list[Judged]
+    document: dict[str, Any]
+    equity: pl.DataFrame
+
+    @property
+    def newest(self) -> Candidate | None:
+        """What was chosen on the newest train window of a holdout or walk-forward; None for k-fold schemes."""
+        return None if self.judged[-1].fold.blocks else self.judged[-1].chosen
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the rows of a study's window are divided; ``purge`` and ``embargo`` are in bars."""
+
+    scheme: Scheme
+    window: Span
+    folds: list[Fold]
+    purge: int
+    embargo: int
+
+
+def plan_of(study: Study, evaluator: Evaluator) -> Plan:
+    """The folds of a study's ``[validation]``; nothing is run.
+
+    Raises
+    ------
+    DolphinError
+        If the window is too short, a train window lies in the warm-up, tests would overlap, or the scheme
+        and the objective or sampler do not go together.
+    """
+    scheme = study.validation
+    if scheme is None:
+        raise DolphinError("has no [validation]", where=study.name, mend="add [validation] with a scheme")
+    _check(study, scheme)
+    window = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+    horizon, memory = _reach(study, scheme, evaluator, window)
+    folds = split(scheme, evaluator.ts, *window, horizon=horizon, memory=memory)
+    _check_warmup(study, folds)
+    purge = scheme.purge if isinstance(scheme.purge, int) else horizon
+    embargo = getattr(scheme, "embargo", 0)
+    return Plan(scheme, window, folds, purge, embargo if isinstance(embargo, int) else memory)
+
+
+def validate(
+    workspace: Workspace,
+    study: Study,
+    evaluator: Evaluator,
+    registry: Registry,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> ValidationReport:
+    """Judge how a study chooses, by its ``[validation]``; writes ``validation.json`` and ``oos_equity.parquet``.
+
+    After a holdout or walk-forward ``best.toml`` is the choice of the newest train window. Samplers that
+    learn, or drop candidates half-way, search every train window anew; the others look at the same
+    candidates in every fold.
+
+    Parameters
+    ----------
+    resume : bool
+        Go on after the looks that are registered; the result is that of an undisturbed run.
+
+    Raises
+    ------
+    DolphinError
+        As :func:`plan_of` does; if a look differs from its single run.
+    """
+    plan = plan_of(study, evaluator)
+    ts, folds = evaluator.ts, plan.folds
+    looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
+    choose = chooser(study.objective, study.direction, study.min_trades)
+
+    def candidates(fold: Fold) -> list[Candidate]:
+        return candidates_of(study, settled(study.config, evaluator, fold.train))
+
+    def search_fold(span: Span, fold: int) -> Candidate | None:
+        return searched(study, evaluator, registry, span, fold, resume=resume, progress=progress)
+
+    if folds[0].blocks:
+        judged = cross_validate(folds, candidates, choose, looks)
+    elif is_fixed(study):
+        judged = walk_forward(folds, candidates, choose, looks)
+    else:
+        judged = walk_forward_adaptive(folds, search_fold, looks)
+    ways = paths_of(judged)
+    equity = equity_frame(ways, ts, study.config.account.initial_capital)
+    documents = [path_document(number, way, ts) for number, way in enumerate(ways)]
+    names = list(study.space)
+    document = {
+        "study": study.name,
+        "study_hash": study.hash,
+        "scheme": plan.scheme.model_dump(),
+        "dataset": {"name": evaluator.dataset.name, "digest": evaluator.dataset.digest},
+        "engine_digest": engine_for(study.config.strategy).digest,
+        "objective": study.objective,
+        "direction": study.direction,
+        "min_trades": study.min_trades,
+        "window": _span(ts, plan.window, evaluator.dataset.spacing_ns),
+        "purge_bars": plan.purge,
+        "embargo_bars": plan.embargo,
+        "folds": [fold_document(j, study, evaluator, plan) for j in judged],
+        "paths": documents,
+        "stitched": documents[0]["metrics"] if len(documents) == 1 else None,
+        "distribution": distribution(documents) if len(documents) > 1 else None,
+        "efficiency": efficiency(judged),
+        "stability": stability(judged, names),
+    }
+    report = ValidationReport(study, judged, document, equity)
+    _write(workspace, report)
+    return report
+
+
+def chooser(objective: str, direction: str, minimum: int) -> Callable[[dict[str, np.ndarray]], int | None]:
+    """Picks the best by an objective among those with enough trades and not ruined; of equals the first."""
+
+    def choose(metrics: dict[str, np.ndarray]) -> int | None:
+        values = np.asarray(metrics[objective], np.float64)
+        counts = (metrics["trades"] >= minimum) & ~(metrics["roi"] <= -1.0)
+        usable = np.flatnonzero(counts & ~np.isnan(values))
+        if not len(usable):
+            return None
+        best = np.argmax(values[usable]) if direction == "maximize" else np.argmin(values[usable])
+        return int(usable[best])
+
+    return choose
+
+
+def settled(config: Config, evaluator: Evaluator, spans: Sequence[Span]) -> Config:
+    """The config with "p60" resolved on the rows of ``spans`` alone."""
+    if not config.vol_p60_of_window:
+        return config
+    names = config.strategy.columns
+    if "vol" not in names:
+        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
+    vol = evaluator.market(config).features[:, names.index("vol")]
+    return resolve_p60(config, np.concatenate([vol[a:b] for a, b in spans]))
+
+
+def candidates_of(study: Study, base: Config) -> list[Candidate]:
+    """Candidates of a sampler that does not learn: those that constraints and strategy accept, each once."""
+    kind = sampler_class(study.sampler)
+    space = study.space.over(base)
+    sampler = kind(space, study.seed, study.trials, len(study.objectives), study.options)
+    size = sampler.size if sampler.size is not None else study.trials
+    if size is None:
+        raise DolphinError(
+            f"[validation] with the {study.sampler} sampler needs a number of trials",
+            where=study.name,
+            mend="add trials = 1024",
+        )
+    variants, trial = Variants(base), 0
+    found: dict[str, Candidate] = {}
+    while trial < size and (points := sampler.ask()[: size - trial]):
+        for number, point in enumerate(points, trial):
+            values, broken = space.complete(point)
+            try:
+                # What is refused here was registered as invalid by the search over the whole window.
+                variant = variants.of(values) if broken is None else None
+            except DolphinError:
+                variant = None
+            if variant is not None:
+                found.setdefault(variant.hash, Candidate(number, variant.config, variant.text, variant.hash))
+        trial += len(points)
+    return list(found.values())
+
+
+def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan) -> dict[str, Any]:
+    """One fold: where it trained and was judged, what was chosen, how it did on both sides.
+
+    ``degradation`` is by how much the objective is worse in the test spans than in the train spans.
+    """
+    fold, chosen, ts, spacing = judged.fold, judged.chosen, evaluator.ts, evaluator.dataset.spacing_ns
+    found: dict[str, Any] = {
+        "number": fold.number,
+        "blocks": list(fold.blocks),
+        **{
+            name: [_span(ts, span, spacing) for span in spans]
+            for name, spans in zones(fold, plan.window, plan.purge, plan.embargo).items()
+        },
+        "chosen": None,
+    }
+    if chosen is None:
+        return found
+    document = json.loads(chosen.text)
+    # A single test stretch is known to the kernel in full; several are put together.
+    one = len(judged.tests) == 1
+    test = judged.tests[0].metrics if one else pooled(judged.tests)
+    after = {name: values[0].item() for name, values in test.items()}
+    before, out = judged.score[study.objective], after[study.objective]
+    worse = before - out if study.direction == "maximize" else out - before
+    return found | {
+        "chosen": {
+            "trial": chosen.trial,
+            "config_hash": chosen.hash,
+            "config": document,
+            "parameters": {name: value_of(document, name) for name in study.space},
+        },
+        "train_metrics": {name: spelled(value) for name, value in judged.score.items()},
+        "test_metrics": {name: spelled(value) for name, value in after.items()},
+        "objective": {"train": spelled(before), "test": spelled(out), "degradation": spelled(float(worse))},
+        "efficiency": efficiency([judged]),
+    }
+
+
+def _check(study: Study, scheme: Scheme) -> None:
+    where = f"{study.name}: [validation]"
+    if isinstance(scheme, KFold | Combinatorial):
+        check_poolable(study.objective, study.name)
+        if not is_fixed(study):
+            raise DolphinError(
+                f"{scheme.scheme} compares the same candidates in every fold, and sampler '{study.sampler}' does not",
+                where=where,
+                mend="use grid, sobol or random, or a walk_forward scheme",
+            )
+    if isinstance(scheme, WalkForward) and scheme.step is not None and scheme.step < scheme.test:
+        raise DolphinError(
+            f"step = {scheme.step} is shorter than test = {scheme.test}: days would be judged twice",
+            where=where,
+            mend="make step at least test",
+        )
+
+
+def _check_warmup(study: Study, folds: Sequence[Fold]) -> None:
+    bars = study.config.strategy.warmup_bars(study.config.params)
+    for fold in folds:
+        for what, spans in (("trains", fold.train), ("is judged", fold.test)):
+            if all(stop <= bars for _, stop in spans):
+                raise DolphinError(
+                    f"fold {fold.number} {what} on bars 0 to {spans[-1][1]}, all within the warm-up of {bars}",
+                    where=f"{study.name}: [validation]",
+                    mend="take a longer window, or longer or fewer folds",
+                )
+
+
+def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> tuple[int, int]:
+    """Bars that a trade lasts at most, and that features look back; 0 where nothing says ``auto``."""
+    if not isinstance(scheme, KFold | Combinatorial) or "auto" not in (scheme.purge, scheme.embargo):
+        return 0, 0
+    # Only bounds are read from these: their p60 may come from anywhere.
+    many = [c.config for c in candidates_of(study, settled(study.config, evaluator, [window]))]
+    if not many:
+        return 0, 0
+    strategy: Strategy = study.config.strategy
+    holds = [getattr(config.params, "max_hold_bars", None) for config in many]
+    if scheme.purge == "auto" and None in holds:
+        raise DolphinError(
+            f"purge = \"auto\" needs a parameter max_hold_bars, which strategy '{strategy.name}' has not",
+            where=f"{study.name}: [validation]",
+            mend="write the purge in bars",
+        )
+    # An order may be filled a bar after it was decided.
+    horizon = max((hold for hold in holds if hold is not None), default=0) + 1
+    lookback = max(strategy.warmup_bars(config.params) for config in many)
+    return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
+
+
+def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
+    """``from <= close < to``, as the command's --from and --to take them."""
+    first, last = int(ts[span[0]]), int(ts[span[1] - 1])
+    return {
+        "from": iso(first), "to": iso(last + spacing_ns), "first_ts": first, "last_ts": last, "bars": span[1] - span[0],
+    }  # fmt: skip
+
+
+def _write(workspace: Workspace, report: ValidationReport) -> None:
+    folder = workspace.experiments / report.study.name
+    with publish(folder / "oos_equity.parquet") as part, writing(folder / "oos_equity.parquet"):
+        report.equity.write_parquet(part, compression="zstd")
+    write_json(folder / "validation.json", report.document)
+    newest = report.newest
+    if newest is not None:
+        fold = report.document["folds"][-1]
+        span = fold["train"][-1]
+        head = (
+            f"# Trial {newest.trial} of study {report.study.name}, chosen on its newest train window, "
+            f"{span['from']} to {span['to']}:\n"
+            f"# {report.study.objective} = {fold['objective']['train']!r} there, "
+            f"{fold['objective']['test']!r} in the test window after it.\n"
+        )
+        write_bytes(folder / "best.toml", (head + to_toml(json.loads(newest.text))).encode())

@@ -1,0 +1,145 @@
+"""Holdout and walk-forward: choose on the train window, trade the next test window, move on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.config.variants import Variants
+from dolphin.errors import DolphinError
+from dolphin.study.definition.splits import Fold, Span
+from dolphin.study.measure.evaluator import Evaluator
+from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.run import settle_p60
+from dolphin.study.samplers import sampler_class
+from dolphin.study.search.search import FINISHED, search
+from dolphin.study.space.space import Point
+from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.pooled import pooled
+
+if TYPE_CHECKING:
+    from dolphin.study.definition.spec import Study
+
+#: (metrics of all candidates, (C,) each) -> place of the best one, or None if none may be chosen.
+Choose = Callable[[dict[str, np.ndarray]], int | None]
+
+#: The candidates of a fold, ``vol_p60`` settled on its train rows.
+Candidates = Callable[[Fold], Sequence[Candidate]]
+
+#: (train span, number of the fold) -> what a search of its own found best there, or None.
+Search = Callable[[Span, int], Candidate | None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A fold, what was chosen on its train spans and how that traded its test spans.
+
+    ``chosen`` is None where no candidate had enough trades: such a fold stays flat. ``train`` and
+    ``tests`` hold the measures of the chosen one for each span, ``score`` what it was chosen by.
+    """
+
+    fold: Fold
+    chosen: Candidate | None
+    score: dict[str, float]
+    train: tuple[Measures, ...]
+    tests: tuple[Measures, ...]
+
+
+def walk_forward(folds: Sequence[Fold], candidates: Candidates, choose: Choose, looks: Looks) -> list[Judged]:
+    """Every fold with a sampler that does not learn: the same candidates, all of them on each train window."""
+    judged = []
+    for fold in folds:
+        many = candidates(fold)
+        (span,) = fold.train
+        measures = looks.search(many, span, fold.number) if many else None
+        place = choose(measures.metrics) if measures else None
+        judged.append(judge(fold, many[place] if place is not None else None, looks))
+    return judged
+
+
+def walk_forward_adaptive(folds: Sequence[Fold], search: Search, looks: Looks) -> list[Judged]:
+    """Every fold with a search of its own on its train window."""
+    return [judge(fold, search(fold.train[0], fold.number), looks) for fold in folds]
+
+
+def is_fixed(study: Study) -> bool:
+    """Whether the sampler's candidates depend on no result, and all of them see the whole window."""
+    kind = sampler_class(study.sampler)
+    return not kind.LEARNS and not kind(study.space, study.seed, study.trials, 1, study.options).rungs
+
+
+def searched(
+    study: Study,
+    evaluator: Evaluator,
+    registry: Registry,
+    span: Span,
+    fold: int,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Candidate | None:
+    """Let the study's sampler search one train window; the best trial, of equals the first."""
+    if resume:
+        _check_span(study, evaluator, registry, span, fold)
+    sign = 1.0 if study.direction == "maximize" else -1.0
+    best: list[tuple[float, Point, dict[str, Any]]] = []
+
+    def on_batch(batch: list[tuple[Point, dict[str, Any]]]) -> None:
+        for point, row in batch:
+            if row["state"] != "done" or row.get("ruined") or row["trades"] < study.min_trades:
+                continue
+            if math.isnan(row[study.objective]):
+                continue
+            if not best or sign * row[study.objective] > best[0][0]:
+                best[:] = [(sign * row[study.objective], point, row)]
+
+    def advance(done: int, total: int, _: str) -> None:
+        if progress:
+            progress(done, total, f"fold {fold}")
+
+    # Where the number of trials is known it bounds the search, so that every fold has as many.
+    deadline = time.monotonic() + study.timeout if study.timeout is not None and study.trials is None else None
+    search(
+        study, evaluator, registry, *span,
+        fold=fold, resume=resume, deadline=deadline, progress=advance, on_batch=on_batch,
+    )  # fmt: skip
+    if not best:
+        return None
+    _, point, row = best[0]
+    base = settle_p60(study.config, evaluator.market(study.config), *span)
+    variant = Variants(base).of(study.space.over(base).complete(point)[0])
+    return Candidate(row["trial"], *variant)
+
+
+def _check_span(study: Study, evaluator: Evaluator, registry: Registry, span: Span, fold: int) -> None:
+    """Refuse to go on after a search of this fold that was over other bars."""
+    mine = [pl.col("study_hash") == study.hash, pl.col("fold") == fold, pl.col("role") == "search"]
+    known = registry.trials().filter(*mine, pl.col("state").is_in(FINISHED)).unique("trial", keep="last")
+    ts = evaluator.ts
+    # Pruned trials ended early; where they began tells.
+    other = pl.col("first_ts") != int(ts[span[0]])
+    other |= (pl.col("state") == "done") & (pl.col("last_ts") != int(ts[span[1] - 1]))
+    if known.filter(other).select(pl.len()).collect().item():
+        raise DolphinError(
+            f"fold {fold} was searched over other bars: [validation] or the window has changed since",
+            where=study.name,
+            mend="start a new study of it with --fork, or run it without --resume",
+        )
+
+
+def judge(fold: Fold, chosen: Candidate | None, looks: Looks) -> Judged:
+    """Run what was chosen over the test spans, each from a flat account."""
+    if chosen is None:
+        return Judged(fold, None, {}, (), ())
+    train = tuple(looks.again(chosen, span) for span in fold.train)
+    tests = tuple(looks.test(chosen, span, fold.number) for span in fold.test)
+    # One stretch is measured by the kernel; several are put together.
+    metrics = train[0].metrics if len(train) == 1 else pooled(train)
+    return Judged(fold, chosen, {name: values[0].item() for name, values in metrics.items()}, train, tests)
