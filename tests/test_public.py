@@ -97,11 +97,12 @@ def is_module(name: str) -> bool:
 
 def files_of(level: str) -> list[Path]:
     """The modules of a level, those of its sub-rooms left out."""
-    files = sorted(PACKAGE.rglob("*.py"))
-    names = {
-        file: ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") for file in files
-    }
-    return [file for file, name in names.items() if room_of(name) == level]
+    return [file for file in sorted(PACKAGE.rglob("*.py")) if room_of(module_of(file)) == level]
+
+
+def module_of(file: Path) -> str:
+    """The dotted name of a file, without the package's."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("level", LEVELS)
