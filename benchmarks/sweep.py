@@ -89,7 +89,7 @@ def window(case: Case, configs: list[Config], alone: int, rounds: int, name: str
     def singles() -> None:
         for config in configs[:alone]:
             state = case.engine.new_state(market.price.shape[1], case.capital)
-            case.engine.run(state, config.params_record(), config.friction.record(), market, 0, bars)
+            case.engine.run(state, config.params_record(), config.friction_record(), market, 0, bars)
 
     one = dataclasses.replace(case, config=configs[0])
     measure(configs[:4], market, 0, 100)

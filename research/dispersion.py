@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dolphin.core.book import lots_below
+from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
 from dolphin.core.records import CLOSE, OPEN

@@ -61,4 +61,5 @@ def friction(slippage_bps: float = 2.0, fee_bps: float = 2.0, *, fill_next: bool
     """One friction record."""
     record = np.zeros(1, FRICTION)
     record["slippage"], record["fee"], record["fill_next"] = slippage_bps / 1e4, fee_bps / 1e4, fill_next
+    record["maker_fee"], record["maintenance"], record["volume_share"] = fee_bps / 1e4, 0.005, 0.1
     return record

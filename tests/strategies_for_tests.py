@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dolphin.core.book import lots_below
+from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN
 from dolphin.core.strategy import Strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -14,7 +14,9 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dolphin.core.records import FRICTION, Records
+from dolphin.core.fill_models import BUNDLED, FillModel
+from dolphin.core.hooks import friction_of
+from dolphin.core.records import Records
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes
@@ -46,15 +48,15 @@ class Friction(BaseModel):
 
     slippage_bps: Annotated[float, Field(ge=0.0, le=1_000.0)] = 2.0
     fee_bps: Annotated[float, Field(ge=0.0, le=1_000.0)] = 2.0
+    maker_fee_bps: Annotated[float, Field(ge=-100.0, le=1_000.0)] = 2.0
     fill_timing: Literal["close", "next"] = "close"
+    fill_model: Literal["scan_price", "bar_range", "touch", "volume_share"] = "scan_price"
+    volume_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
-    def record(self) -> Records:
-        """An array of one FRICTION record."""
-        record = np.zeros(1, FRICTION)
-        record["slippage"] = self.slippage_bps / 1e4
-        record["fee"] = self.fee_bps / 1e4
-        record["fill_next"] = self.fill_timing == "next"
-        return record
+    @property
+    def model(self) -> FillModel:
+        """The fill model of that name."""
+        return BUNDLED[self.fill_model]
 
 
 class Account(BaseModel):
@@ -63,6 +65,7 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     initial_capital: Annotated[float, Field(gt=0.0, le=1e15)] = 25_000.0
+    maintenance_margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,23 @@ class Config:
     def params_record(self) -> Records:
         """An array of one parameter record of the strategy."""
         return params_records([self.params])
+
+    def friction_record(self) -> Records:
+        """An array of one record of what trading costs."""
+        return friction_records([self])
+
+
+def friction_records(many: Sequence[Config]) -> Records:
+    """(C,) records of what trading costs, of configurations with one fill model."""
+    friction = [config.friction for config in many]
+    records = np.zeros(len(many), friction_of(friction[0].model))
+    records["slippage"] = np.array([f.slippage_bps for f in friction]) / 1e4
+    records["fee"] = np.array([f.fee_bps for f in friction]) / 1e4
+    records["maker_fee"] = np.array([f.maker_fee_bps for f in friction]) / 1e4
+    records["volume_share"] = [f.volume_share for f in friction]
+    records["maintenance"] = [config.account.maintenance_margin for config in many]
+    records["fill_next"] = [f.fill_timing == "next" for f in friction]
+    return records
 
 
 def params_records(many: list[BaseModel]) -> Records:

@@ -1,54 +1,19 @@
-"""Fills and accounting (ENGINE section 3): the fill model of research, the books of every rung."""
+"""Fills booked and accounts marked (ENGINE sections 3 and 8): the books of every rung."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from dolphin.core.jit import inline, kernel
-from dolphin.core.records import CLOSE, DAY_NS, NONE, OPEN
-
-#: A hair in units of ticks or lots, so that a price that is on the grid stays where it is.
-HAIR = 1e-9
-
-#: The same for millions of ticks, where rounding of the quotient alone exceeds HAIR (4 half-ulps).
-RELATIVE_HAIR = 2.0**-51
+from dolphin.core.grid import lots_of, of_lots
+from dolphin.core.jit import inline
+from dolphin.core.records import CLOSE, DAY_NS, NONE, REDUCE
 
 #: One less some rounding: a product with it is never above the exact one.
 LESS = 1.0 - 2.0**-50
 
 
 @inline
-def hair(steps):  # type: ignore[no-untyped-def]
-    """How far from a whole number of steps still counts as whole."""
-    return max(HAIR, steps * RELATIVE_HAIR)
-
-
-@inline
-def round_against(price, side, instrument):  # type: ignore[no-untyped-def]
-    """``price`` moved to the tick grid, up for a buy (side +1) and down for a sell (side -1)."""
-    ticks = price / instrument.tick
-    ticks = np.ceil(ticks - hair(ticks)) if side > 0 else np.floor(ticks + hair(ticks))
-    return ticks * instrument.tick_num / instrument.tick_den
-
-
-@inline
-def slipped(price, side, slippage, instrument):  # type: ignore[no-untyped-def]
-    """What a buy (side +1) or sell (-1) at ``price`` is filled at: moved, then rounded, against us."""
-    return round_against(price * (1.0 + side * slippage), side, instrument)
-
-
-@kernel(_nrt=False)
-def slipped_price(price, side, slippage, instruments):  # type: ignore[no-untyped-def]
-    """:func:`slipped` for callers outside the step; ``instruments`` is an array of one record."""
-    return slipped(price, side, slippage, instruments[0])
-
-
-@inline
-def lots_below(quantity, instrument):  # type: ignore[no-untyped-def]
-    """The largest multiple of the lot step that is not above ``quantity``."""
-    lots = quantity / instrument.lot
-    lots = np.floor(lots + hair(lots))
-    return lots * instrument.lot_num / instrument.lot_den
+def direction_of(order):  # type: ignore[no-untyped-def]
+    """+1 if an order buys, -1 if it sells."""
+    return -order.side if order.action == CLOSE or order.action == REDUCE else order.side
 
 
 @inline
@@ -60,77 +25,140 @@ def copy_order(source, target):  # type: ignore[no-untyped-def]
     target.reason = source.reason
     target.qty = source.qty
     target.leverage = source.leverage
+    target.kind = source.kind
+    target.limit = source.limit
+    target.trigger = source.trigger
+    target.expires = source.expires
+    target.post_only = source.post_only
+    target.reduce_only = source.reduce_only
+    target.bar = source.bar
 
 
 @inline
-def fill_from_model(state, order, s, friction, market, i):  # type: ignore[no-untyped-def]
-    """Fill ``order`` of slot ``s`` at bar ``i``'s price, slipped and rounded against us."""
-    fill = state.fills[s]
-    copy_order(order, fill)
-    direction = order.side if order.action == OPEN else -order.side
-    instrument = market.instruments[order.asset]
-    fill.price = slipped(market.price[i, order.asset], direction, friction.slippage, instrument)
-    fill.fee = friction.fee * (order.qty * fill.price)
+def clear(orders, count):  # type: ignore[no-untyped-def]
+    """Forget the first ``count`` orders."""
+    for k in range(count):
+        orders[k].action = NONE
 
 
 @inline
-def apply_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
-    """Book the fill of slot ``s``; a closed trade is appended to ``trades`` while it has room."""
-    account = state.account[0]
-    slot = state.slots[s]
-    fill = state.fills[s]
-    if fill.action == OPEN:
-        slot.side = fill.side
+def clear_whole(orders, count):  # type: ignore[no-untyped-def]
+    """Forget the first ``count`` orders and everything that they said."""
+    for k in range(count):
+        order = orders[k]
+        order.action = NONE
+        order.asset = 0
+        order.side = 0
+        order.reason = 0
+        order.qty = 0.0
+        order.leverage = 0.0
+        order.kind = 0
+        order.limit = 0.0
+        order.trigger = 0.0
+        order.expires = 0
+        order.post_only = 0
+        order.reduce_only = 0
+
+
+@inline
+def record_trade(state, s, fill, qty, pnl, funding, i, trades):  # type: ignore[no-untyped-def]
+    """Count a closing of ``qty`` and append it to ``trades`` while there is room."""
+    account, slot = state.account[0], state.slots[s]
+    if 0 <= fill.reason < state.exits.shape[0]:
+        state.exits[fill.reason] += 1
+    if pnl > 0.0:
+        account.wins += 1
+        account.gross_win += pnl
+    else:
+        account.gross_loss -= pnl
+    n = account.trades
+    if n < trades.shape[0]:
+        trade = trades[n]
+        trade.entry_bar = slot.entry_bar
+        trade.exit_bar = i
+        trade.asset = slot.asset
+        trade.side = slot.side
+        trade.reason = fill.reason
+        trade.open_positions = account.open_positions
+        trade.qty = qty
+        trade.entry_price = slot.entry_price
+        trade.exit_price = fill.price
+        trade.pnl = pnl
+        trade.pnl_pct = pnl / (qty * slot.entry_price)
+        trade.funding = funding
+        trade.leverage = slot.leverage
+        trade.capital_before = slot.capital_before
+        trade.capital_after = account.capital
+        trade.peak_before = slot.peak_before
+        trade.drawdown_before = slot.drawdown_before
+    account.trades = n + 1
+
+
+@inline
+def book_closing(state, s, fill, qty, fee, instrument, i, trades):  # type: ignore[no-untyped-def]
+    """Realise ``qty`` of slot ``s`` at the fill's price, pro rata of its entry fee and funding."""
+    account, slot = state.account[0], state.slots[s]
+    share = qty / slot.qty
+    gross = slot.side * qty * (fill.price - slot.entry_price)
+    entry_fee, funding = slot.entry_fee * share, slot.funding * share
+    account.capital += gross - fee
+    slot.realised += gross - fee
+    record_trade(state, s, fill, qty, gross - entry_fee - fee, funding, i, trades)
+    if qty == slot.qty:
+        account.open_positions -= 1
+        slot.side = 0
+        slot.funding = 0.0
+    else:
+        slot.qty = of_lots(lots_of(slot.qty, instrument) - lots_of(qty, instrument), instrument)
+        slot.entry_fee -= entry_fee
+        slot.funding -= funding
+
+
+@inline
+def book_opening(state, s, fill, qty, fee, direction, instrument, i):  # type: ignore[no-untyped-def]
+    """Open slot ``s`` or add ``qty`` to it, at the average of the prices."""
+    account, slot = state.account[0], state.slots[s]
+    if slot.side == 0:
+        slot.side = direction
         slot.asset = fill.asset
         slot.entry_bar = i
-        slot.qty = fill.qty
+        slot.qty = qty
         slot.entry_price = fill.price
-        slot.entry_fee = fill.fee
+        slot.entry_fee = fee
         slot.leverage = fill.leverage
         slot.capital_before = account.capital
         slot.peak_before = account.peak_equity
         slot.drawdown_before = (account.peak_equity - account.equity) / account.peak_equity
-        account.capital -= fill.fee
-        slot.realised -= fill.fee
-        account.fees_paid += fill.fee
-        account.traded += fill.qty * fill.price
         account.open_positions += 1
-    elif fill.action == CLOSE:
-        gross = slot.side * slot.qty * (fill.price - slot.entry_price)
-        pnl = gross - slot.entry_fee - fill.fee
-        account.capital += gross - fill.fee
-        slot.realised += gross - fill.fee
-        account.fees_paid += fill.fee
-        account.traded += fill.qty * fill.price
-        if 0 <= fill.reason < state.exits.shape[0]:
-            state.exits[fill.reason] += 1
-        if pnl > 0.0:
-            account.wins += 1
-            account.gross_win += pnl
-        else:
-            account.gross_loss -= pnl
-        n = account.trades
-        if n < trades.shape[0]:
-            trade = trades[n]
-            trade.entry_bar = slot.entry_bar
-            trade.exit_bar = i
-            trade.asset = slot.asset
-            trade.side = slot.side
-            trade.reason = fill.reason
-            trade.open_positions = account.open_positions
-            trade.qty = slot.qty
-            trade.entry_price = slot.entry_price
-            trade.exit_price = fill.price
-            trade.pnl = pnl
-            trade.pnl_pct = pnl / (slot.qty * slot.entry_price)
-            trade.leverage = slot.leverage
-            trade.capital_before = slot.capital_before
-            trade.capital_after = account.capital
-            trade.peak_before = slot.peak_before
-            trade.drawdown_before = slot.drawdown_before
-        account.trades = n + 1
-        account.open_positions -= 1
-        slot.side = 0
+    else:
+        total = of_lots(lots_of(slot.qty, instrument) + lots_of(qty, instrument), instrument)
+        slot.entry_price = (slot.qty * slot.entry_price + qty * fill.price) / total
+        slot.qty = total
+        slot.entry_fee += fee
+    account.capital -= fee
+    slot.realised -= fee
+
+
+@inline
+def apply_fill(state, f, s, market, i, trades):  # type: ignore[no-untyped-def]
+    """Book ``state.fills[f]`` on slot ``s``: what is against the position closes it, the rest opens."""
+    account, slot, fill = state.account[0], state.slots[s], state.fills[f]
+    direction, instrument = direction_of(fill), market.instruments[fill.asset]
+    account.fees_paid += fill.fee
+    account.traded += fill.qty * fill.price
+    closing = 0.0
+    if slot.side == -direction:
+        closing = min(fill.qty, slot.qty)
+    opening = fill.qty
+    if closing > 0.0:
+        opening = 0.0
+        if closing < fill.qty:
+            opening = of_lots(lots_of(fill.qty, instrument) - lots_of(closing, instrument), instrument)
+    closing_fee = fill.fee * (closing / fill.qty)
+    if closing > 0.0:
+        book_closing(state, s, fill, closing, closing_fee, instrument, i, trades)
+    if opening > 0.0:
+        book_opening(state, s, fill, opening, fill.fee - closing_fee, direction, instrument, i)
 
 
 @inline
@@ -150,6 +178,17 @@ def close_day(state):  # type: ignore[no-untyped-def]
 
 
 @inline
+def open_pnl(state, slots, market, i):  # type: ignore[no-untyped-def]
+    """What the positions would bring at bar ``i``'s prices, fees aside, on top of capital: the equity."""
+    equity = state.account[0].capital
+    for s in range(slots):
+        slot = state.slots[s]
+        if slot.side != 0:
+            equity += slot.side * slot.qty * (market.price[i, slot.asset] - slot.entry_price)
+    return equity
+
+
+@inline
 def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
     """Mark to bar ``i``'s prices: equity, peak, drawdown, day returns, exposure."""
     account = state.account[0]
@@ -161,10 +200,7 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
     equity = account.capital
     if account.open_positions > 0:
         account.exposed_bars += 1
-        for s in range(slots):
-            slot = state.slots[s]
-            if slot.side != 0:
-                equity += slot.side * slot.qty * (market.price[i, slot.asset] - slot.entry_price)
+        equity = open_pnl(state, slots, market, i)
     account.bars += 1
     if account.capital <= 0.0:
         account.ruined = 1
@@ -192,10 +228,3 @@ def mark_flat(state, market, start, stop):  # type: ignore[no-untyped-def]
     account.bars += stop - start
     if account.capital <= 0.0:
         account.ruined = 1
-
-
-@inline
-def clear(orders, slots):  # type: ignore[no-untyped-def]
-    """Forget the orders of all slots."""
-    for s in range(slots):
-        orders[s].action = NONE

@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.bits import float_bits
+from dolphin.core.hooks import is_plain, memory_count, slot_count
 from dolphin.core.jit import inline
 from dolphin.core.records import NONE
+from dolphin.core.trading import bank_count
 
 #: Stages in the order in which one bar passes them.
 STAGES = ("data", "features", "risk", "intent", "fill", "state")
@@ -54,9 +56,20 @@ def chain(digest, data, features, risk, intent, fill, state):  # type: ignore[no
 
 
 @inline
-def data_word(state, slots, market, i):  # type: ignore[no-untyped-def]
-    """Bar time, and the price of every asset that is held or was traded in this bar."""
+def row_word(market, i, asset):  # type: ignore[no-untyped-def]
+    """What a row says of one asset beside its scan price, where the market has it."""
+    total = np.uint64(0)
+    for column in (market.open, market.high, market.low, market.volume, market.bid, market.ask, market.funding):
+        if column.shape[0] > 0:
+            total = (total + bits(column[i, asset])) * _K6
+    return total
+
+
+@inline
+def data_word(state, market, i):  # type: ignore[no-untyped-def]
+    """Bar time, and what is known of every asset that is held, was traded or has an order in this bar."""
     total = word(market.ts[i]) * _K0
+    slots, banks = slot_count(state), bank_count(state)
     for s in range(slots):
         slot = state.slots[s]
         fill = state.fills[s]
@@ -64,6 +77,15 @@ def data_word(state, slots, market, i):  # type: ignore[no-untyped-def]
             total += bits(market.price[i, slot.asset]) * _K1
         elif fill.action != NONE:
             total += bits(market.price[i, fill.asset]) * _K1
+        if not is_plain(state):
+            if slot.side != 0:
+                total += row_word(market, i, slot.asset) * _K2
+            for bank in range(banks):
+                fill = state.fills[bank * slots + s]
+                if fill.action != NONE:
+                    total += (bits(market.price[i, fill.asset]) + row_word(market, i, fill.asset)) * _K3
+            if state.working[s].action != NONE:
+                total += row_word(market, i, state.working[s].asset) * _K4
         total *= _K7
     return total
 
@@ -103,31 +125,56 @@ def order_word(order):  # type: ignore[no-untyped-def]
 
 
 @inline
-def intent_word(state, slots):  # type: ignore[no-untyped-def]
-    """What the strategy wants, slot by slot."""
+def terms_word(order):  # type: ignore[no-untyped-def]
+    """How an order is to be traded."""
+    return (
+        word(order.kind) * _K0
+        + bits(order.limit) * _K1
+        + bits(order.trigger) * _K2
+        + word(order.expires) * _K3
+        + word(order.post_only) * _K4
+        + word(order.reduce_only) * _K5
+    )
+
+
+@inline
+def intent_word(state):  # type: ignore[no-untyped-def]
+    """What the strategy wants, slot by slot, and what it was refused."""
     total = np.uint64(0)
-    for s in range(slots):
+    for s in range(slot_count(state)):
         if state.intents[s].action != NONE:
             total += order_word(state.intents[s]) * _K1
+            if not is_plain(state):
+                total += terms_word(state.intents[s]) * _K6
+        if not is_plain(state):
+            total += word(state.refused[s]) * _K2
         total *= _K7
     return total
 
 
 @inline
-def fill_word(state, slots):  # type: ignore[no-untyped-def]
+def fill_word(state):  # type: ignore[no-untyped-def]
     """What was filled, at which price and fee."""
     total = np.uint64(0)
-    for s in range(slots):
-        fill = state.fills[s]
+    for f in range(bank_count(state) * slot_count(state)):
+        fill = state.fills[f]
         if fill.action != NONE:
             total += order_word(fill) * _K1 + bits(fill.price) * _K6 + bits(fill.fee) * _K7
+            if not is_plain(state):
+                total += word(fill.kind) * _K2 + word(fill.passive) * _K3
         total *= _K7
     return total
 
 
 @inline
-def state_word(state, slots, memory):  # type: ignore[no-untyped-def]
-    """Capital, peak, counters, open positions and the strategy's memory after the bar."""
+def slot_word(slot):  # type: ignore[no-untyped-def]
+    """What a slot knows of its open position beyond what plain strategies need."""
+    return bits(slot.entry_fee) * _K3 + bits(slot.funding) * _K4
+
+
+@inline
+def state_word(state):  # type: ignore[no-untyped-def]
+    """Capital, peak, counters, open positions, working orders and the strategy's memory after the bar."""
     account = state.account[0]
     total = (
         float_bits(account.capital) * _K0
@@ -135,6 +182,7 @@ def state_word(state, slots, memory):  # type: ignore[no-untyped-def]
         + float_bits(account.equity) * _K2
         + word(account.trades) * _K3
     )
+    slots = slot_count(state)
     for s in range(slots):
         slot = state.slots[s]
         if slot.side != 0:
@@ -146,9 +194,15 @@ def state_word(state, slots, memory):  # type: ignore[no-untyped-def]
                 + bits(slot.entry_price) * _K0
                 + bits(slot.leverage) * _K1
             )
+            if not is_plain(state):
+                total += slot_word(slot)
         if slots > 1:  # with one slot it is capital less what the account began with
             total += bits(slot.realised) * _K2
+        if not is_plain(state):
+            working = state.working[s]
+            if working.action != NONE:
+                total += (order_word(working) + terms_word(working) * _K5 + word(working.bar) * _K6) * _K3
         total *= _K7
-    for m in range(memory):
+    for m in range(memory_count(state)):
         total = (total + bits(state.memory[m])) * _K2
     return total

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
-import types
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dolphin.core import jit
+from dolphin.core import kernels
 from dolphin.core.digest import SEED, STAGES
+from dolphin.core.fingerprint import step_digest
+from dolphin.core.hooks import account_of
 from dolphin.core.records import (
-    ACCOUNT,
     ORDER,
     RANKED,
     SLOT,
@@ -38,8 +36,6 @@ CHUNK = 256
 RANKING = 8192
 NOT_RANKED = np.array((-1, 0, 0, 0, 0.0), RANKED)
 
-_KERNELS = Path(__file__).with_name("kernels.py")
-
 
 @dataclass(frozen=True)
 class Recording:
@@ -58,8 +54,9 @@ class Engine:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        self.digest = hashlib.sha256(f"{jit.kernel_digest()} {strategy.digest}".encode()).hexdigest()
-        self.kernels = _instantiate(strategy, self.digest)
+        self.digest = hashlib.sha256(f"{step_digest()} {strategy.digest}".encode()).hexdigest()
+        self.kernels: Any = kernels
+        self._account = account_of(strategy)
 
     def new_state(self, assets: int, initial_capital: float, days: int = 0) -> State:
         """A flat account of ``initial_capital`` for a market of ``assets`` columns."""
@@ -72,20 +69,22 @@ class Engine:
         They have room for the equity at the end of ``days`` UTC days.
         """
         count = len(initial_capital)
-        account = np.zeros((count, 1), ACCOUNT)
+        account = np.zeros((count, 1), self._account)
         for field in ("capital", "equity", "peak_equity", "day_equity"):
             account[field][:, 0] = initial_capital
         account["digest"] = SEED
-        slots = self.strategy.slots
+        slots = self.strategy.slots_of(assets)
         return State(
             account=account,
             slots=np.zeros((count, slots), SLOT),
             intents=np.zeros((count, slots), ORDER),
-            pending=np.zeros((count, slots), ORDER),
-            fills=np.zeros((count, slots), ORDER),
+            working=np.zeros((count, slots), ORDER),
+            fills=np.zeros((count, slots if self.strategy.plain else 3 * slots), ORDER),
+            refused=np.zeros((count, slots), np.int64),
             exits=np.zeros((count, len(self.strategy.reasons)), np.int64),
             day_ends=np.zeros((count, days)),
-            memory=np.zeros((count, max(1, self.strategy.memory))),
+            memory=np.zeros((count, max(1, self.strategy.memory_of(assets)))),
+            signals=np.zeros((count, 0), np.int64),
             ranking=np.zeros((count, 0), RANKED),
             scratch=np.zeros(assets),
         )
@@ -177,33 +176,3 @@ class Engine:
 def engine_for(strategy: Strategy) -> Engine:
     """The engine of a strategy, one per process."""
     return Engine(strategy)
-
-
-@jit.inline
-def _always(params, market, i):  # type: ignore[no-untyped-def]
-    return True
-
-
-def _instantiate(strategy: Strategy, key: str) -> Any:
-    """Execute ``kernels.py`` with the strategy's names set; numba caches it under ``key``.
-
-    The name that ``decide`` was imported under is part of that: numba finds a cached kernel's globals by it.
-    """
-    key = hashlib.sha256(f"{key} {strategy.decide.__module__}".encode()).hexdigest()
-    name = f"dolphin.core.kernels_{key[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = types.ModuleType(name, doc=f"The step of strategy {strategy.name}.")
-    module.__file__ = str(_KERNELS)
-    module.__dict__.update(
-        decide=strategy.decide,
-        may_enter=strategy.may_enter or _always,
-        SKIPS=strategy.may_enter is not None,
-        SLOTS=strategy.slots,
-        MEMORY=strategy.memory,
-        FEATURES=len(strategy.columns),
-        kernel=jit.kernel_in(key),
-    )
-    sys.modules[name] = module  # numba looks a cached kernel's globals up by module name
-    exec(compile(_KERNELS.read_text(), str(_KERNELS), "exec"), module.__dict__)
-    return module

@@ -1,15 +1,8 @@
-"""The step and its loops. One source, compiled once per strategy by :mod:`dolphin.core.engine`.
-
-The engine executes this file with the names below already set, so that the strategy's ``decide``
-and its sizes are compile-time constants of every kernel. It is never imported as it stands.
-"""
+"""The step and its loops, for every strategy: what differs is chosen by the types of state and friction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from dolphin.core.book import apply_fill, clear, copy_order, fill_from_model, mark, mark_flat
+from dolphin.core.book import apply_fill, mark, mark_flat
 from dolphin.core.digest import (
     chain,
     data_word,
@@ -19,69 +12,36 @@ from dolphin.core.digest import (
     risk_word,
     state_word,
 )
-from dolphin.core.jit import inline
-from dolphin.core.records import NONE, State
-
-decide: Callable[..., None]
-may_enter: Callable[..., bool]
-SKIPS: bool
-SLOTS: int
-MEMORY: int
-FEATURES: int
-kernel: Callable[..., Any]
+from dolphin.core.hooks import decide, feature_count, may_enter, skips, slot_count
+from dolphin.core.jit import inline, kernel
+from dolphin.core.missing import is_disturbed, miss_entries
+from dolphin.core.records import MARKET, NONE, State
+from dolphin.core.refusals import refuse
+from dolphin.core.trading import begin, lay, liquidate, match_working, pay_funding, trade_now
 
 #: Bars that all combinations pass before the next ones are read: they stay in the cache.
 BLOCK = 2048
 
 
 @inline
-def begin(state):  # type: ignore[no-untyped-def]
-    """Clear what was in flight in the bar before."""
-    clear(state.intents, SLOTS)
-    clear(state.fills, SLOTS)
-
-
-@inline
-def drop_busy(state):  # type: ignore[no-untyped-def]
-    """A slot whose order was filled in this bar takes no new decision before the next bar."""
-    for s in range(SLOTS):
-        if state.fills[s].action != NONE:
-            state.intents[s].action = NONE
-
-
-@inline
-def hold(state):  # type: ignore[no-untyped-def]
-    """Keep the intents until the next bar's price (fill timing ``next``)."""
-    for s in range(SLOTS):
-        copy_order(state.intents[s], state.pending[s])
-
-
-@inline
 def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """One bar: pending fills, decision, fills, marking. The digest is folded by the caller."""
+    """One bar: funding, working orders, margin, decision, new orders, marking. The digest is folded by the caller."""
     begin(state)
-    if friction.fill_next:
-        for s in range(SLOTS):
-            if state.pending[s].action != NONE:
-                fill_from_model(state, state.pending[s], s, friction, market, i)
-                apply_fill(state, s, i, trades)
-        decide(state, params, market, i)
-        drop_busy(state)
-        hold(state)
-    else:
-        decide(state, params, market, i)
-        for s in range(SLOTS):
-            if state.intents[s].action != NONE:
-                fill_from_model(state, state.intents[s], s, friction, market, i)
-                apply_fill(state, s, i, trades)
-    mark(state, SLOTS, market, i)
+    pay_funding(state, market, i)
+    match_working(state, friction, market, i, trades)
+    liquidate(state, friction, market, i, trades)
+    decide(state, params, market, i)
+    miss_entries(state, friction, slot_count(state), i)
+    refuse(state, friction, market, i)
+    trade_now(state, friction, market, i, trades)
+    mark(state, slot_count(state), market, i)
 
 
 @inline
 def idle(state):  # type: ignore[no-untyped-def]
     """Nothing held, nothing waiting to be filled: a bar without a decision changes only bars and days."""
-    for s in range(SLOTS):
-        if state.slots[s].side != 0 or state.pending[s].action != NONE:
+    for s in range(slot_count(state)):
+        if state.slots[s].side != 0 or state.working[s].action != NONE:
             return False
     account = state.account[0]
     return account.equity == account.capital
@@ -91,7 +51,7 @@ def idle(state):  # type: ignore[no-untyped-def]
 def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
     """Pass the bars from ``start`` on at which an idle strategy cannot enter; the bar stopped at."""
     i = start
-    while i < stop and not may_enter(params, market, i):
+    while i < stop and not may_enter(state, params, market, i):
         i += 1
     if i > start:
         begin(state)
@@ -102,12 +62,12 @@ def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
 @inline
 def fold(state, market, i):  # type: ignore[no-untyped-def]
     """Chain bar ``i`` to the digest and return the six stage words."""
-    data = data_word(state, SLOTS, market, i)
-    features = features_word(FEATURES, market, i)
+    data = data_word(state, market, i)
+    features = features_word(feature_count(state), market, i)
     risk = risk_word(market, i)
-    intent = intent_word(state, SLOTS)
-    fill = fill_word(state, SLOTS)
-    after = state_word(state, SLOTS, MEMORY)
+    intent = intent_word(state)
+    fill = fill_word(state)
+    after = state_word(state)
     account = state.account[0]
     account.digest = chain(account.digest, data, features, risk, intent, fill, after)
     return data, features, risk, intent, fill, after
@@ -116,7 +76,7 @@ def fold(state, market, i):  # type: ignore[no-untyped-def]
 @inline
 def exposure(state):  # type: ignore[no-untyped-def]
     """-1, 0 or +1: the side of the first open slot."""
-    for s in range(SLOTS):
+    for s in range(slot_count(state)):
         if state.slots[s].side != 0:
             return state.slots[s].side
     return 0
@@ -132,7 +92,7 @@ def run_recorded(  # type: ignore[no-untyped-def]
     Curves are indexed from ``origin``, the first bar of the whole run.
     """
     for i in range(start, stop):
-        if trades.shape[0] - state.account[0].trades < SLOTS:
+        if trades.shape[0] - state.account[0].trades < state.fills.shape[0]:
             return i
         step(state, params[0], friction[0], market, i, trades)
         fold(state, market, i)
@@ -169,17 +129,19 @@ def run_many(states, params, friction, market, start, stop, trades):  # type: ig
                 states.account[c],
                 states.slots[c],
                 states.intents[c],
-                states.pending[c],
+                states.working[c],
                 states.fills[c],
+                states.refused[c],
                 states.exits[c],
                 states.day_ends[c],
                 states.memory[c],
+                states.signals[c],
                 states.ranking[0],
                 states.scratch,
             )
             i = low
             while i < high:
-                if SKIPS and idle(state):
+                if skips(state) and not is_disturbed(friction[c]) and idle(state):
                     i = skip(state, params[c], market, i, high)
                 if i < high:
                     step(state, params[c], friction[c], market, i, trades)
@@ -194,32 +156,35 @@ def step_bar(state, params, friction, market, i, trades, stages):  # type: ignor
 
 
 @kernel(_nrt=False)
-def decide_bar(state, params, market, i):  # type: ignore[no-untyped-def]
-    """The decision alone, for rungs whose fills come from an exchange; see ``state.intents``."""
-    decide(state, params[0], market, i)
-    drop_busy(state)
-
-
-@kernel(_nrt=False)
 def begin_bar(state):  # type: ignore[no-untyped-def]
     """Open a bar whose fills come from an exchange."""
     begin(state)
 
 
 @kernel(_nrt=False)
-def hold_intents(state):  # type: ignore[no-untyped-def]
-    """Fill timing ``next`` with an exchange: the intents become the next bar's orders."""
-    hold(state)
+def decide_bar(state, params, friction, market, i):  # type: ignore[no-untyped-def]
+    """The decision alone, for rungs whose fills come from an exchange; see ``state.intents``."""
+    decide(state, params[0], market, i)
+    refuse(state, friction[0], market, i)
 
 
 @kernel(_nrt=False)
-def book_fill(state, s, i, trades):  # type: ignore[no-untyped-def]
-    """Book the exchange's fill that was written to ``state.fills[s]``."""
-    apply_fill(state, s, i, trades)
+def place_bar(state, market, i):  # type: ignore[no-untyped-def]
+    """Make the intents the slots' working orders: what an exchange has of us from here on."""
+    for s in range(slot_count(state)):
+        lay(state, s, market, i)
+
+
+@kernel(_nrt=False)
+def book_fill(state, s, market, i, trades):  # type: ignore[no-untyped-def]
+    """Book the exchange's fill that was written to ``state.fills[s]``; a market order is then done."""
+    apply_fill(state, s, s, market, i, trades)
+    if state.working[s].kind == MARKET:
+        state.working[s].action = NONE
 
 
 @kernel(_nrt=False)
 def end_bar(state, market, i, stages):  # type: ignore[no-untyped-def]
     """Mark and fold a bar whose fills came from an exchange."""
-    mark(state, SLOTS, market, i)
+    mark(state, slot_count(state), market, i)
     stages[0], stages[1], stages[2], stages[3], stages[4], stages[5] = fold(state, market, i)

@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Intent and fill actions.
-NONE, OPEN, CLOSE = 0, 1, 2
+#: What is wished of a slot.
+NONE, OPEN, CLOSE, INCREASE, REDUCE, REVERSE, CANCEL = range(7)
+
+#: How it is to be traded; BRACKET is a LIMIT and a STOP of which the first that is reached fills.
+MARKET, LIMIT, STOP, BRACKET = range(4)
 
 #: Postures of the survival stack, best first (RISK section 3).
 APEX, STALKER, TURTLE, HIBERNATE = 0, 1, 2, 3
@@ -31,13 +34,34 @@ INSTRUMENT = _record(tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num=
 #: Inputs of the survival stack and the circuit breaker for one bar.
 RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
 
-#: The fill model of research: fractions of the price, and whether fills wait for the next bar.
-FRICTION = _record(slippage="f8", fee="f8", fill_next="i8")
+#: What trading costs: slippage and fees as fractions of the price (``fee`` where we take, ``maker_fee`` where we
+#: give), whether market orders wait for the next bar, the share of a bar's volume that an order may have, and the
+#: maintenance margin as a fraction of the notional.
+FRICTION = _record(slippage="f8", fee="f8", maker_fee="f8", volume_share="f8", maintenance="f8", fill_next="i8")
 
-#: What a strategy wants of one position slot and, with price and fee, what the market gave.
-ORDER = _record(action="i8", asset="i8", side="i8", reason="i8", qty="f8", leverage="f8", price="f8", fee="f8")
+#: What a strategy wants of one position slot and, with price and fee, what the market gave. ``expires`` counts bars
+#: after ``bar``, the one that decided; ``passive`` says that a fill gave liquidity.
+ORDER = _record(
+    action="i8",
+    asset="i8",
+    side="i8",
+    reason="i8",
+    qty="f8",
+    leverage="f8",
+    kind="i8",
+    limit="f8",
+    trigger="f8",
+    expires="i8",
+    post_only="i8",
+    reduce_only="i8",
+    bar="i8",
+    price="f8",
+    fee="f8",
+    passive="i8",
+)
 
-#: One position; side 0 is flat. ``realised`` is the sum of all P&L that the slot ever booked, net of fees.
+#: One position; side 0 is flat. ``realised`` is the sum of all P&L that the slot ever booked, net of fees and with
+#: funding; ``funding`` is what the open position was paid, less what it paid.
 SLOT = _record(
     side="i8",
     asset="i8",
@@ -50,10 +74,12 @@ SLOT = _record(
     peak_before="f8",
     drawdown_before="f8",
     realised="f8",
+    funding="f8",
 )
 
-#: Realised capital, mark-to-market equity, and the running sums that all metrics come from. ``traded``
-#: is the notional of all fills, ``day`` the number of UTC days that have ended.
+#: Realised capital, mark-to-market equity, and the running sums that all metrics come from. ``funding_paid`` is
+#: what was received, less what was paid; ``traded`` the notional of all fills, ``day`` the number of UTC days that
+#: have ended. An engine puts a field before them that names its strategy (:mod:`dolphin.core.hooks`).
 ACCOUNT = _record(
     capital="f8",
     equity="f8",
@@ -62,6 +88,7 @@ ACCOUNT = _record(
     gross_win="f8",
     gross_loss="f8",
     fees_paid="f8",
+    funding_paid="f8",
     traded="f8",
     trades="i8",
     wins="i8",
@@ -91,6 +118,7 @@ TRADE = _record(
     exit_price="f8",
     pnl="f8",
     pnl_pct="f8",
+    funding="f8",
     leverage="f8",
     capital_before="f8",
     capital_after="f8",
@@ -103,13 +131,19 @@ RANKED = _record(key="i8", lookback="i8", max_stale="i8", asset="i8", efficiency
 
 Records = NDArray[Any]
 
+#: A column that a market does not have, and the symbols of a strategy that names none.
+NO_COLUMN = np.empty((0, 0))
+NO_SYMBOLS = np.full(1, -1, np.dtype([("none", "i8")]))
+
 
 class Market(NamedTuple):
     """Everything a decision at bar ``i`` may read, rows ``<= i`` only.
 
     ``ts`` (T,) int64; ``price``, ``log_price`` (T, N) float64; ``age`` (T, N) int32, bars since
     the last real price (0 real, -1 before the first); ``features`` (T, F) float64 in the order the
-    strategy declares; ``risk`` (T,) of RISK; ``instruments`` (N,) of INSTRUMENT.
+    strategy declares; ``risk`` (T,) of RISK; ``instruments`` (N,) of INSTRUMENT. ``open`` to
+    ``funding`` are (T, N) float64 where the strategy or the fill model asks for them, else (0, 0);
+    ``symbols`` is one record: columns by the names that the strategy gives them.
     """
 
     ts: Records
@@ -119,26 +153,39 @@ class Market(NamedTuple):
     features: Records
     risk: Records
     instruments: Records
+    open: Records = NO_COLUMN
+    high: Records = NO_COLUMN
+    low: Records = NO_COLUMN
+    volume: Records = NO_COLUMN
+    bid: Records = NO_COLUMN
+    ask: Records = NO_COLUMN
+    funding: Records = NO_COLUMN
+    symbols: Records = NO_SYMBOLS
 
 
 class State(NamedTuple):
     """Everything that changes: one ACCOUNT, S position slots and what is in flight for them.
 
-    ``intents`` and ``fills`` are of the bar at hand, ``pending`` waits for the next bar's price,
+    ``intents`` are of the bar at hand, and so are ``fills``: of working orders, or of plain strategies' all (the first
+    S), of a liquidation (the next S), of new market orders (the last S). ``working`` (S,) holds the order that each
+    slot has in the market, ``refused`` (S,) int64 why its last intent was refused (:mod:`dolphin.core.refusals`), or 0.
     ``exits`` (R,) int64 counts closed trades by reason, ``day_ends`` (D,) float64 keeps the equity at
     the end of each UTC day for as many days as it has room. ``memory`` (M,) float64 is the strategy's
-    own. ``ranking`` (K,) of RANKED is shared by the combinations of a sweep and empty otherwise;
+    own. ``signals`` (S,) int64 is what became of each slot's wish to open, where a run is disturbed, and empty
+    otherwise. ``ranking`` (K,) of RANKED is shared by the combinations of a sweep and empty otherwise;
     ``scratch`` (N,) float64 carries nothing over.
     """
 
     account: Records
     slots: Records
     intents: Records
-    pending: Records
+    working: Records
     fills: Records
+    refused: Records
     exits: Records
     day_ends: Records
     memory: Records
+    signals: Records
     ranking: Records
     scratch: Records
 

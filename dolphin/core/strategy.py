@@ -6,12 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
-
-from dolphin.core import jit
+from dolphin.core import fingerprint
 
 
 class PluginFeature(Protocol):
@@ -63,12 +60,20 @@ class Strategy:
     warmup_bars : callable
         Rows of history before the first decision that no longer depends on where data began,
         from a ``params`` instance.
-    slots, memory : int
-        Position slots, and float64 numbers of the strategy's own.
+    slots : int or "assets"
+        Position slots; one per asset of the market if it says so.
+    memory : int or callable
+        Float64 numbers of the strategy's own, or their number from the number of assets.
     may_enter : callable, optional
         ``may_enter(params, market, i)``, inline like ``decide``: False only where ``decide`` on flat
         slots is sure to want nothing and to leave ``memory`` as it is. A sweep skips such bars while
         an account is flat. Without it every bar is decided.
+    orders : tuple of str
+        Kinds of order that it sends beside market orders: "limit", "stop" (both: brackets too).
+    resize : bool
+        Whether it increases, reduces and reverses positions.
+    margin : bool
+        Whether the engine watches the account's margin and liquidates it; the reasons must then have LIQUIDATION.
     """
 
     name: str
@@ -77,11 +82,17 @@ class Strategy:
     features: tuple[str | PluginFeature, ...]
     reasons: tuple[str, ...]
     warmup_bars: Callable[[Any], int]
-    slots: int = 1
-    memory: int = 0
+    slots: int | Literal["assets"] = 1
+    memory: int | Callable[[int], int] = 0
     may_enter: Callable[..., bool] | None = None
+    orders: tuple[str, ...] = ()
+    resize: bool = False
+    margin: bool = False
 
     def __post_init__(self) -> None:
+        for kind in self.orders:
+            if kind not in ("limit", "stop"):
+                raise TypeError(f"strategy '{self.name}' declares orders of the unknown kind '{kind}': limit or stop")
         for feature in self.features:
             if not isinstance(feature, str) and not hasattr(feature, "digest"):
                 kind = type(feature).__name__
@@ -89,6 +100,22 @@ class Strategy:
         twice = {name for name in self.columns if self.columns.count(name) > 1}
         if twice:
             raise TypeError(f"strategy '{self.name}' has two features named '{min(twice)}'")
+
+        if self.margin and "LIQUIDATION" not in self.reasons:
+            raise TypeError(f"strategy '{self.name}' declares margin, but no reason 'LIQUIDATION'")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it knows nothing but market orders that open and close."""
+        return not (self.orders or self.resize or self.margin)
+
+    def slots_of(self, assets: int) -> int:
+        """Position slots in a market of so many assets."""
+        return assets if self.slots == "assets" else self.slots
+
+    def memory_of(self, assets: int) -> int:
+        """Numbers that it keeps in a market of so many assets."""
+        return self.memory(assets) if callable(self.memory) else self.memory
 
     @property
     def plugins(self) -> tuple[PluginFeature, ...]:
@@ -109,17 +136,19 @@ class Strategy:
         return tuple(names)
 
     @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """What of it is compiled into the step."""
+        return [self.decide] if self.may_enter is None else [self.decide, self.may_enter]
+
+    @property
     def source(self) -> Path:
         """The file that ``decide`` is written in."""
         return Path(self.decide.py_func.__code__.co_filename)  # type: ignore[attr-defined]
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """The files that the digest covers, that of ``decide`` first."""
-        files: set[Path] = set()
-        for function in (self.decide, self.may_enter):
-            if function is not None:
-                files |= reach(function.py_func)[0]  # type: ignore[union-attr]
+        """The files of what the digest covers, that of ``decide`` first; the framework's own are left out."""
+        files = fingerprint.files_of(self.functions)
         for plugin in self.plugins:
             files |= plugin.sources
         return (self.source, *sorted(files - {self.source}))
@@ -128,46 +157,21 @@ class Strategy:
     def digest(self) -> str:
         """SHA-256 of everything of the strategy that can change a decision.
 
-        The files of ``decide`` and of every compiled function it reaches, the global constants that
-        these were compiled with, and the sizes: two strategies of one file have two digests.
+        ``decide`` and every compiled function that it reaches, comments and docstrings left out, the constants that
+        these were compiled with, and what it declares: two strategies of one file have two digests.
         """
-        files, constants = reach(self.decide.py_func)  # type: ignore[attr-defined]
-        if self.may_enter is not None:
-            more, others = reach(self.may_enter.py_func)  # type: ignore[attr-defined]
-            files, constants = files | more, sorted({*constants, *others})
         features = tuple(f if isinstance(f, str) else (f.name, f.digest) for f in self.features)
-        names = self.decide.__qualname__, self.may_enter.__qualname__ if self.may_enter else None
-        about = (self.name, names, self.slots, self.memory, features, self.reasons, constants)
-        return hashlib.sha256(f"{jit.source_digest(files)} {about!r}".encode()).hexdigest()
+        names = tuple(function.__qualname__ for function in self.functions)
+        declared = (self.slots, _size(self.memory), features, self.reasons, self.orders, self.resize, self.margin)
+        about = (self.name, names, declared, fingerprint.of_functions(self.functions))
+        return hashlib.sha256(repr(about).encode()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """What its compiled step is filed under: the digest, and the modules that numba looks its names up in."""
+        modules = [function.__module__ for function in self.functions]
+        return hashlib.sha256(f"{self.digest} {modules}".encode()).hexdigest()
 
 
-def reach(function: Callable[..., Any]) -> tuple[set[Path], list[tuple[str, str]]]:
-    """Source files of a function and of all compiled functions it calls, and the constants they read.
-
-    Functions of ``core`` and ``features`` are left out: the kernels' own digest covers them.
-    """
-    files: set[Path] = set()
-    constants: set[tuple[str, str]] = set()
-    seen: set[Any] = set()
-    todo = [function]
-    while todo:
-        current = todo.pop()
-        file = Path(current.__code__.co_filename)
-        if current in seen or file in jit.kernel_sources():
-            continue
-        seen.add(current)
-        files.add(file)
-        names = current.__code__.co_names
-        values = {name: current.__globals__[name] for name in names if name in current.__globals__}
-        for module in [value for value in values.values() if isinstance(value, ModuleType)]:
-            values |= {name: getattr(module, name) for name in names if hasattr(module, name)}
-        for name, cell in zip(current.__code__.co_freevars, current.__closure__ or (), strict=True):
-            values[name] = cell.cell_contents  # what a function that made this one closed over
-        for name, value in values.items():
-            if hasattr(value, "py_func"):
-                todo.append(value.py_func)
-            elif isinstance(value, bool | int | float | str | tuple | np.generic):
-                constants.add((name, repr(value)))
-            elif isinstance(value, np.ndarray):
-                constants.add((name, f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"))
-    return files, sorted(constants)
+def _size(memory: int | Callable[[int], int]) -> int | str:
+    return fingerprint.of_functions([memory]) if callable(memory) else memory

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
 
-from dolphin.core import jit
+from dolphin.core import fingerprint, jit
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import DAY_NS
-from dolphin.core.strategy import reach
 from dolphin.errors import DolphinError
 from dolphin.features.scanner import in_order
 
@@ -105,24 +105,21 @@ class Feature:
         return tuple(f"{self.name}_{column}" for column in self.columns) or (self.name,)
 
     @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """What of it can change a value."""
+        return [self.update, self.memory] if callable(self.memory) else [self.update]
+
+    @property
     def sources(self) -> frozenset[Path]:
-        """The files that the digest covers."""
-        files, _ = reach(self.update.py_func)  # type: ignore[attr-defined]
-        return frozenset(files | (reach(self.memory)[0] if callable(self.memory) else set()))
+        """The files of what the digest covers; the framework's own are left out."""
+        return frozenset(fingerprint.files_of(self.functions))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that can change a value: sources that are reached, constants, declaration."""
-        files, constants = reach(self.update.py_func)  # type: ignore[attr-defined]
-        memory: int | str
-        if callable(self.memory):
-            more, others = reach(self.memory)
-            files, constants = files | more, sorted({*constants, *others})
-            memory = self.memory.__qualname__
-        else:
-            memory = self.memory
+        """SHA-256 of all that can change a value: functions and constants that are reached, declaration."""
+        memory = self.memory.__qualname__ if callable(self.memory) else self.memory
         declared = (self.name, self.update.__qualname__, memory, self.warmup_bars, self.columns, self.inputs)
-        return hashlib.sha256(f"{jit.source_digest(files)} {(*declared, constants)!r}".encode()).hexdigest()
+        return hashlib.sha256(repr((declared, fingerprint.of_functions(self.functions))).encode()).hexdigest()
 
     def new_state(self, assets: int) -> np.ndarray:
         """(memory,) float64 zeros for a market of ``assets`` columns."""

@@ -16,7 +16,7 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Currency, Price, Quantity
 
 from dolphin.catalog import Instrument
-from dolphin.core.book import slipped_price
+from dolphin.core.grid import slipped_price
 from dolphin.core.records import Records
 
 VENUE = Venue("SIM")

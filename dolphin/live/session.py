@@ -83,11 +83,11 @@ class Session:
         self.stages = np.zeros((stop - start, len(STAGES)), np.uint64)
         self.fills: list[tuple] = []
         self._kernels = engine.kernels
-        self._params = params
+        self._params, self._friction = params, friction
         self._fee = float(friction["fee"][0])
         self._next = bool(friction["fill_next"][0])
         self._slots = range(engine.strategy.slots)
-        self._orders = self.state.pending if self._next else self.state.intents
+        self._orders = self.state.working
         self._waiting: set[int] = set()
         self._booked: dict[int, float] = {}
 
@@ -111,7 +111,7 @@ class Session:
         self.bar = bar
         self._kernels.begin_bar(state)
         if not self._next:
-            self._kernels.decide_bar(state, self._params, market, bar)
+            self._decide()
         actions = self._orders["action"].tolist()
         sending = [s for s in self._slots if actions[s] != NONE]
         if sending:
@@ -138,7 +138,8 @@ class Session:
         self._answered(slot)
 
     def refused(self, slot: int) -> None:
-        """The exchange did not fill the slot's order: nothing is booked for it."""
+        """The exchange did not fill the slot's order: nothing is booked for it, and it is gone."""
+        self.state.working["action"][slot] = NONE
         self._answered(slot)
 
     def _answered(self, slot: int) -> None:
@@ -147,7 +148,7 @@ class Session:
             return
         # In the order of slots, as the step does, however the answers came.
         for s in sorted(self._booked):
-            self._kernels.book_fill(self.state, s, self.bar, NO_TRADES)
+            self._kernels.book_fill(self.state, s, self.market, self.bar, NO_TRADES)
             fill = self.state.fills[s]
             action, asset = int(fill["action"]), int(fill["asset"])
             values = (float(fill[name]) for name in ("qty", "price", "fee"))
@@ -157,8 +158,12 @@ class Session:
 
     def _close(self) -> None:
         if self._next:
-            self._kernels.decide_bar(self.state, self._params, self.market, self.bar)
-            self._kernels.hold_intents(self.state)
+            self._decide()
         k = self.bar - self.start
         self._kernels.end_bar(self.state, self.market, self.bar, self.stages[k])
         self.digests[k] = self.state.account["digest"][0]
+
+    def _decide(self) -> None:
+        """Decide the bar at hand, and make what is wanted the slots' orders."""
+        self._kernels.decide_bar(self.state, self._params, self._friction, self.market, self.bar)
+        self._kernels.place_bar(self.state, self.market, self.bar)

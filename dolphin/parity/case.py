@@ -65,7 +65,7 @@ class Case:
     @cached_property
     def friction(self) -> Records:
         """The friction record."""
-        return self.config.friction.record()
+        return self.config.friction_record()
 
     @cached_property
     def batch(self) -> Recording:

@@ -200,7 +200,7 @@ def _check_rows(market: Market, start: int, stop: int) -> None:
 def _digests(market: Market, config: Config, start: int, stop: int) -> np.ndarray:
     engine = engine_for(config.strategy)
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
-    return engine.run(state, config.params_record(), config.friction.record(), market, start, stop).digests
+    return engine.run(state, config.params_record(), config.friction_record(), market, start, stop).digests
 
 
 def _first_peek(
@@ -220,7 +220,7 @@ def _first_peek(
     """
     engine = engine_for(config.strategy)
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
-    params, friction = config.params_record(), config.friction.record()
+    params, friction = config.params_record(), config.friction_record()
     stages = np.zeros(len(STAGES), np.uint64)
     step_bar, account = engine.kernels.step_bar, state.account
     pairs = [(here, there) for here, there in zip(later[:-1], market[:-1], strict=True)]

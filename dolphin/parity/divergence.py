@@ -213,7 +213,7 @@ def _redecide(recorded: Recorded, bar: int, workspace: Workspace) -> dict[tuple[
     market = open_market(dataset, config)
     engine = engine_for(config.strategy)
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
-    params, friction = config.params_record(), config.friction.record()
+    params, friction = config.params_record(), config.friction_record()
     start = int(np.searchsorted(market.ts, recorded.ts[0]))
     row = start + bar
     if row > start:

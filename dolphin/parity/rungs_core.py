@@ -61,7 +61,7 @@ def sweep_difference(case: Case, market: Market) -> str | None:
 
 def state_difference(a: State, b: State) -> str | None:
     """The first field whose bits differ; the digest, which sweeps do not fold, is left out."""
-    for part in ("account", "slots", "pending"):
+    for part in ("account", "slots", "working"):
         ours, theirs = getattr(a, part), getattr(b, part)
         for name in ours.dtype.names:
             if name != "digest" and _bits(ours[name]) != _bits(theirs[name]):

@@ -17,7 +17,7 @@ import numpy as np
 
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
-from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.core.records import NONE, Market, Records
 from dolphin.parity.case import Case
 
 #: Value per bar and P&L per trade may differ by this much of the money at work.
@@ -183,31 +183,35 @@ def callbacks_of(engine: Engine) -> Callbacks:
     from vectorbt.portfolio.enums import NoOrder, OrderStatus
     from vectorbt.portfolio.nb import order_nb
 
-    from dolphin.core.book import fill_from_model
+    from dolphin.core.book import copy_order, direction_of
+    from dolphin.core.hooks import match
 
     kernels = engine.kernels
-    begin_bar, decide_bar, hold_intents = kernels.begin_bar, kernels.decide_bar, kernels.hold_intents
+    begin_bar, decide_bar, place_bar = kernels.begin_bar, kernels.decide_bar, kernels.place_bar
     book_fill, end_bar = kernels.book_fill, kernels.end_bar
-    slots, nothing, opens, was_filled = engine.strategy.slots, NONE, OPEN, OrderStatus.Filled
+    slots, nothing, was_filled = engine.strategy.slots, NONE, OrderStatus.Filled
     compiled = numba.njit(error_model="numpy")
 
     @compiled
     def before(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
         begin_bar(state)
         if not friction[0].fill_next:
-            decide_bar(state, params, market, origin + c.i)
+            decide_bar(state, params, friction, market, origin + c.i)
+            place_bar(state, market, origin + c.i)
         cursor[0] = 0
         return ()
 
     @compiled
     def order(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
-        orders = state.pending if friction[0].fill_next else state.intents
+        orders, i = state.working, origin + c.i
         while cursor[0] < slots:
             s = cursor[0]
             if orders[s].action != nothing:
-                fill_from_model(state, orders[s], s, friction[0], market, origin + c.i)
+                direction = direction_of(orders[s])
                 fill = state.fills[s]
-                direction = fill.side if fill.action == opens else -fill.side
+                copy_order(orders[s], fill)
+                fill.price = match(orders[s], direction, friction[0], market, i)[1]
+                fill.fee = friction[0].fee * (fill.qty * fill.price)
                 # vectorbt knows no leverage: lend what the order may need, until it is filled.
                 cash = c.last_cash[c.group]
                 credit[0] = max(0.0, 2.0 * (fill.qty * fill.price + fill.fee) - cash)
@@ -232,9 +236,10 @@ def callbacks_of(engine: Engine) -> Callbacks:
             fill.qty = c.order_result.size
             fill.price = c.order_result.price
             fill.fee = c.order_result.fees
-            book_fill(state, s, origin + c.i, NO_TRADES)
+            book_fill(state, s, market, origin + c.i, NO_TRADES)
         else:
             fill.action = nothing
+            state.working[s].action = nothing
         cursor[0] += 1
 
     @compiled
@@ -243,8 +248,8 @@ def callbacks_of(engine: Engine) -> Callbacks:
     ):
         i = origin + c.i
         if friction[0].fill_next:
-            decide_bar(state, params, market, i)
-            hold_intents(state)
+            decide_bar(state, params, friction, market, i)
+            place_bar(state, market, i)
         end_bar(state, market, i, stages[c.i])
         digests[c.i] = state.account[0].digest
         value[c.i] = c.last_value[c.group]

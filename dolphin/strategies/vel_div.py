@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dolphin.core.book import lots_below
+from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
 from dolphin.core.records import APEX, CLOSE, DAY_NS, HIBERNATE, OPEN, STALKER

@@ -160,7 +160,7 @@ def test_records_hold_choices_by_position() -> None:
     assert record.shape == (1,)
     assert (record["direction"][0], record["vol_gate_mode"][0], record["acb_day_reset"][0]) == (2, 2, 1)
     assert record["tp_pct"][0] == 0.0095 and record["max_hold_bars"][0] == 125
-    friction = parse_config({"friction": {"fee_bps": 3.0, "fill_timing": "next"}}, where="x").friction.record()
+    friction = parse_config({"friction": {"fee_bps": 3.0, "fill_timing": "next"}}, where="x").friction_record()
     assert friction.dtype == FRICTION and friction[0].item() == (2e-4, 3e-4, 1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin.core.book import lots_below, round_against
+from dolphin.core.grid import lots_below, round_against
 from dolphin.core.records import INSTRUMENT
 
 

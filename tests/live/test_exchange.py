@@ -12,7 +12,7 @@ from ladder_cases import INSTRUMENTS, LEVELS, SPACING, case_of, small_market
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.objects import Price, Quantity
 
-from dolphin.core.book import round_against
+from dolphin.core.grid import round_against
 from dolphin.errors import DolphinError
 from dolphin.live.backtest import bar_type, run_backtest
 from dolphin.live.exchange import SlippedFills, perpetual, precision_of

@@ -5,7 +5,7 @@ import pytest
 from ladder_cases import CASES, case_of
 from strategies_for_tests import TWO_SLOTS
 
-from dolphin.core.book import round_against
+from dolphin.core.grid import round_against
 from dolphin.live.session import Session, own_market
 
 

@@ -89,7 +89,7 @@ def order_table(run: Run) -> Records:
     part["bar"], part["leg"] = trades["exit_bar"], _CLOSED
     part["asset"], part["direction"] = trades["asset"], -trades["side"]
     part["qty"], part["price"] = trades["qty"], trades["exit_price"]
-    table["fee"] = run.config.friction.record()["fee"][0] * (table["qty"] * table["price"])
+    table["fee"] = run.config.friction_record()["fee"][0] * (table["qty"] * table["price"])
     # A slot that closes frees its asset for another slot within the bar: closes come first.
     return table[np.lexsort((-table["leg"], table["bar"]))]
 

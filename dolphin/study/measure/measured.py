@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.config.config import Config, params_records
+from dolphin.config.config import Config, friction_records, params_records
 from dolphin.core.engine import Engine, engine_for
-from dolphin.core.records import FRICTION, Market, Records, State
+from dolphin.core.records import Market, Records, State
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
 from dolphin.study.measure.run import days_of
@@ -47,12 +47,9 @@ class Combinations(NamedTuple):
 
 def combinations(configs: Sequence[Config]) -> Combinations:
     """The records of configurations of one strategy."""
-    friction = np.zeros(len(configs), FRICTION)
-    friction["slippage"] = np.array([config.friction.slippage_bps for config in configs]) / 1e4
-    friction["fee"] = np.array([config.friction.fee_bps for config in configs]) / 1e4
-    friction["fill_next"] = [config.friction.fill_timing == "next" for config in configs]
     capital = np.array([config.account.initial_capital for config in configs])
-    return Combinations(params_records([config.params for config in configs]), friction, capital)
+    params = params_records([config.params for config in configs])
+    return Combinations(params, friction_records(configs), capital)
 
 
 def measure(
@@ -100,7 +97,7 @@ def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured
     engine = engine_for(config.strategy)
     capital = np.array([config.account.initial_capital])
     state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
-    engine.run(state, config.params_record(), config.friction.record(), market, start, stop)
+    engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     many = State._make([*(field[None] for field in state[:-1]), state.scratch])
     return measured_of(many, capital)
 
@@ -127,7 +124,7 @@ def _state_difference(batch: Measured, c: int, alone: Measured) -> str | None:
         names = account.dtype.names or ()
         wrong = next(name for name in names if account[name].tobytes() != single[name].tobytes())
         return f"final account: {wrong} {account[wrong][0].item()!r}, alone {single[wrong][0].item()!r}"
-    for name in ("slots", "pending", "memory"):
+    for name in ("slots", "working", "memory"):
         if getattr(batch.states, name)[c].tobytes() != getattr(alone.states, name)[0].tobytes():
             return f"final state: {name}"
     return None

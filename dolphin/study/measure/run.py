@@ -113,7 +113,7 @@ def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int)
     capital = config.account.initial_capital
     state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
     began = time.perf_counter()
-    recording = engine.run(state, config.params_record(), config.friction.record(), market, start, stop)
+    recording = engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     seconds = time.perf_counter() - began
     metrics = one(metrics_of(state.account, np.array([capital]), state.day_ends[None]))
     metrics["exits"] = exit_counts(state.exits, config.strategy.reasons)

@@ -7,24 +7,18 @@ exit is triggered by a price that never was, and then filled at it: such a run w
 from __future__ import annotations
 
 import hashlib
-import sys
-import types
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dolphin.config.config import Config
-from dolphin.core import jit
-from dolphin.core.engine import NO_TRADES, NOT_RANKED, RANKING, Engine, engine_for
-from dolphin.core.records import RANKED, Market, State
+from dolphin.core.engine import engine_for
+from dolphin.core.hooks import friction_of
+from dolphin.core.records import Market
+from dolphin.core.taking import DISTURBED
 from dolphin.study.measure.measured import Measured, combinations, measured_of
 from dolphin.study.measure.run import days_of
-
-_KERNEL = Path(__file__).with_name("stress_kernel.py")
 
 #: Runs of one task; short, so that an interrupt need not wait for long.
 _CHUNK = 8
@@ -70,54 +64,19 @@ def run_disturbed(
     disturbance and the market. Memory: about 1 kB a run, and 8 bytes more per UTC day of the window.
     """
     engine = engine_for(configs[0].strategy)
-    kernel = _kernel_for(engine)
-    params, friction, capital = combinations(configs)
+    params, plain, capital = combinations(configs)
+    friction = np.zeros(len(configs), friction_of(configs[0].friction.model, DISTURBED))
+    for name in plain.dtype.names or ():
+        friction[name] = plain[name]
+    friction["seed"] = [_spread(d.seed) for d in disturbances]
+    friction["noise"] = np.array([d.noise_bps for d in disturbances]) / 1e4
+    friction["missed"] = [d.missed for d in disturbances]
     states = engine.new_states(market.price.shape[1], capital, days_of(market.ts, start, stop))
-    seeds = np.array([_spread(d.seed) for d in disturbances], np.uint64)
-    noise = np.array([d.noise_bps for d in disturbances]) / 1e4
-    missed = np.array([d.missed for d in disturbances], np.float64)
-    signals = np.zeros((len(configs), engine.strategy.slots), np.int64)
-
-    def work(low: int) -> int:
-        at = slice(low, min(low + _CHUNK, len(configs)))
-        part = State._make([field[at] for field in states[:-1]] + [np.empty_like(states.scratch)])
-        part = part._replace(ranking=np.full((1, RANKING), NOT_RANKED, RANKED))
-        kernel(
-            part, params[at], friction[at], market, seeds[at], noise[at], missed[at], signals[at],
-            start, stop, NO_TRADES,
-        )  # fmt: skip
-        return at.stop - low
-
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        try:
-            for done in pool.map(work, range(0, len(configs), _CHUNK)):
-                if on_done is not None:
-                    on_done(done)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    states = states._replace(signals=np.zeros(states.refused.shape, np.int64))
+    engine.run_many(states, params, friction, market, start, stop, threads=threads, chunk=_CHUNK, on_done=on_done)
     return measured_of(states, capital)
 
 
 def _spread(seed: int) -> int:
     """A seed as 64 bits that its neighbours do not share."""
     return int.from_bytes(hashlib.sha256(f"stress {seed}".encode()).digest()[:8], "little")
-
-
-def _kernel_for(engine: Engine) -> Callable[..., Any]:
-    """Compile ``stress_kernel.py`` for the engine's strategy; numba caches it under a key of all that it reads."""
-    key = hashlib.sha256(f"{engine.digest} {jit.source_digest([_KERNEL])}".encode()).hexdigest()
-    name = f"dolphin.study.stress_{key[:16]}"
-    if name not in sys.modules:
-        module = types.ModuleType(name, doc=f"The disturbed step of strategy {engine.strategy.name}.")
-        module.__file__ = str(_KERNEL)
-        names = ("decide", "begin", "drop_busy", "hold", "SLOTS")
-        module.__dict__.update({name: getattr(engine.kernels, name) for name in names}, kernel=jit.kernel_in(key))
-        sys.modules[name] = module  # numba looks a cached kernel's globals up by module name
-        try:
-            exec(compile(_KERNEL.read_text(), str(_KERNEL), "exec"), module.__dict__)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    kernel: Callable[..., Any] = sys.modules[name].run_disturbed
-    return kernel

@@ -1,0 +1,162 @@
+"""Where a strategy and a fill model meet the step: functions whose body the types of the arguments choose.
+
+The account's record begins with a field whose name is the strategy's tag, a friction record may hold one that
+names a fill model. numba compiles, and keeps on disk, one step per type: so the step is one normal module, a
+strategy's ``decide`` is inlined into it, and what a strategy does not declare is not compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from dolphin.core.fill_models import SCAN_PRICE, FillModel
+from dolphin.core.jit import INLINE
+from dolphin.core.records import ACCOUNT, FRICTION
+from dolphin.core.strategy import Strategy
+
+#: By tag: what the engines of this process were made for.
+STRATEGIES: dict[str, Strategy] = {}
+FILL_MODELS: dict[str, FillModel] = {}
+
+_STRATEGY, _FILLS = "strategy_", "fills_"
+
+
+def account_of(strategy: Strategy) -> np.dtype[np.void]:
+    """The record of an account that trades this strategy."""
+    tag = f"{_STRATEGY}{strategy.key[:24]}"
+    STRATEGIES[tag] = strategy
+    return np.dtype([(tag, "i8"), *((name, ACCOUNT[name]) for name in ACCOUNT.names or ())], align=True)
+
+
+def friction_of(model: FillModel = SCAN_PRICE, extra: Iterable[tuple[str, str]] = ()) -> np.dtype[np.void]:
+    """The record of friction under this fill model; ``extra`` are fields of its own, eight bytes each."""
+    fields: list[tuple[str, Any]] = [(name, FRICTION[name]) for name in FRICTION.names or ()]
+    fields += list(extra)
+    if model is not SCAN_PRICE:
+        tag = f"{_FILLS}{model.key[:24]}"
+        FILL_MODELS[tag] = model
+        fields.insert(0, (tag, "i8"))
+    return np.dtype(fields, align=True)
+
+
+def _strategy(state: Any) -> Strategy:
+    """The strategy of a State's numba type."""
+    account = dict(zip(state.fields, state.types, strict=True))["account"].dtype
+    return STRATEGIES[next(name for name in account.fields if name.startswith(_STRATEGY))]
+
+
+def _model(friction: Any) -> FillModel:
+    """The fill model of a friction record's numba type."""
+    tag = next((name for name in friction.fields if name.startswith(_FILLS)), None)
+    return FILL_MODELS[tag] if tag else SCAN_PRICE
+
+
+def _hook(stub: Callable[..., Any]) -> Callable[..., Any]:
+    """The decorator that gives ``stub`` its bodies."""
+    return overload(stub, jit_options=INLINE, strict=False)
+
+
+def decide(state, params, market, i):  # type: ignore[no-untyped-def]
+    """The strategy's decision on bar ``i``: it writes ``state.intents``."""
+    raise NotImplementedError
+
+
+@_hook(decide)
+def _decide(state, params, market, i):  # type: ignore[no-untyped-def]
+    chosen = _strategy(state).decide
+
+    def body(state, params, market, i):  # type: ignore[no-untyped-def]
+        chosen(state, params, market, i)
+
+    return body
+
+
+def may_enter(state, params, market, i):  # type: ignore[no-untyped-def]
+    """Whether a flat account may want something at bar ``i``."""
+    raise NotImplementedError
+
+
+@_hook(may_enter)
+def _may_enter(state, params, market, i):  # type: ignore[no-untyped-def]
+    chosen = _strategy(state).may_enter
+    if chosen is None:
+        return lambda state, params, market, i: True
+
+    def body(state, params, market, i):  # type: ignore[no-untyped-def]
+        return chosen(params, market, i)
+
+    return body
+
+
+def match(order, direction, friction, market, i):  # type: ignore[no-untyped-def]
+    """The fill model: how much of the order fills in bar ``i`` (0: nothing), at which price, and whether passively."""
+    raise NotImplementedError
+
+
+@_hook(match)
+def _match(order, direction, friction, market, i):  # type: ignore[no-untyped-def]
+    chosen = _model(friction).match
+
+    def body(order, direction, friction, market, i):  # type: ignore[no-untyped-def]
+        return chosen(order, direction, friction, market, i)
+
+    return body
+
+
+def _constant(of: Callable[[Strategy], Any]) -> Callable[..., Any]:
+    """A function of ``state`` that is a constant where it is compiled."""
+
+    def stub(state):  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    def chosen(state):  # type: ignore[no-untyped-def]
+        value = of(_strategy(state))
+        return lambda state: value
+
+    _hook(stub)(chosen)
+    return stub
+
+
+#: Whether the strategy only opens and closes by market orders.
+is_plain = _constant(lambda strategy: strategy.plain)
+#: Whether it sends limit orders, stops, changes of size.
+sends_limits = _constant(lambda strategy: "limit" in strategy.orders)
+sends_stops = _constant(lambda strategy: "stop" in strategy.orders)
+resizes = _constant(lambda strategy: strategy.resize)
+#: Whether the engine watches its margin, and the code of the reason LIQUIDATION.
+has_margin = _constant(lambda strategy: strategy.margin)
+liquidation_reason = _constant(lambda s: s.reasons.index("LIQUIDATION") if "LIQUIDATION" in s.reasons else 0)
+#: Whether it says which bars cannot be entered.
+skips = _constant(lambda strategy: strategy.may_enter is not None)
+#: Columns of ``market.features``.
+feature_count = _constant(lambda strategy: len(strategy.columns))
+
+
+def slot_count(state):  # type: ignore[no-untyped-def]
+    """Position slots: a constant where the strategy names their number."""
+    raise NotImplementedError
+
+
+@_hook(slot_count)
+def _slot_count(state):  # type: ignore[no-untyped-def]
+    slots = _strategy(state).slots
+    if slots == "assets":
+        return lambda state: state.slots.shape[0]
+    return lambda state: slots
+
+
+def memory_count(state):  # type: ignore[no-untyped-def]
+    """Numbers of the strategy's own: a constant where it names their number."""
+    raise NotImplementedError
+
+
+@_hook(memory_count)
+def _memory_count(state):  # type: ignore[no-untyped-def]
+    memory = _strategy(state).memory
+    if callable(memory):
+        return lambda state: state.memory.shape[0]
+    return lambda state: memory
