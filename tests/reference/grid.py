@@ -23,8 +23,8 @@ class Step:
         return whole(math.floor, x / self.size + 0.5)
 
     def holds(self, x: float) -> bool:
-        """Whether ``x`` is a grid value, by bits."""
-        return x == self.value(self.count(x))
+        """Whether ``x`` is a grid value, by bits; infinity is no whole number of steps."""
+        return math.isfinite(x) and x == self.value(self.count(x))
 
     def below(self, x: float) -> float:
         """The last grid value not above ``x``, a hair forgiven."""

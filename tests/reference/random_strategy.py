@@ -63,13 +63,12 @@ def decide(state, params, market, i):
                 side = slot.side
                 kind_draw = 0.0
                 reason = 1 if i - slot.entry_bar >= params.hold else 2
-            elif (
-                slot.side * (market.price[i, asset] / slot.entry_price - 1.0) - slot.entry_fee / account.peak_equity
-                < -0.03
-            ):
-                action = CLOSE
-                side = slot.side
-                reason = 3
+            else:
+                moved = slot.side * (market.price[i, asset] / slot.entry_price - 1.0)
+                if moved - slot.entry_fee / account.peak_equity < -0.03:
+                    action = CLOSE
+                    side = slot.side
+                    reason = 3
         if works and choice > 0.9:
             action = CANCEL
         if state.memory[0] > 30.0 and choice > 0.5:
@@ -96,14 +95,14 @@ def decide(state, params, market, i):
         if notional < 100.0:
             notional = 100.0
         lots = math.floor(notional / price / instrument.lot)
-        if action == CLOSE or action == REDUCE:
+        if action in (CLOSE, REDUCE):
             lots = math.floor(slot.qty / instrument.lot + 0.5)
         if action == REDUCE:
             lots = math.floor(lots * market.features[i, c + 6])
         qty = lots * instrument.lot_num / instrument.lot_den
 
         direction = side
-        if action == CLOSE or action == REDUCE:
+        if action in (CLOSE, REDUCE):
             direction = -side
         ticks = math.floor(price / instrument.tick + 0.5)
         span = params.reach * price / instrument.tick
@@ -131,7 +130,7 @@ def decide(state, params, market, i):
             elif mistake == 3:
                 qty = math.nan
             elif mistake == 4:
-                qty = math.inf
+                qty = 1e25 if direction != side and draw < 0.7 else math.inf
             elif mistake == 5:
                 qty = (lots + 1) * instrument.lot_num / instrument.lot_den
             elif mistake == 6:
@@ -169,9 +168,9 @@ def decide(state, params, market, i):
                 limit = limit + 0.25 * instrument.tick
                 trigger = trigger - 0.25 * instrument.tick
             elif mistake == 22:
-                limit = 0.0
+                limit = 0.0 if draw < 0.5 else math.inf
             elif mistake == 23:
-                trigger = math.nan
+                trigger = math.nan if draw < 0.5 else math.inf
             elif mistake == 24:
                 trigger = (ticks - direction * above) * instrument.tick_num / instrument.tick_den
             elif mistake == 25:
@@ -185,7 +184,7 @@ def decide(state, params, market, i):
                 post_only = 1
                 limit = (ticks + direction * math.floor(draw * 3.0)) * instrument.tick_num / instrument.tick_den
             else:
-                # A wish of another bar's column: the slot changes its mind about everything.
+                # A change of mind, which memory keeps.
                 state.memory[2] += draw
                 action = CANCEL
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-
 from reference.grid import Instrument, Step
 from reference.slow_book import (
     CANCEL,
@@ -48,7 +46,7 @@ class Case:
     market: Mapping[str, np.ndarray]
     decide: Callable[..., None]
     params: Mapping[str, float] = field(default_factory=dict)
-    friction: Friction = Friction()
+    friction: Friction = field(default_factory=Friction)
     slots: int | str = 1
     orders: tuple[str, ...] = ()
     resize: bool = False
