@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -50,9 +51,9 @@ def hair(steps: float) -> float:
     return max(1e-9, steps * 2.0**-51)
 
 
-def whole(rounding: object, x: float) -> float:
+def whole(rounding: Callable[[float], int], x: float) -> float:
     """``math.floor`` or ``math.ceil`` as a float; what is not finite stays as it is."""
-    return float(rounding(x)) if math.isfinite(x) else x  # type: ignore[operator]
+    return float(rounding(x)) if math.isfinite(x) else x
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def test_compiled_wishes_are_pythons_bit_by_bit() -> None:
         params = np.array([values], np.dtype(types, align=True))
         compiled, plain = case.decide, case.decide.py_func
 
-        def both(state, _params, _market, i, seed=seed, compiled=compiled, plain=plain, market=market, params=params):  # type: ignore[no-untyped-def]
+        def both(state, _params, _market, i, seed=seed, compiled=compiled, plain=plain, market=market, params=params):
             arrays = Records(
                 records_of(state.account),
                 records_of(state.slots),
