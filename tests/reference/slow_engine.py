@@ -1,0 +1,278 @@
+"""A slow engine in plain Python, written from ENGINE and docs/engine.md alone.
+
+It shares no line with the kernels: what the two agree on, bit by bit, the page says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import numpy as np
+from reference.grid import Instrument, Step
+from reference.slow_book import (
+    CANCEL,
+    CLOSE,
+    INCREASE,
+    NONE,
+    OPEN,
+    REVERSE,
+    Account,
+    Fill,
+    Order,
+    Slot,
+    Trade,
+    book,
+)
+from reference.slow_fills import MARKET, Friction, Row, quantity, reach, slipped
+from reference.slow_refusals import refusal
+
+#: The name by which a case's reasons hold the engine's own one.
+LIQUIDATION = "LIQUIDATION"
+
+_COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that a run of either engine needs.
+
+    ``market``: the arrays of a Market by name, ``risk`` and ``instruments`` as records, and all of the
+    optional columns, of which the strategy declares ``columns``. ``decide``: the plain function, or a
+    compiled one whose ``py_func`` it is. ``reasons`` holds LIQUIDATION where ``margin`` is on.
+    """
+
+    market: Mapping[str, np.ndarray]
+    decide: Callable[..., None]
+    params: Mapping[str, float] = field(default_factory=dict)
+    friction: Friction = field(default_factory=Friction)
+    slots: int | str = 1
+    orders: tuple[str, ...] = ()
+    resize: bool = False
+    columns: tuple[str, ...] = ()
+    margin: bool = False
+    memory: int = 4
+    reasons: tuple[str, ...] = ("", LIQUIDATION)
+    capital: float = 25_000.0
+    seed: int = -1
+
+    @property
+    def bars(self) -> int:
+        return len(self.market["ts"])
+
+    @property
+    def slot_count(self) -> int:
+        return self.market["price"].shape[1] if self.slots == "assets" else int(self.slots)
+
+    def first(self, bars: int) -> Case:
+        """The same case cut after so many bars, to hunt a difference down."""
+        cut = {name: x if name == "instruments" else x[:bars] for name, x in self.market.items()}
+        return replace(self, market=cut)
+
+
+@dataclass
+class SlowRun:
+    """What a run left: per bar ``capital`` and ``equity`` (T,), ``refused`` (T, S); the rest as it ended."""
+
+    trades: list[Trade]
+    fills: list[Fill]
+    capital: list[float]
+    equity: list[float]
+    refused: list[list[int]]
+    payments: list[float]
+    account: Account
+    slots: list[Slot]
+    working: list[Order]
+    memory: list[float]
+
+
+class SlowEngine:
+    """One run, bar by bar: ``step(i)`` for i = 0, 1, ... and ``result()``."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.friction = case.friction
+        self.decide = getattr(case.decide, "py_func", case.decide)
+        self.params = SimpleNamespace(**case.params)
+        self.market = SimpleNamespace(
+            **{name: x.view(np.recarray) if x.dtype.names else x for name, x in case.market.items()}
+        )
+        self.columns = {name: case.market[name].tolist() for name in ("price", "age", *_COLUMNS) if name in case.market}
+        self.instruments = [
+            Instrument(
+                Step(float(x["tick"]), float(x["tick_num"]), float(x["tick_den"])),
+                Step(float(x["lot"]), float(x["lot_num"]), float(x["lot_den"])),
+                float(x["min_notional"]),
+            )
+            for x in case.market["instruments"]
+        ]
+        count = case.slot_count
+        self.account = Account(case.capital, case.capital, case.capital)
+        self.slots = [Slot() for _ in range(count)]
+        self.working = [Order() for _ in range(count)]
+        self.refused = [0] * count
+        self.memory = [0.0] * case.memory
+        self.run = SlowRun([], [], [], [], [], [], self.account, self.slots, self.working, self.memory)
+
+    def step(self, i: int) -> None:
+        """One bar, in the order of the page."""
+        if "funding" in self.case.columns:
+            self._fund(i)
+        busy = [self._match(i, s) for s in range(len(self.slots))]
+        if self.case.margin:
+            self._liquidate(i)
+        intents = self._decide(i)
+        for s, intent in enumerate(intents):
+            self.refused[s] = self._refusal(i, s, intent, busy[s])
+        for s, intent in enumerate(intents):
+            if intent.action != NONE and self.refused[s] == 0:
+                self._take(i, s, intent)
+        self._mark(i)
+
+    def result(self) -> SlowRun:
+        return self.run
+
+    def _row(self, i: int, asset: int) -> Row:
+        names = ("open", "high", "low", "volume")
+        rest = [self.columns[name][i][asset] if name in self.columns else float("nan") for name in names]
+        return Row(self.columns["price"][i][asset], self.columns["age"][i][asset], *rest)
+
+    def _fund(self, i: int) -> None:
+        for slot in self.slots:
+            if slot.side == 0:
+                continue
+            rate = self.columns["funding"][i][slot.asset]
+            if rate == rate and rate != 0.0:
+                payment = -(slot.side * slot.qty * self.columns["price"][i][slot.asset] * rate)
+                self.account.capital += payment
+                self.account.funding_paid += payment
+                slot.funding += payment
+                slot.realised += payment
+                self.run.payments.append(payment)
+
+    def _match(self, i: int, s: int) -> bool:
+        """Ask the fill model about the slot's working order; whether the slot is busy in this bar."""
+        order = self.working[s]
+        if order.action == NONE:
+            return False
+        filled = self._ask(i, s, order)
+        if order.kind != MARKET and order.expires != 0 and i >= order.decided + order.expires:
+            self.working[s] = Order()
+        return filled and order.kind == MARKET and self.friction.timing == "next"
+
+    def _ask(self, i: int, s: int, order: Order) -> bool:
+        """Fill what the model gives of ``order``; what is left is the slot's working order. Whether any filled."""
+        slot, instrument, row = self.slots[s], self.instruments[order.asset], self._row(i, order.asset)
+        before = replace(slot)
+        wanted = instrument.lot.add(slot.qty, order.qty) if order.action == REVERSE else order.qty
+        direction = order.direction
+        reached = reach(order.kind, order.limit, order.trigger, direction, row, self.friction, instrument)
+        got = 0.0 if reached is None else quantity(wanted, row, self.friction, instrument)
+        if reached is None or not got > 0.0:
+            self.working[s] = order
+            return False
+        fee = reached.rate * (got * reached.price)
+        self._book(s, order, Fill(i, s, order.asset, direction, got, reached.price, fee))
+        left = instrument.lot.subtract(wanted, got)
+        self.working[s] = _rest(order, before, slot, left) if left > 0.0 else Order()
+        return True
+
+    def _book(self, s: int, order: Order, fill: Fill) -> None:
+        trade = book(self.account, self.slots[s], order, fill, self.instruments[fill.asset])
+        self.run.fills.append(fill)
+        if trade is not None:
+            self.run.trades.append(trade)
+
+    def _liquidate(self, i: int) -> None:
+        held = [slot for slot in self.slots if slot.side != 0]
+        maintenance = self.friction.maintenance
+        equity, need = self.account.capital, 0.0
+        for slot in held:
+            price = self.columns["price"][i][slot.asset]
+            equity += slot.side * slot.qty * (price - slot.entry_price)
+            need += maintenance * (slot.qty * price)
+        if not held or not maintenance > 0.0 or equity > need:
+            return
+        for s, slot in enumerate(self.slots):
+            self.working[s] = Order()
+            if slot.side != 0:
+                direction, instrument = -slot.side, self.instruments[slot.asset]
+                price = slipped(self.columns["price"][i][slot.asset], direction, self.friction, instrument)
+                fee = self.friction.taker * (slot.qty * price)
+                order = Order(CLOSE, slot.asset, slot.side, self.case.reasons.index(LIQUIDATION), slot.qty)
+                self._book(s, order, Fill(i, s, slot.asset, direction, slot.qty, price, fee))
+
+    def _decide(self, i: int) -> list[Order]:
+        state = SimpleNamespace(
+            account=[self.account],
+            slots=self.slots,
+            intents=[Order() for _ in self.slots],
+            working=self.working,
+            refused=self.refused,
+            memory=self.memory,
+        )
+        # Compiled code divides by zero and overflows without a word.
+        with np.errstate(all="ignore"):
+            self.decide(state, self.params, self.market, i)
+        self.memory[:] = [float(x) for x in self.memory]
+        return [intent.stored(i) for intent in state.intents]
+
+    def _refusal(self, i: int, s: int, intent: Order, busy: bool) -> int:
+        return refusal(
+            intent,
+            self.slots[s],
+            works=self.working[s].action != NONE,
+            busy=busy,
+            capital=self.account.capital,
+            prices=self.columns["price"][i],
+            instruments=self.instruments,
+            orders=self.case.orders,
+            resize=self.case.resize,
+        )
+
+    def _take(self, i: int, s: int, intent: Order) -> None:
+        """An intent that was not refused: it replaces the working order, filled or resting."""
+        if intent.action == CANCEL:
+            self.working[s] = Order()
+        elif intent.kind == MARKET and self.friction.timing == "close":
+            self._ask(i, s, intent)
+        else:
+            self.working[s] = intent
+
+    def _mark(self, i: int) -> None:
+        account = self.account
+        equity = account.capital
+        for slot in self.slots:
+            if slot.side != 0:
+                equity += slot.side * slot.qty * (self.columns["price"][i][slot.asset] - slot.entry_price)
+        account.equity = equity
+        account.peak_equity = max(account.peak_equity, equity)
+        account.max_drawdown = max(account.max_drawdown, (account.peak_equity - equity) / account.peak_equity)
+        if account.capital <= 0.0:
+            account.ruined = 1
+        self.run.capital.append(account.capital)
+        self.run.equity.append(equity)
+        self.run.refused.append(list(self.refused))
+
+
+def _rest(order: Order, before: Slot, after: Slot, left: float) -> Order:
+    """What works on of an order that filled in part; it keeps the bar that decided it.
+
+    A REVERSE stays one, for the same new position, until the old one is gone.
+    """
+    if order.action == OPEN:
+        return replace(order, action=INCREASE, qty=left)
+    if order.action != REVERSE:
+        return replace(order, qty=left)
+    if after.side == before.side:
+        return order
+    return replace(order, action=OPEN if after.side == 0 else INCREASE, qty=left)
+
+
+def run_slow(case: Case) -> SlowRun:
+    """The whole case through the slow engine."""
+    engine = SlowEngine(case)
+    for i in range(case.bars):
+        engine.step(i)
+    return engine.result()
