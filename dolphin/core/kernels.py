@@ -55,6 +55,8 @@ def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
         i += 1
     if i > start:
         begin(state)
+        for s in range(slot_count(state)):
+            state.refused[s] = 0
         mark_flat(state, market, start, i)
     return i
 
