@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_origin
 
 import numpy as np
 
 from dolphin.core import jit
+from dolphin.core.records import MARKET_COLUMNS
+
+#: Kinds of parameters beside choices (``Literal``); texts are no part of the record that ``decide`` reads.
+PARAMETER_KINDS = (float, int, bool, str)
 
 
 class PluginFeature(Protocol):
@@ -38,6 +44,18 @@ class PluginFeature(Protocol):
         """The files that the digest covers."""
 
 
+#: What stands in a column of ``market.features``: a column of the scanner by name, or a plug-in feature.
+Source = str | PluginFeature
+
+
+class Plugged(NamedTuple):
+    """A plug-in feature in its place: the columns of ``market.features`` that it reads and those that it fills."""
+
+    feature: PluginFeature
+    inputs: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Strategy:
     """A plug-in compiled into the step.
@@ -52,12 +70,14 @@ class Strategy:
         slots it wants opened or closed; it may keep numbers in ``state.memory``.
     params : type
         A pydantic model: names, types, defaults and bounds of the parameters. Floats become
-        float64 fields of the record, integers, booleans and choices (by position) int64.
-    features : tuple of str or feature
-        Columns of ``market.features``, in this order. ``vel_div`` and ``vol`` stand for the
-        definitions that the parameters select. A feature of one's own is a
-        :class:`~dolphin.features.plugin.Feature`, or ``"module:attribute"`` of the workspace's
-        research folder; it takes as many columns as it declares.
+        float64 fields of the record, integers, booleans and choices (by position) int64. Texts
+        (such as a symbol's name) are left out of it.
+    features : tuple of str or feature, or callable
+        Columns of ``market.features``, in this order: names of the scanner's columns, or features of
+        one's own (:class:`~dolphin.features.plugin.Feature`, or ``"module:attribute"`` of the workspace's
+        research folder), which take as many columns as they declare. Where parameters select them:
+        ``features(params)`` gives a mapping from the name of a column, its role, to what stands in it. The
+        roles and their order are the same for all parameters.
     reasons : tuple of str
         Exit reasons by code; code 0 is none.
     warmup_bars : callable
@@ -69,44 +89,205 @@ class Strategy:
         ``may_enter(params, market, i)``, inline like ``decide``: False only where ``decide`` on flat
         slots is sure to want nothing and to leave ``memory`` as it is. A sweep skips such bars while
         an account is flat. Without it every bar is decided.
+    horizon_bars : callable, optional
+        Bars after a decision by which all that follows from it is over, from a ``params`` instance: what
+        is purged between train and test. Without it k-fold schemes need a purge in bars.
+    quantiles : mapping of str to str
+        Parameters that a percentile may settle (``"p60"`` in a config), each with the role whose values
+        over the window in use it is a percentile of.
+    symbols : tuple of str, or callable
+        Symbols that ``decide`` names: ``market.symbols[0].BTCUSDT`` is its column. ``symbols(params)``
+        gives a mapping from role to symbol: ``market.symbols[0].first``. The roles are the same for all
+        parameters.
+    market_columns : tuple of str
+        What of :data:`~dolphin.core.records.MARKET_COLUMNS` it reads beside closes.
+
+    Raises
+    ------
+    TypeError
+        For a declaration that cannot hold, in one line.
     """
 
     name: str
     decide: Callable[..., None]
     params: type
-    features: tuple[str | PluginFeature, ...]
+    features: tuple[Source, ...] | Callable[[Any], Mapping[str, Source]]
     reasons: tuple[str, ...]
     warmup_bars: Callable[[Any], int]
     slots: int = 1
     memory: int = 0
     may_enter: Callable[..., bool] | None = None
+    horizon_bars: Callable[[Any], int] | None = None
+    quantiles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    symbols: tuple[str, ...] | Callable[[Any], Mapping[str, str]] = ()
+    market_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for feature in self.features:
-            if not isinstance(feature, str) and not hasattr(feature, "digest"):
-                kind = type(feature).__name__
-                raise TypeError(f"strategy '{self.name}' declares a {kind} as a feature, not a name or a Feature")
-        twice = {name for name in self.columns if self.columns.count(name) > 1}
-        if twice:
-            raise TypeError(f"strategy '{self.name}' has two features named '{min(twice)}'")
+        if isinstance(self.quantiles, Mapping):
+            object.__setattr__(self, "quantiles", dict(self.quantiles))  # not the author's own, who may change it
+        wrong = self._mistake()
+        if wrong:
+            raise TypeError(f"strategy {self.name!r} {wrong}")
 
-    @property
-    def plugins(self) -> tuple[PluginFeature, ...]:
-        """The declared features that are not the scanner's."""
-        return tuple(feature for feature in self.features if not isinstance(feature, str))
+    def _mistake(self) -> str | None:
+        """The first thing of the declaration that cannot hold, in words."""
+        for what, arguments in (("decide", 4), ("may_enter", 3)):
+            function = getattr(self, what)
+            if function is None and what == "may_enter":
+                continue
+            if not hasattr(function, "py_func"):
+                return f"has a {what} that is not decorated with dolphin.core.jit.inline"
+            if (found := function.py_func.__code__.co_argcount) != arguments:
+                return f"has a {what} of {found} arguments, not {arguments}"
+        if not isinstance(self.params, type) or not hasattr(self.params, "model_fields"):
+            return f"has params that are no pydantic model but {self.params!r}"
+        for name, about in self.params.model_fields.items():
+            if about.annotation not in PARAMETER_KINDS and get_origin(about.annotation) is not Literal:
+                return f"has a parameter '{name}' that is no float, int, bool, str or Literal"
+        if not isinstance(self.reasons, tuple) or not all(isinstance(reason, str) for reason in self.reasons):
+            return "has reasons that are no tuple of texts"
+        if not callable(self.warmup_bars) or not (self.horizon_bars is None or callable(self.horizon_bars)):
+            return "has warmup_bars or horizon_bars that are no function of the parameters"
+        if not _whole(self.slots, 1) or not _whole(self.memory, 0):
+            return f"has {self.slots!r} slots and a memory of {self.memory!r}: whole numbers from 1 and 0 on"
+        if not isinstance(self.market_columns, tuple) or not set(self.market_columns) <= set(MARKET_COLUMNS):
+            return f"asks for market_columns {self.market_columns!r}, which are a tuple of {', '.join(MARKET_COLUMNS)}"
+        return self._features_mistake() or self._quantiles_mistake() or _symbols_mistake(self._default_symbols())
 
-    @property
+    def _features_mistake(self) -> str | None:
+        roles = self._default_features()
+        if isinstance(roles, str):
+            return roles
+        for role, source in roles:
+            if not isinstance(role, str):
+                return f"declares a column {role!r} whose role is no text"
+            if not isinstance(source, str) and not hasattr(source, "digest"):
+                return f"declares a {type(source).__name__} as a feature, not a name or a Feature"
+        names = _names(roles)
+        twice = {name for name in names if names.count(name) > 1}
+        return f"has two features named '{min(twice)}'" if twice else None
+
+    def _quantiles_mistake(self) -> str | None:
+        if not isinstance(self.quantiles, Mapping):
+            return f"has quantiles that are no mapping but {self.quantiles!r}"
+        for name, role in self.quantiles.items():
+            kind = self.params.model_fields.get(name)  # type: ignore[attr-defined]
+            if kind is None or kind.annotation is not float:
+                return f"has a quantile for '{name}', which is no float parameter"
+            unresolved = any(isinstance(f, str) and ":" in f for f in self.features_by_role().values())
+            if role not in self.columns and not unresolved:
+                return f"has '{name}' as a quantile of '{role}', which is no column: {', '.join(self.columns)}"
+        return None
+
+    def _default_features(self) -> tuple[tuple[str, Source], ...] | str:
+        """Pairs of role and source under the default parameters, or what is wrong."""
+        if not callable(self.features):
+            if not isinstance(self.features, tuple):
+                return f"has features that are no tuple but {self.features!r}"
+            return tuple((f if isinstance(f, str) else getattr(f, "name", repr(f)), f) for f in self.features)
+        found = self._by_default("features", self.features)
+        return found if isinstance(found, str) else tuple(found.items())
+
+    def _default_symbols(self) -> Mapping[str, str] | str:
+        """Symbols by role under the default parameters, or what is wrong."""
+        if callable(self.symbols):
+            return self._by_default("symbols", self.symbols)
+        if not isinstance(self.symbols, tuple):
+            return f"has symbols that are no tuple but {self.symbols!r}"
+        return {symbol: symbol for symbol in self.symbols}
+
+    def _by_default(self, what: str, declared: Callable[[Any], Any]) -> Mapping[str, Any] | str:
+        """What a function of the parameters says of the default ones, or what is wrong with it."""
+        if not hasattr(inspect.unwrap(declared), "__code__"):
+            return f"has {what} that are no plain function of the parameters"
+        try:
+            defaults = self.params()
+        except ValueError:
+            return f"has {what} that follow from its parameters, and parameters without a default"
+        return _answer(what, declared, defaults)
+
+    def features_by_role(self, params: Any = None) -> dict[str, Source]:
+        """What stands in the columns under these parameters (the defaults unless given), by role.
+
+        Raises
+        ------
+        TypeError
+            If the columns are others than under the default parameters.
+        """
+        if not callable(self.features) or params is None:
+            found = self._default_features()
+            assert not isinstance(found, str)
+            return dict(found)
+        chosen = _answer("features", self.features, params)
+        wrong = chosen if isinstance(chosen, str) else None
+        if not isinstance(chosen, str) and (names := _names(tuple(chosen.items()))) != self._declared:
+            default, here = ", ".join(self._declared), ", ".join(map(str, names))
+            wrong = f"has other columns here ({here}) than by default ({default}): roles do not depend on parameters"
+        if wrong or isinstance(chosen, str):
+            raise TypeError(f"strategy '{self.name}' {wrong}")
+        return dict(chosen)
+
+    def symbols_by_role(self, params: Any = None) -> dict[str, str]:
+        """The symbols that ``decide`` names under these parameters, by role.
+
+        Raises
+        ------
+        TypeError
+            If the roles are others than under the default parameters.
+        """
+        default = self._default_symbols()
+        assert not isinstance(default, str)
+        if not callable(self.symbols) or params is None:
+            return dict(default)
+        chosen = _answer("symbols", self.symbols, params)
+        wrong = _symbols_mistake(chosen)
+        if wrong is None and list(chosen) != list(default):
+            wrong = (
+                f"has other roles of symbols here ({', '.join(chosen)}) than by default ({', '.join(default)}): "
+                "roles do not depend on parameters"
+            )
+        if wrong or isinstance(chosen, str):
+            raise TypeError(f"strategy '{self.name}' {wrong}")
+        return dict(chosen)
+
+    @cached_property
+    def _declared(self) -> tuple[str, ...]:
+        """Names of the declared columns."""
+        return _names(tuple(self.features_by_role().items()))
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of ``market.features``.
 
         Those that are declared, then what plug-in features read beside them: whoever has a row of
         the market can compute its plug-in features again.
         """
-        names = [name for f in self.features for name in ((f,) if isinstance(f, str) else f.names)]
-        for name in (name for plugin in self.plugins for name in plugin.inputs):
-            if name not in names:
-                names.append(name)
-        return tuple(names)
+        return _with_inputs(self.features_by_role())
+
+    def plugins(self, params: Any = None) -> tuple[PluginFeature, ...]:
+        """The declared features that are not the scanner's, under these parameters."""
+        return tuple(f for f in self.features_by_role(params).values() if not isinstance(f, str))
+
+    def plugged(self, params: Any = None) -> tuple[Plugged, ...]:
+        """The same, each with its place in ``market.features``.
+
+        Raises
+        ------
+        TypeError
+            If their inputs make other columns than under the default parameters.
+        """
+        roles = self.features_by_role(params)
+        if (names := _with_inputs(roles)) != self.columns:
+            here, default = ", ".join(names), ", ".join(self.columns)
+            raise TypeError(
+                f"strategy '{self.name}' has other columns here, inputs of features included ({here}), than by "
+                f"default ({default})"
+            )
+        return tuple(
+            Plugged(f, tuple(names.index(n) for n in f.inputs), tuple(names.index(n) for n in _names(((role, f),))))
+            for role, f in roles.items()
+            if not isinstance(f, str)
+        )
 
     @property
     def source(self) -> Path:
@@ -116,11 +297,8 @@ class Strategy:
     @property
     def sources(self) -> tuple[Path, ...]:
         """The files that the digest covers, that of ``decide`` first."""
-        files: set[Path] = set()
-        for function in (self.decide, self.may_enter):
-            if function is not None:
-                files |= reach(function.py_func)[0]  # type: ignore[union-attr]
-        for plugin in self.plugins:
+        files = set(self._reach()[0])
+        for plugin in self.plugins():
             files |= plugin.sources
         return (self.source, *sorted(files - {self.source}))
 
@@ -129,16 +307,67 @@ class Strategy:
         """SHA-256 of everything of the strategy that can change a decision.
 
         The files of ``decide`` and of every compiled function it reaches, the global constants that
-        these were compiled with, and the sizes: two strategies of one file have two digests.
+        these were compiled with, what it declares of the market, and the sizes: two strategies of one file
+        have two digests.
         """
-        files, constants = reach(self.decide.py_func)  # type: ignore[attr-defined]
-        if self.may_enter is not None:
-            more, others = reach(self.may_enter.py_func)  # type: ignore[attr-defined]
-            files, constants = files | more, sorted({*constants, *others})
-        features = tuple(f if isinstance(f, str) else (f.name, f.digest) for f in self.features)
+        files, constants = self._reach()
+        features = tuple(
+            (role, f) if isinstance(f, str) else (role, f.name, f.digest) for role, f in self.features_by_role().items()
+        )
         names = self.decide.__qualname__, self.may_enter.__qualname__ if self.may_enter else None
         about = (self.name, names, self.slots, self.memory, features, self.reasons, constants)
+        about += (tuple(self.symbols_by_role().items()), self.market_columns)
         return hashlib.sha256(f"{jit.source_digest(files)} {about!r}".encode()).hexdigest()
+
+    def _reach(self) -> tuple[set[Path], list[tuple[str, str]]]:
+        """Files and constants of all functions of the strategy that decide what it reads and wants."""
+        files: set[Path] = set()
+        constants: set[tuple[str, str]] = set()
+        for function in (self.decide, self.may_enter, self.features, self.symbols):
+            if callable(function):
+                more, others = reach(getattr(function, "py_func", None) or inspect.unwrap(function))
+                files |= more
+                constants |= set(others)
+        return files, sorted(constants)
+
+
+def _answer(what: str, declared: Callable[[Any], Any], params: Any) -> Mapping[str, Any] | str:
+    """What a function of the parameters declares under these, or what is wrong with it."""
+    try:
+        found = declared(params)
+    except Exception as error:  # whatever the author's function raises
+        return f"has {what} that raise {type(error).__name__}: {' '.join(str(error).split())}"
+    if not isinstance(found, Mapping):
+        return f"has {what} that give no mapping by role but {found!r}"
+    return found
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _names(roles: tuple[tuple[str, Source], ...]) -> tuple[str, ...]:
+    """Names of the columns that these roles take: a plug-in with several has them behind the role."""
+    return tuple(
+        name
+        for role, source in roles
+        for name in ((role,) if isinstance(source, str) else (role + n.removeprefix(source.name) for n in source.names))
+    )
+
+
+def _with_inputs(roles: Mapping[str, Source]) -> tuple[str, ...]:
+    """Names of the columns of these roles, then of what plug-ins read beside them."""
+    names = list(_names(tuple(roles.items())))
+    for plugin in roles.values():
+        names += [name for name in getattr(plugin, "inputs", ()) if name not in names]
+    return tuple(names)
+
+
+def _symbols_mistake(symbols: Mapping[str, str] | str) -> str | None:
+    if isinstance(symbols, str):
+        return symbols
+    wrong = [part for pair in symbols.items() for part in pair if not isinstance(part, str) or not part]
+    return f"names {wrong[0]!r} as a symbol or its role, which is no text" if wrong else None
 
 
 def reach(function: Callable[..., Any]) -> tuple[set[Path], list[tuple[str, str]]]:
