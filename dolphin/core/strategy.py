@@ -315,8 +315,8 @@ class Strategy:
             (role, f) if isinstance(f, str) else (role, f.name, f.digest) for role, f in self.features_by_role().items()
         )
         names = self.decide.__qualname__, self.may_enter.__qualname__ if self.may_enter else None
-        about = (self.name, names, self.slots, self.memory, features, self.reasons, constants)
-        about += (tuple(self.symbols_by_role().items()), self.market_columns)
+        market = features, tuple(self.symbols_by_role().items()), self.market_columns
+        about = (self.name, names, self.slots, self.memory, market, self.reasons, constants)
         return hashlib.sha256(f"{jit.source_digest(files)} {about!r}".encode()).hexdigest()
 
     def _reach(self) -> tuple[set[Path], list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording, engine_for
 from dolphin.core.records import NONE, Market, Records

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import engine_for
 from dolphin.core.records import CLOSE, NONE, OPEN, Market, State

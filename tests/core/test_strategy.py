@@ -10,7 +10,7 @@ import strategies_for_tests
 from markets import friction, random_market
 from strategies_for_tests import TWO_SLOTS
 
-from dolphin.config.config import params_records
+from dolphin.config import params_records
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN

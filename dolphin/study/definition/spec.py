@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dolphin import workspace
 from dolphin.catalog import parse_time
-from dolphin.config.config import Config, parse_config, read_config, read_table
+from dolphin.config import Config, parse_config, read_config, read_table
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes
 from dolphin.study.definition.splits import Scheme, parse_scheme
@@ -100,7 +101,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
     ----------
     path : Path
     research : Path, optional
-        Where ``module:attribute`` strategies live.
+        Where ``module:attribute`` strategies live; by default in the workspace that the file lies in, or else
+        in the one that the command would find.
     overrides : mapping, optional
         Keys that win over the file's.
 
@@ -119,6 +121,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
     base = table.get("config", {})
     if not isinstance(base, str | dict):
         raise DolphinError("config must be a table or the name of a file", where=where)
+    if research is None and isinstance(base, dict) and ":" in str(base.get("strategy", "")):
+        research = workspace.around(path).research
     config = (
         read_config(path.parent / base, research=research)
         if isinstance(base, str)
@@ -132,7 +136,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
             table[key] = str(table[key])  # TOML has dates of its own
     identity = {key: table[key] for key in table if key not in ("config", *_OUTSIDE)} | {
         "config": config.document(),
-        "p60": config.vol_p60_of_window,
+        # The key is from when only p60 was known: with it, studies without a percentile keep their hash.
+        "p60": bool(config.of_window),
         "strategy": config.strategy_identity,
     }
     return Study(

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.engine import engine_for
 from dolphin.core.jit import PACKAGE, source_digest
 from dolphin.errors import DolphinError
@@ -35,9 +35,8 @@ LIBRARIES = ("numpy", "numba", "llvmlite", "polars")
 
 #: What of this package a worker runs, beside the strategy: that is in the engine's digest.
 SOURCES = (
-    "core/*.py", "features/*.py", "catalog/*.py", "study/chunks.py", "study/config.py", "study/evaluator.py",
-    "study/market.py", "study/measured.py", "study/metrics.py", "study/own_features.py", "study/run.py",
-    "study/scanning.py",
+    "core/*.py", "features/*.py", "strategies/__init__.py", "config/*.py", "catalog/store/*.py",
+    "catalog/derived/scans.py", "market/*.py", "study/measure/*.py",
 )  # fmt: skip
 
 
@@ -68,7 +67,7 @@ class Answer:
 
 
 class Packing:
-    """Cuts chunks out of configurations that read the same features."""
+    """Cuts chunks out of configurations that read the same market."""
 
     def __init__(self, dataset: Dataset, configs: Sequence[Config], daily: bool) -> None:
         self.dataset, self.daily = dataset, daily

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.config.config import Config, params_records
+from dolphin.config import Config, params_records
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.records import FRICTION, Market, Records, State
 from dolphin.errors import DolphinError

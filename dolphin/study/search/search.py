@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dolphin.config.config import Config
-from dolphin.config.variants import Variants
+from dolphin.config import Config, Variants, settled
 from dolphin.core.engine import engine_for
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.metrics import unspelled
-from dolphin.study.measure.run import settle_p60
 from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
@@ -93,7 +91,7 @@ def search(
     """
     base_market = evaluator.market(study.config)
     check_warm(study, base_market.features[start:stop])
-    base = settle_p60(study.config, base_market, start, stop)
+    base = settled(study.config, base_market, [(start, stop)])
     space = study.space.over(base)
     space.check_possible(study.name)
     kind = sampler_class(study.sampler)

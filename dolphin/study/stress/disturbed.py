@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core import jit
 from dolphin.core.engine import NO_TRADES, NOT_RANKED, RANKING, Engine, engine_for
 from dolphin.core.records import RANKED, Market, State

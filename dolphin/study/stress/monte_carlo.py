@@ -19,7 +19,7 @@ import polars as pl
 
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.engine import engine_for
 from dolphin.core.records import DAY_NS, Market, State
 from dolphin.errors import DolphinError

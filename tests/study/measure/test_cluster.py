@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.measure import cluster as clusters
 from dolphin.study.measure.chunks import Packing, run_chunk

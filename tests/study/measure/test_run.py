@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import feature_columns

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
 from dolphin.study.sweep import alone, read_study, sweep

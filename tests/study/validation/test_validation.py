@@ -14,7 +14,7 @@ import pytest
 
 from dolphin.catalog import generate, open_dataset, parse_time
 from dolphin.catalog.ingest.importer import import_klines
-from dolphin.config.config import parse_config, read_config
+from dolphin.config import parse_config, read_config
 from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
