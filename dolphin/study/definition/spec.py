@@ -135,9 +135,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         if key in table and not isinstance(table[key], str):
             table[key] = str(table[key])  # TOML has dates of its own
     identity = {key: table[key] for key in table if key not in ("config", *_OUTSIDE)} | {
-        "config": config.document(),
-        # The key is from when only p60 was known: with it, studies without a percentile keep their hash.
-        "p60": bool(config.of_window),
+        "config": replace(config, of_window=()).document(),
+        "p60": _percentiles(config),
         "strategy": config.strategy_identity,
     }
     return Study(
@@ -159,6 +158,13 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         validation=parse_scheme(table["validation"], where) if "validation" in table else None,
         hash=sha256_bytes(canonical_json(identity)),
     )
+
+
+def _percentiles(config: Config) -> bool | dict[str, float]:
+    """Open percentiles as the hash spells them: as it did when a strategy had one such parameter, and p60 was all."""
+    if config.of_window == tuple((name, 60.0) for name in list(config.strategy.quantiles)[:1]):
+        return bool(config.of_window)
+    return dict(config.of_window) or False
 
 
 def _aims(table: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
