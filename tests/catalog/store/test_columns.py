@@ -27,7 +27,9 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     frame = dataset.frame().collect().sort("symbol", "ts")
     kept = np.random.default_rng(4).random(frame.height) > 0.1
     kept |= (frame["ts"] == dataset.last_ts).to_numpy() | (frame["ts"] == dataset.first_ts).to_numpy()
-    late = (frame["symbol"] == dataset.symbols[2]).to_numpy() & (frame["ts"] < dataset.first_ts + 86_400 * 10**9).to_numpy()
+    late = (frame["symbol"] == dataset.symbols[2]).to_numpy() & (
+        frame["ts"] < dataset.first_ts + 86_400 * 10**9
+    ).to_numpy()
     frame = frame.filter(kept & ~late)
     (home.root / "source").mkdir()
     frame.with_columns(ts=(pl.col("ts") - 5 * MINUTE) // 10**6).write_parquet(home.root / "source" / "all.parquet")

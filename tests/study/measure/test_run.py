@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 

@@ -391,6 +391,28 @@ def test_bad_input_is_one_line(home: Workspace, validation: str, options: dict[s
     assert not (home.experiments / "look").exists() and looks(home, "search").is_empty()
 
 
+BLIND = """\
+from dataclasses import replace
+from dolphin.strategies.vel_div import VEL_DIV
+BLIND = replace(VEL_DIV, name="blind", horizon_bars=None)
+FAR = replace(VEL_DIV, name="far", horizon_bars=lambda params: 2 * params.max_hold_bars)
+"""
+
+
+def test_the_purge_is_what_the_strategy_declares(home: Workspace) -> None:
+    (home.research / "own_reach.py").write_text(BLIND)
+    for name, purge in (("FAR", 60), (None, 31)):
+        strategy = f'[config]\nstrategy = "own_reach:{name}"\n' if name else ""
+        found = judge(home, KFOLD, sampler='"grid"', text=GRID.replace("[config.params]", f"{strategy}[config.params]"))
+        assert found.document["purge_bars"] == purge
+    blind = GRID.replace("[config.params]", '[config]\nstrategy = "own_reach:BLIND"\n[config.params]')
+    said = "needs to know how far a decision of strategy 'blind' reaches; declare Strategy.horizon_bars=lambda params"
+    with pytest.raises(DolphinError, match=said):
+        judge(home, KFOLD, sampler='"grid"', text=blind)
+    numbered = judge(home, KFOLD + "\npurge = 31", sampler='"grid"', text=blind)
+    assert numbered.document["purge_bars"] == 31
+
+
 def test_the_best_is_the_first_of_equals_with_enough_trades() -> None:
     metrics = {"roi": np.array([1.0, math.nan, 3.0, 3.0, 9.0]), "trades": np.array([9, 9, 9, 9, 2])}
     assert chooser("roi", "maximize", 5)(metrics) == 2 and chooser("roi", "minimize", 5)(metrics) == 0
