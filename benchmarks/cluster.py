@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.day import one_day
 from benchmarks.sweep import combinations
 from benchmarks.table import Row, show
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.study.measure.chunks import Packing, run_chunk
 from dolphin.study.measure.cluster import open_evaluator
 from dolphin.study.measure.evaluator import Batch, Evaluator, LocalEvaluator

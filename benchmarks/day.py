@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dolphin import workspace
 from dolphin.catalog import generate
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.market.assemble import open_market
 from dolphin.parity.case import Case
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.day import SPACING_NS, one_day
 from benchmarks.table import Row, show
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.parity.case import Case
 from dolphin.parity.rungs_vectorbt import run_vectorbt

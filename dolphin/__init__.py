@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dolphin.catalog import Dataset, generate, import_klines, open_dataset
     from dolphin.catalog.query.handle import open_handle as open
-    from dolphin.config.config import Config, read_config
+    from dolphin.config import Config, read_config
     from dolphin.core.strategy import Strategy
     from dolphin.errors import DolphinError
     from dolphin.gate import evaluate, promote
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 
 #: Name -> (module, attribute); loaded at first use, so that importing the package costs nothing.
 _PUBLIC = {
-    "Config": ("config.config", "Config"),
+    "Config": ("config", "Config"),
     "Dataset": ("catalog", "Dataset"),
     "DolphinError": ("errors", "DolphinError"),
     "Strategy": ("core.strategy", "Strategy"),
@@ -51,7 +51,7 @@ _PUBLIC = {
     "open": ("catalog.query.handle", "open_handle"),
     "open_dataset": ("catalog", "open_dataset"),
     "promote": ("gate", "promote"),
-    "read_config": ("config.config", "read_config"),
+    "read_config": ("config", "read_config"),
     "read_study": ("study.sweep", "read_study"),
     "sweep": ("study.sweep", "sweep"),
     "tear_sheet": ("report", "tear_sheet"),

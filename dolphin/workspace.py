@@ -92,3 +92,11 @@ def find(start: Path | None = None) -> Workspace:
         where=str(here),
         mend="run 'dolphin init DIR', or set DOLPHIN_HOME",
     )
+
+
+def around(file: Path) -> Workspace:
+    """The workspace that a file lies in, or else the one that :func:`find` finds."""
+    for folder in Path(file).resolve().parents:
+        if (folder / MARKER).is_file():
+            return Workspace(folder)
+    return find()

@@ -108,4 +108,5 @@ DISPERSED = Strategy(
     features=("vol", DISPERSION),
     reasons=("", "TIME_OUT"),
     warmup_bars=lambda params: params.lookback + 1,
+    horizon_bars=lambda params: params.hold_bars + 1,  # an order may be filled a bar after the decision
 )

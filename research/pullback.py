@@ -67,4 +67,5 @@ PULLBACK = Strategy(
     features=("bull_pct",),
     reasons=("", "TAKE_PROFIT", "TIME_OUT"),
     warmup_bars=lambda params: params.lookback + 1,
+    horizon_bars=lambda params: params.hold_bars + 1,  # an order may be filled a bar after the decision
 )

@@ -8,7 +8,7 @@ import numpy as np
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset, Instrument
-from dolphin.config.config import Account, Config, Friction
+from dolphin.config import Account, Config, Friction
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Market, neutral_risk
 from dolphin.core.strategy import Strategy
@@ -87,7 +87,7 @@ def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) 
 
 def case_of(strategy: Strategy, fill_timing: str = "close", start: int = 12, **params: object) -> Case:
     """A case over the small market from row ``start`` on."""
-    market = small_market(features=len(strategy.features))
+    market = small_market(features=len(strategy.columns))
     if strategy is VEL_DIV_SLEEVES:  # a UTC day begins inside, one sleeve is favoured from there on
         market = market._replace(ts=market.ts - 120 * SPACING)
         params = {"arbiter_threshold": 0.0} | params

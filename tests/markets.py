@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dolphin.config.config import params_records
+from dolphin.config import params_records
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import FRICTION, INSTRUMENT, Market, Records, neutral_risk
 from dolphin.strategies.vel_div import VelDivParams

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dolphin.catalog import Dataset, generate, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.workspace import Workspace, create

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dolphin.config.config import Config
+    from dolphin.config import Config
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or YAML.")]
@@ -122,7 +122,7 @@ def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]
 def load_config(path: Path, sets: list[str] | None) -> Config:
     """The config file with ``--set`` over it."""
     from dolphin import workspace
-    from dolphin.config.config import parse_value, read_config
+    from dolphin.config import parse_value, read_config
     from dolphin.errors import DolphinError
 
     overrides = {}

@@ -1,1 +1,36 @@
 """Run configurations: read, checked, resolved, hashed."""
+
+from dolphin.config.config import (
+    Account,
+    Config,
+    Friction,
+    MarketTables,
+    columns_needed,
+    friction_records,
+    params_records,
+    parse_config,
+    parse_value,
+    read_config,
+    read_table,
+    to_toml,
+)
+from dolphin.config.quantiles import settled
+from dolphin.config.variants import Variant, Variants
+
+__all__ = [
+    "Account",
+    "Config",
+    "Friction",
+    "MarketTables",
+    "Variant",
+    "Variants",
+    "columns_needed",
+    "friction_records",
+    "params_records",
+    "parse_config",
+    "parse_value",
+    "read_config",
+    "read_table",
+    "settled",
+    "to_toml",
+]

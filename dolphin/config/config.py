@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import tomllib
@@ -14,16 +15,16 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dolphin import workspace
+from dolphin.config import quantiles
+from dolphin.core.engine import Engine, engine_for
 from dolphin.core.fill_models import BUNDLED, FillModel
 from dolphin.core.hooks import friction_of
-from dolphin.core.records import Records
-from dolphin.core.strategy import Strategy
+from dolphin.core.records import MARKET_COLUMNS, Records
+from dolphin.core.strategy import Source, Strategy
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes
-from dolphin.strategies import load, presets
-
-#: The value of ``vol_p60`` that stands for the 60th percentile of ``vol`` over the window in use.
-P60 = "p60"
+from dolphin.strategies import DEFAULT, load, presets
 
 
 class _Yaml(yaml.SafeLoader):
@@ -68,9 +69,27 @@ class Account(BaseModel):
     maintenance_margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
 
 
+class MarketTables(BaseModel):
+    """Tables of the workspace that the market takes more columns from; written and hashed only where one is named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    funding: Annotated[str, Field(min_length=1)] | None = None
+
+
+NO_TABLES = MarketTables()
+
+#: The sections of a config beside ``params``, whose model is the strategy's.
+SECTIONS: dict[str, type[BaseModel]] = {"friction": Friction, "account": Account, "market": MarketTables}
+
+
 @dataclass(frozen=True)
 class Config:
-    """A resolved configuration. ``params`` is an instance of the strategy's parameter model."""
+    """A resolved configuration.
+
+    ``params`` is an instance of the strategy's parameter model; ``of_window`` holds the parameters, by name,
+    that a percentile of the window in use will settle.
+    """
 
     strategy: Strategy
     strategy_name: str
@@ -78,22 +97,60 @@ class Config:
     params: BaseModel
     friction: Friction
     account: Account
-    vol_p60_of_window: bool = False
+    of_window: tuple[tuple[str, float], ...] = ()
+    market: MarketTables = NO_TABLES
 
     def document(self) -> dict[str, Any]:
-        """Every value, as plain JSON types."""
+        """Every value, as plain JSON types; an open percentile as its word."""
+        words = {name: quantiles.word(percentile) for name, percentile in self.of_window}
+        tables = self.market.model_dump(exclude_none=True)
         return {
             "strategy": self.strategy_name,
             "preset": self.preset,
-            "params": self.params.model_dump(),
+            "params": self.params.model_dump() | words,
             "friction": self.friction.model_dump(),
             "account": self.account.model_dump(),
-        }
+        } | ({"market": tables} if tables else {})
+
+    @property
+    def features(self) -> dict[str, Source]:
+        """What stands in the columns of ``market.features``, by role.
+
+        Raises
+        ------
+        DolphinError
+            Here and below: if the strategy declares for these parameters what it may not.
+        """
+        try:
+            self.strategy.plugged(self.params)  # the inputs of its plug-ins are columns too
+            return self.strategy.features_by_role(self.params)
+        except TypeError as error:
+            raise DolphinError(str(error), where=self.strategy.source.name) from None
+
+    @property
+    def engine(self) -> Engine:
+        """The compiled engine; under a fill model that fills in parts it is one for positions that change size."""
+        return engine_for(_in_parts(self.strategy) if self.friction.model.partial else self.strategy)
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The symbols that the strategy names, by role."""
+        try:
+            return self.strategy.symbols_by_role(self.params)
+        except TypeError as error:
+            raise DolphinError(str(error), where=self.strategy.source.name) from None
+
+    @property
+    def reads(self) -> tuple[Any, ...]:
+        """What its market follows from beside the dataset: equal for configurations that read the same one."""
+        features = tuple((role, f if isinstance(f, str) else f.digest) for role, f in self.features.items())
+        columns = columns_needed(self)
+        return self.strategy, features, tuple(self.symbols.items()), columns, self.market, self.friction.fill_model
 
     @property
     def strategy_identity(self) -> str:
         """What the hash knows the strategy by: its name, and the digests of its plug-in features."""
-        digests = [feature.digest for feature in self.strategy.plugins]
+        digests = [feature.digest for feature in self.features.values() if not isinstance(feature, str)]
         return " ".join([self.strategy_name, *digests])
 
     @property
@@ -106,16 +163,15 @@ class Config:
     def with_values(self, values: Mapping[str, Any]) -> Config:
         """A copy with some keys of params, friction or account replaced, checked again."""
         document = self.document()
-        if self.vol_p60_of_window:
-            document["params"]["vol_p60"] = P60
         for key, value in values.items():
             _place(document, key, value, self.strategy)
         return _build(document, self.strategy, "--set")
 
-    def with_vol_p60(self, value: float) -> Config:
-        """A copy whose ``vol_p60`` is the number that ``"p60"`` stood for."""
-        params = self.params.model_copy(update={"vol_p60": float(value)})
-        return replace(self, params=params, vol_p60_of_window=False)
+    def with_quantiles(self, numbers: Mapping[str, float]) -> Config:
+        """A copy with the numbers that open percentiles stood for (:func:`dolphin.config.settled`)."""
+        params = self.params.model_copy(update={name: float(value) for name, value in numbers.items()})
+        left = tuple((name, percentile) for name, percentile in self.of_window if name not in numbers)
+        return replace(self, params=params, of_window=left)
 
     def params_record(self) -> Records:
         """An array of one parameter record of the strategy."""
@@ -124,6 +180,12 @@ class Config:
     def friction_record(self) -> Records:
         """An array of one record of what trading costs."""
         return friction_records([self])
+
+
+@functools.cache
+def _in_parts(strategy: Strategy) -> Strategy:
+    """The strategy with positions that may change size, because the market fills its orders in parts."""
+    return replace(strategy, resize=True) if strategy.plain else strategy
 
 
 def friction_records(many: Sequence[Config]) -> Records:
@@ -139,14 +201,20 @@ def friction_records(many: Sequence[Config]) -> Records:
     return records
 
 
+def columns_needed(config: Config) -> tuple[str, ...]:
+    """Which of :data:`~dolphin.core.records.MARKET_COLUMNS` this configuration needs, in that order."""
+    asked = {*config.strategy.market_columns, *config.friction.model.columns}
+    return tuple(name for name in MARKET_COLUMNS if name in asked)
+
+
 def params_records(many: list[BaseModel]) -> Records:
-    """(C,) parameter records: floats as float64, integers, booleans and choices as int64."""
-    fields = type(many[0]).model_fields
+    """(C,) parameter records: floats as float64, integers, booleans and choices as int64, no texts."""
+    fields = {name: about for name, about in type(many[0]).model_fields.items() if about.annotation is not str}
     choices = {name: get_args(f.annotation) for name, f in fields.items() if _is_choice(f.annotation)}
     # Last fields first: where a model extends another, numba would take a record that begins with the
     # other's fields for one of its subtype, and call what it has compiled for that.
     kinds = [(name, "f8" if f.annotation is float else "i8") for name, f in reversed(fields.items())]
-    dtype = np.dtype(kinds, align=True)
+    dtype = np.dtype(kinds or [("none", "i8")], align=True)  # a record has a field
     records = np.zeros(len(many), dtype)
     for name in fields:
         values = [getattr(params, name) for params in many]
@@ -166,14 +234,18 @@ def read_config(path: Path, *, overrides: Mapping[str, Any] | None = None, resea
     overrides : mapping, optional
         ``--set`` values by key (``tp_pct`` or ``friction.fee_bps``); they win over the file.
     research : Path, optional
-        Where ``module:attribute`` strategies live.
+        Where ``module:attribute`` strategies live; by default in the workspace that the file lies in, or else
+        in the one that the command would find.
 
     Raises
     ------
     DolphinError
         On a missing or malformed file, an unknown key, a wrong type, a value out of range.
     """
-    return parse_config(read_table(path), where=str(path), overrides=overrides, research=research)
+    table = read_table(path)
+    if research is None and ":" in str(table.get("strategy", "")):
+        research = workspace.around(Path(path)).research
+    return parse_config(table, where=str(path), overrides=overrides, research=research)
 
 
 def parse_config(
@@ -184,11 +256,11 @@ def parse_config(
     research: Path | None = None,
 ) -> Config:
     """Resolve a config table (see :func:`read_config`)."""
-    known = ("strategy", "preset", "params", "friction", "account")
+    known = ("strategy", "preset", "params", *SECTIONS)
     for key in table:
         if key not in known:
             raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(str(key), known))
-    name = table.get("strategy", "vel_div")
+    name = table.get("strategy", DEFAULT)
     if not isinstance(name, str):
         raise DolphinError(f"strategy must be a name, not {name!r}", where=where)
     strategy = load(name, research)
@@ -202,7 +274,7 @@ def parse_config(
                 mend=nearest(str(document["preset"]), offered),
             )
         document["params"].update(offered[document["preset"]])
-    for section in ("params", "friction", "account"):
+    for section in ("params", *SECTIONS):
         values = table.get(section, {})
         if not isinstance(values, Mapping):
             raise DolphinError(f"[{section}] must be a table", where=where)
@@ -255,7 +327,7 @@ def parse_value(text: str) -> Any:
 
 def _place(document: dict[str, Any], key: str, value: Any, strategy: Strategy) -> None:
     """Put a key (plain, or ``section.key``) into the section that knows it."""
-    models = {"params": strategy.params, "friction": Friction, "account": Account}
+    models = {"params": strategy.params, **SECTIONS}
     section, _, plain = key.rpartition(".")
     sections = [section] if section else list(models)
     for candidate in sections:
@@ -267,19 +339,19 @@ def _place(document: dict[str, Any], key: str, value: Any, strategy: Strategy) -
 
 
 def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Config:
-    params = dict(document.get("params", {}))
-    of_window = params.get("vol_p60") == P60
-    if of_window:
-        del params["vol_p60"]
-    return Config(
+    params, of_window = quantiles.take_words(strategy, document.get("params", {}), where)
+    config = Config(
         strategy=strategy,
         strategy_name=document["strategy"],
         preset=document.get("preset"),
         params=validate(strategy.params, params, "params", where),
         friction=validate(Friction, document.get("friction", {}), "friction", where),
         account=validate(Account, document.get("account", {}), "account", where),
-        vol_p60_of_window=of_window,
+        market=validate(MarketTables, document.get("market", {}), "market", where),
+        of_window=tuple(of_window.items()),
     )
+    _ = config.reads  # a declaration that does not hold for these parameters is told here
+    return config
 
 
 def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: str, where: str) -> M:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from dolphin.config.config import P60, Account, Config, Friction, exact
+from dolphin.config.config import Account, Config, Friction, exact
+from dolphin.config.quantiles import word
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, sha256_bytes
 
@@ -27,7 +28,7 @@ class Variant(NamedTuple):
 
 
 class Variants:
-    """The variants of ``base``, whose ``vol_p60`` is settled."""
+    """The variants of ``base``, whose percentiles are settled."""
 
     def __init__(self, base: Config) -> None:
         self.base = base
@@ -42,6 +43,9 @@ class Variants:
         self._names = _text({"strategy": base.strategy_name})[1:]
         self._identity = _text({"strategy": base.strategy_identity})[1:]
         self._preset = _text({"preset": base.preset})[1:-1]
+        tables = base.market.model_dump(exclude_none=True)
+        self._tables = _text({"market": tables})[1:-1] + "," if tables else ""
+        self._by_params = callable(base.strategy.features) or callable(base.strategy.symbols)
 
     def of(self, values: Mapping[str, Any]) -> Variant:
         """The base with ``values`` by key (``tp_pct`` or ``friction.fee_bps``).
@@ -55,7 +59,7 @@ class Variants:
         try:
             for key, value in values.items():
                 section, name, kind = self._places.get(key) or self._place(key)
-                if value == P60 or (type(value) is int and not -(2**63) <= value < 2**63):
+                if type(value) is int and not -(2**63) <= value < 2**63:
                     return self._slowly(values)
                 changed.setdefault(section, self._values[section].copy())[name] = exact(value, kind)
             parts: dict[str, Any] = {
@@ -63,11 +67,15 @@ class Variants:
             }
         except (ValidationError, KeyError):
             return self._slowly(values)
-        config = replace(self.base, **parts)
+        config, identity = replace(self.base, **parts), self._identity
+        if self._by_params and "params" in parts:
+            _ = config.reads  # a declaration that does not hold for these parameters
+            identity = _text({"strategy": config.strategy_identity})[1:]
         texts = self._texts | {section: _text(part.model_dump()) for section, part in parts.items()}
-        head = f'{{"account":{texts["account"]},"friction":{texts["friction"]},"params":{texts["params"]},'
+        head = f'{{"account":{texts["account"]},"friction":{texts["friction"]},'
+        head += f'{self._tables}"params":{texts["params"]},'
         text = f"{head}{self._preset},{self._names}"
-        return Variant(config, text, sha256_bytes(f"{head}{self._identity}".encode()))
+        return Variant(config, text, sha256_bytes(f"{head}{identity}".encode()))
 
     def _place(self, key: str) -> tuple[str, str, Any]:
         section, _, name = key.rpartition(".")
@@ -81,8 +89,10 @@ class Variants:
     def _slowly(self, values: Mapping[str, Any]) -> Variant:
         """What is unusual or wrong goes the long way, which also knows what to say of it."""
         config = self.base.with_values(values)
-        if config.vol_p60_of_window:
-            raise DolphinError(f'vol_p60 = "{P60}" cannot be searched', mend="put it into the study's config")
+        for name, percentile in config.of_window:
+            raise DolphinError(
+                f'{name} = "{word(percentile)}" cannot be searched', mend="put it into the study's config"
+            )
         return Variant(config, canonical_json(config.document()).decode(), config.hash)
 
 

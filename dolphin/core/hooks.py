@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numba.extending import overload
 
 from dolphin.core.fill_models import SCAN_PRICE, FillModel
-from dolphin.core.jit import INLINE
+from dolphin.core.jit import hook
 from dolphin.core.records import ACCOUNT, FRICTION
 from dolphin.core.strategy import Strategy
 
@@ -55,17 +54,12 @@ def _model(friction: Any) -> FillModel:
     return FILL_MODELS[tag] if tag else SCAN_PRICE
 
 
-def _hook(stub: Callable[..., Any]) -> Callable[..., Any]:
-    """The decorator that gives ``stub`` its bodies."""
-    return overload(stub, jit_options=INLINE, strict=False)
-
-
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """The strategy's decision on bar ``i``: it writes ``state.intents``."""
     raise NotImplementedError
 
 
-@_hook(decide)
+@hook(decide)
 def _decide(state, params, market, i):  # type: ignore[no-untyped-def]
     chosen = _strategy(state).decide
 
@@ -80,7 +74,7 @@ def may_enter(state, params, market, i):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@_hook(may_enter)
+@hook(may_enter)
 def _may_enter(state, params, market, i):  # type: ignore[no-untyped-def]
     chosen = _strategy(state).may_enter
     if chosen is None:
@@ -97,7 +91,7 @@ def match(order, direction, friction, market, i):  # type: ignore[no-untyped-def
     raise NotImplementedError
 
 
-@_hook(match)
+@hook(match)
 def _match(order, direction, friction, market, i):  # type: ignore[no-untyped-def]
     chosen = _model(friction).match
 
@@ -117,7 +111,7 @@ def _constant(of: Callable[[Strategy], Any]) -> Callable[..., Any]:
         value = of(_strategy(state))
         return lambda state: value
 
-    _hook(stub)(chosen)
+    hook(stub)(chosen)
     return stub
 
 
@@ -141,7 +135,7 @@ def slot_count(state):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@_hook(slot_count)
+@hook(slot_count)
 def _slot_count(state):  # type: ignore[no-untyped-def]
     slots = _strategy(state).slots
     if slots == "assets":
@@ -154,7 +148,7 @@ def memory_count(state):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@_hook(memory_count)
+@hook(memory_count)
 def _memory_count(state):  # type: ignore[no-untyped-def]
     memory = _strategy(state).memory
     if callable(memory):

@@ -18,6 +18,7 @@ os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")
 
 import numba
 import numba.core.config
+from numba.extending import overload
 
 #: numba's types know neither the private option nor the settings that are read from the environment.
 _njit: Any = numba.njit
@@ -79,12 +80,18 @@ def kernel(*args: Any, **options: Any) -> Callable[..., Any]:
 
 #: How building blocks of kernels are compiled: always inlined, and without reference counts. Counting costs
 #: 200 ns a bar where the step itself takes 10 (measured); kernels may therefore allocate nothing.
-INLINE: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "_nrt": False}
+INLINE: Any = {"error_model": "numpy", "forceinline": True, "_nrt": False}
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """A building block of kernels (:data:`INLINE`)."""
     return _njit(function, **INLINE)
+
+
+def hook(stub: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate what gives ``stub`` its body for the types of its arguments (``numba.extending.overload``)."""
+    decorator: Callable[..., Any] = overload(stub, jit_options=INLINE, strict=False)
+    return decorator
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:

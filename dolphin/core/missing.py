@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import overload
 
-from dolphin.core.jit import INLINE
+from dolphin.core.jit import hook
 from dolphin.core.records import NONE, OPEN
 from dolphin.core.taking import word
 
@@ -21,7 +20,7 @@ def miss_entries(state, friction, slots, i):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@overload(miss_entries, jit_options=INLINE, strict=False)
+@hook(miss_entries)
 def _miss_entries(state, friction, slots, i):  # type: ignore[no-untyped-def]
     if "missed" not in friction.fields:
         return lambda state, friction, slots, i: None
@@ -46,7 +45,7 @@ def is_disturbed(friction):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@overload(is_disturbed, jit_options=INLINE, strict=False)
+@hook(is_disturbed)
 def _is_disturbed(friction):  # type: ignore[no-untyped-def]
     disturbed = "missed" in friction.fields
     return lambda friction: disturbed

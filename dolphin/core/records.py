@@ -31,6 +31,9 @@ def _record(**fields: str) -> np.dtype[np.void]:
 #: Tick = tick_num / tick_den and lot = lot_num / lot_den, with integer parts (ENGINE section 1).
 INSTRUMENT = _record(tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num="f8", lot_den="f8", min_notional="f8")
 
+#: What a strategy may ask of the market beside closes (fields of :class:`Market`).
+MARKET_COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
+
 #: Inputs of the survival stack and the circuit breaker for one bar.
 RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
 
@@ -131,9 +134,10 @@ RANKED = _record(key="i8", lookback="i8", max_stale="i8", asset="i8", efficiency
 
 Records = NDArray[Any]
 
-#: A column that a market does not have, and the symbols of a strategy that names none.
-NO_COLUMN = np.empty((0, 0))
-NO_SYMBOLS = np.full(1, -1, np.dtype([("none", "i8")]))
+
+#: A column of prices that nobody asked for, and the symbols of a strategy that names none.
+NOT_ASKED: Records = np.empty((0, 0))
+NO_SYMBOLS: Records = np.array([(-1,)], _record(none="i8"))
 
 
 class Market(NamedTuple):
@@ -141,9 +145,13 @@ class Market(NamedTuple):
 
     ``ts`` (T,) int64; ``price``, ``log_price`` (T, N) float64; ``age`` (T, N) int32, bars since
     the last real price (0 real, -1 before the first); ``features`` (T, F) float64 in the order the
-    strategy declares; ``risk`` (T,) of RISK; ``instruments`` (N,) of INSTRUMENT. ``open`` to
-    ``funding`` are (T, N) float64 where the strategy or the fill model asks for them, else (0, 0);
-    ``symbols`` is one record: columns by the names that the strategy gives them.
+    strategy declares; ``risk`` (T,) of RISK; ``instruments`` (N,) of INSTRUMENT.
+
+    ``open``, ``high``, ``low``, ``volume``, ``bid``, ``ask`` and ``funding`` are (T, N) float64 where the
+    strategy asks for them (``market_columns``), else (0, 0): where no bar came, open, high and low are the
+    price that stands and volume is 0; NaN before a symbol's first; ``funding`` is the rate of what was
+    settled since the bar before, else 0. ``symbols`` is one record, per symbol that the strategy names its
+    column, int64.
     """
 
     ts: Records
@@ -153,14 +161,19 @@ class Market(NamedTuple):
     features: Records
     risk: Records
     instruments: Records
-    open: Records = NO_COLUMN
-    high: Records = NO_COLUMN
-    low: Records = NO_COLUMN
-    volume: Records = NO_COLUMN
-    bid: Records = NO_COLUMN
-    ask: Records = NO_COLUMN
-    funding: Records = NO_COLUMN
+    open: Records = NOT_ASKED
+    high: Records = NOT_ASKED
+    low: Records = NOT_ASKED
+    volume: Records = NOT_ASKED
+    bid: Records = NOT_ASKED
+    ask: Records = NOT_ASKED
+    funding: Records = NOT_ASKED
     symbols: Records = NO_SYMBOLS
+
+    def by_row(self) -> dict[str, Records]:
+        """The arrays that have a row per bar, by name: the first six, and what was asked for beside them."""
+        rows = {name: getattr(self, name) for name in Market._fields if name not in ("instruments", "symbols")}
+        return {name: values for name, values in rows.items() if name not in MARKET_COLUMNS or len(values)}
 
 
 class State(NamedTuple):

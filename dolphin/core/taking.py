@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import overload
 
 from dolphin.core.grid import slipped
-from dolphin.core.jit import INLINE, inline
+from dolphin.core.jit import hook, inline
 
 _BAR, _COLUMN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -42,7 +41,7 @@ def taken_at(price, direction, asset, friction, market, i):  # type: ignore[no-u
     raise NotImplementedError
 
 
-@overload(taken_at, jit_options=INLINE, strict=False)
+@hook(taken_at)
 def _taken_at(price, direction, asset, friction, market, i):  # type: ignore[no-untyped-def]
     if "noise" in friction.fields:
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset, parse_time
-from dolphin.config.config import Config, parse_config, read_config
+from dolphin.config import Config, parse_config, read_config
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion

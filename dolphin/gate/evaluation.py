@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
-from dolphin.config.config import Config
+from dolphin.config import Config, settled
 from dolphin.core.records import DAY_NS
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.champions import iso_time, open_champion, pointer_path
@@ -26,7 +26,7 @@ from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
 from dolphin.study.measure.metrics import METRICS, spelled
-from dolphin.study.measure.run import Run, iso, settle_p60
+from dolphin.study.measure.run import Run, iso
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
@@ -115,7 +115,7 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "kind": candidate.kind,
         "strategy": measure.config.strategy_name,
         "config_hash": measure.config.hash,
-        "vol_p60_taken_from_the_gate_window": candidate.config.vol_p60_of_window,
+        "quantiles_of_the_gate_window": dict(candidate.config.of_window),
         "engine_digest": run.engine.digest,
         "final_digest": run.final_digest,
         "dataset": candidate.dataset.name,
@@ -166,7 +166,7 @@ def trial_counts(workspace: Workspace, run: Run) -> dict[str, Any]:
 
 def _measure(candidate: Candidate, config: Config, progress: Progress | None) -> Measure:
     market = open_market(candidate.dataset, config, progress)
-    config = settle_p60(config, market, candidate.start, candidate.stop)
+    config = settled(config, market, [(candidate.start, candidate.stop)])
     return Measure(candidate.dataset, market, config, candidate.start, candidate.stop)
 
 

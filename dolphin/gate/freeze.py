@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.config.config import to_toml
+from dolphin.config import to_toml
 from dolphin.core.strategy import Strategy
 from dolphin.features import scanner_digest
 from dolphin.files import canonical_json, sha256_bytes, sha256_file

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, parse_time
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window

@@ -69,7 +69,7 @@ def main() -> None:
     """Read a job, run it, print its outcome."""
     job = json.load(sys.stdin)
     from dolphin.catalog import open_dataset
-    from dolphin.config.config import parse_config
+    from dolphin.config import parse_config
     from dolphin.market.assemble import open_market
     from dolphin.study.measure.run import run
     from dolphin.workspace import Workspace

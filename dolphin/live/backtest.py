@@ -22,6 +22,7 @@ from nautilus_trader.model.objects import MONEY_MAX, Money
 from dolphin.catalog import Instrument
 from dolphin.core.engine import Engine
 from dolphin.core.records import Market, Records, State
+from dolphin.core.strategy import Plugged
 from dolphin.errors import DolphinError
 from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
 from dolphin.live.scan import SCAN_CLIENT, scans
@@ -91,11 +92,13 @@ def run_backtest(
     stop: int,
     *,
     feed: Feed = "scan",
+    plugged: Sequence[Plugged] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> NautilusRun:
     """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
 
-    Rows before ``start`` are history that the strategy knows. Memory: 20 bytes per row and asset, and
+    Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
+    parameters select (:class:`~dolphin.live.session.Session`). Memory: 20 bytes per row and asset, and
     with ``feed="bars"`` about 200 per bar event.
 
     Raises
@@ -106,7 +109,7 @@ def run_backtest(
     """
     if initial_capital > MONEY_MAX:
         raise DolphinError(f"Nautilus holds no account of {initial_capital:g} USDT", mend=f"at most {MONEY_MAX:g}")
-    hedging = engine.strategy.slots > 1
+    hedging = engine.strategy.slots != 1
     backtest = BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId("PARITY-001"),
@@ -136,7 +139,8 @@ def run_backtest(
         if feed == "bars":
             bar_types, data = _with_bars(backtest, perpetuals, spacing_ns, market, start, stop, data)
         backtest.add_data(data, client_id=SCAN_CLIENT)
-        session = Session(engine, params, friction, own_market(market, start, stop), initial_capital, start, stop)
+        own = own_market(market, start, stop)
+        session = Session(engine, params, friction, own, initial_capital, start, stop, plugged)
         strategy = KernelStrategy(session, perpetuals, bar_types=bar_types, quotes=quotes, hedging=hedging)
         backtest.add_strategy(strategy)
         began = time.perf_counter()

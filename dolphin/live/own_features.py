@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dolphin.core.records import Market
-from dolphin.core.strategy import Strategy
+from dolphin.core.strategy import Plugged
 from dolphin.features import Feature, FeatureStream
 
 
 class OwnFeatures:
-    """One stream per plug-in feature of ``strategy``, warmed with the rows before ``start``."""
+    """One stream per plug-in feature, warmed with the rows before ``start``."""
 
-    def __init__(self, strategy: Strategy, market: Market, start: int) -> None:
+    def __init__(self, plugged: Sequence[Plugged], market: Market, start: int) -> None:
         self._streams: list[tuple[FeatureStream, list[int], list[int]]] = []
-        names = strategy.columns
-        for feature in strategy.plugins:
+        for feature, inputs, columns in plugged:
             assert isinstance(feature, Feature)
             stream = FeatureStream(feature, market.price.shape[1])
-            inputs = [names.index(name) for name in feature.inputs]
-            stream.warm(market.ts[:start], market.price[:start], market.features[:start, inputs])
-            self._streams.append((stream, inputs, [names.index(name) for name in feature.names]))
+            stream.warm(market.ts[:start], market.price[:start], market.features[:start, list(inputs)])
+            self._streams.append((stream, list(inputs), list(columns)))
 
     def fill(self, market: Market, bar: int) -> None:
         """Write the columns of row ``bar`` from its prices and the scanner's columns."""

@@ -7,7 +7,7 @@ from nautilus_trader.model.custom import customdataclass_pyo3
 from nautilus_trader.model.data import CustomData, DataType
 from nautilus_trader.model.identifiers import ClientId
 
-from dolphin.core.records import RISK, Market
+from dolphin.core.records import MARKET_COLUMNS, RISK, Market
 
 #: Scans come after every bar of the same time, whatever the order they were added in.
 BARRIER_NS = 1
@@ -26,17 +26,24 @@ class Scan(Data):
 SCAN_TYPE = DataType(Scan)
 
 
-def layout(assets: int, features: int, with_prices: bool) -> np.dtype[np.void]:
-    """The record of one scan; without prices where those come from bars."""
-    fields: list[tuple] = [("features", "f8", (features,)), ("risk", RISK)]
+def layout(market: Market, with_prices: bool) -> np.dtype[np.void]:
+    """The record of one scan of this market; without prices where those come from bars."""
+    assets = market.price.shape[1]
+    fields: list[tuple] = [("features", "f8", (market.features.shape[1],)), ("risk", RISK)]
+    fields += [(name, "f8", (assets,)) for name in asked_for(market)]
     if with_prices:
         fields += [("price", "f8", (assets,)), ("age", "i4", (assets,))]
     return np.dtype(fields)
 
 
+def asked_for(market: Market) -> tuple[str, ...]:
+    """The columns beside closes that the strategy asked for."""
+    return tuple(name for name in market.by_row() if name in MARKET_COLUMNS)
+
+
 def scans(market: Market, start: int, stop: int, with_prices: bool) -> list[CustomData]:
     """The scan objects of rows ``start`` to ``stop``."""
-    record = layout(market.price.shape[1], market.features.shape[1], with_prices)
+    record = layout(market, with_prices)
     rows = np.zeros(stop - start, record)
     for name in record.names or ():
         rows[name] = getattr(market, name)[start:stop]

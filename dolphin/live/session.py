@@ -6,12 +6,15 @@ three: open it and say what to send, book what was filled, mark and fold. The ke
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.core.strategy import Plugged
 from dolphin.live.own_features import OwnFeatures
 
 #: A fill as it was booked: ``direction`` +1 bought, -1 sold; ``commission`` is the exchange's own.
@@ -25,19 +28,17 @@ FILL = np.dtype(
 
 def own_market(source: Market, start: int, stop: int) -> Market:
     """A market whose rows before ``start`` are known and whose others are still to come (NaN, -1)."""
-    assets, features = source.price.shape[1], source.features.shape[1]
-    market = Market(
-        ts=np.zeros(stop, np.int64),
-        price=np.full((stop, assets), np.nan),
-        log_price=np.full((stop, assets), np.nan),
-        age=np.full((stop, assets), -1, np.int32),
-        features=np.full((stop, features), np.nan),
-        risk=np.zeros(stop, source.risk.dtype),
-        instruments=source.instruments,
-    )
-    for mine, theirs in zip(market[:-1], source[:-1], strict=True):
-        mine[:start] = theirs[:start]
-    return market
+    rows = {
+        name: np.full((stop, *values.shape[1:]), np.nan, values.dtype)
+        for name, values in source.by_row().items()
+        if values.dtype.kind == "f"
+    }
+    rows["ts"] = np.zeros(stop, np.int64)
+    rows["age"] = np.full((stop, source.age.shape[1]), -1, np.int32)
+    rows["risk"] = np.zeros(stop, source.risk.dtype)
+    for name, theirs in source.by_row().items():
+        rows[name][:start] = theirs[:start]
+    return source._replace(**rows)
 
 
 def order_direction(order: Records) -> int:
@@ -62,6 +63,8 @@ class Session:
     initial_capital : float
     start, stop : int
         Rows that will come.
+    plugged : sequence of Plugged, optional
+        The plug-in features that the parameters select; by default those of the default parameters.
     """
 
     def __init__(
@@ -73,11 +76,12 @@ class Session:
         initial_capital: float,
         start: int,
         stop: int,
+        plugged: Sequence[Plugged] | None = None,
     ) -> None:
         self.market = market
         self.state = engine.new_state(market.price.shape[1], initial_capital)
         self.start = start
-        self._own = OwnFeatures(engine.strategy, market, start)
+        self._own = OwnFeatures(engine.strategy.plugged() if plugged is None else plugged, market, start)
         self.bar = start - 1
         self.digests = np.zeros(stop - start, np.uint64)
         self.stages = np.zeros((stop - start, len(STAGES)), np.uint64)
@@ -86,7 +90,7 @@ class Session:
         self._params, self._friction = params, friction
         self._fee = float(friction["fee"][0])
         self._next = bool(friction["fill_next"][0])
-        self._slots = range(engine.strategy.slots)
+        self._slots = range(len(self.state.slots))
         self._orders = self.state.working
         self._waiting: set[int] = set()
         self._booked: dict[int, float] = {}
@@ -96,8 +100,20 @@ class Session:
         """Whether every order of the bar at hand has been answered."""
         return not self._waiting
 
-    def open(self, bar: int, ts: int, price: Records, age: Records, features: Records, risk: Records) -> list[int]:
-        """Begin row ``bar``; returns the slots whose orders (see :meth:`order`) are to be sent now."""
+    def open(
+        self,
+        bar: int,
+        ts: int,
+        price: Records,
+        age: Records,
+        features: Records,
+        risk: Records,
+        columns: Mapping[str, Records] | None = None,
+    ) -> list[int]:
+        """Begin row ``bar``; returns the slots whose orders (see :meth:`order`) are to be sent now.
+
+        ``columns`` are the rows of what the strategy asks of the market beside closes, (N,) each by name.
+        """
         if self._waiting:
             raise RuntimeError(f"bar {bar} begins while orders of bar {self.bar} are open")
         market, state = self.market, self.state
@@ -108,6 +124,8 @@ class Session:
         market.features[bar] = features
         self._own.fill(market, bar)
         market.risk[bar] = risk
+        for name, values in (columns or {}).items():
+            getattr(market, name)[bar] = values
         self.bar = bar
         self._kernels.begin_bar(state)
         if not self._next:

@@ -15,7 +15,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from dolphin.core.records import OPEN, Records
 from dolphin.live.exchange import QuotesOnDemand
-from dolphin.live.scan import SCAN_CLIENT, SCAN_TYPE, Scan, layout
+from dolphin.live.scan import SCAN_CLIENT, SCAN_TYPE, Scan, asked_for, layout
 from dolphin.live.session import Session, order_direction
 
 
@@ -58,7 +58,8 @@ class KernelStrategy(Strategy):
         self._partial: dict[int, tuple[float, float, float]] = {}
         self._position_of: dict[int, PositionId] = {}
         market = session.market
-        self._record = layout(len(self._instruments), market.features.shape[1], not self._bar_types)
+        self._record = layout(market, not self._bar_types)
+        self._asked_for = asked_for(market)
         known = session.start - 1
         self._price = market.price[known].copy() if known >= 0 else np.full(len(self._instruments), np.nan)
         self._age = market.age[known].copy() if known >= 0 else np.full(len(self._instruments), -1, np.int32)
@@ -90,7 +91,9 @@ class KernelStrategy(Strategy):
         else:
             self._price, self._age = row["price"], row["age"]
         session = self.session
-        for slot in session.open(data.bar, data.ts_event, self._price, self._age, row["features"], row["risk"]):
+        columns = {name: row[name] for name in self._asked_for}
+        known = self._price, self._age, row["features"], row["risk"], columns
+        for slot in session.open(data.bar, data.ts_event, *known):
             self._send(slot, session.order(slot), data.ts_init)
 
     def _send(self, slot: int, order: Records, ts: int) -> None:

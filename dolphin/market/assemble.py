@@ -8,11 +8,14 @@ import numpy as np
 
 from dolphin.catalog import Dataset, Instrument, read_features
 from dolphin.catalog.store.cache import Writer
-from dolphin.config.config import Config
+from dolphin.catalog.store.columns import row_column
+from dolphin.config import Config, columns_needed
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import INSTRUMENT, Market, Records, neutral_risk
+from dolphin.core.records import INSTRUMENT, NO_SYMBOLS, Market, Records, neutral_risk
+from dolphin.core.strategy import Source
 from dolphin.errors import DolphinError, nearest
 from dolphin.features import VEL_DIV, WINDOWS, Feature, scanner_digest
+from dolphin.market.funding import funding_rates
 from dolphin.market.plugins import Compute, of_dataset
 from dolphin.market.scanning import scan_dataset
 
@@ -51,58 +54,98 @@ def write_log_price(writer: Writer, close: np.ndarray) -> None:
 
 
 def choose(columns: Mapping[str, np.ndarray], config: Config, compute: Compute | None = None) -> np.ndarray:
-    """(T, F) float64: the columns that the strategy declares, by the config's definitions.
+    """(T, F) float64: the columns that the strategy declares, by role, as the config's parameters select them.
 
-    ``vel_div`` follows the parameter of that name and ``vol`` the parameter ``vol_ewma``, where
-    the strategy has them. ``compute`` makes the columns of plug-in features
-    (:mod:`dolphin.market.plugins`).
+    ``compute`` makes the columns of plug-in features (:mod:`dolphin.market.plugins`).
     """
-    strategy = config.strategy
-    own: dict[str, np.ndarray] = {}
-    for feature in strategy.plugins:
-        assert isinstance(feature, Feature) and compute is not None
-        if clash := next((name for name in feature.names if name in columns), None):
-            raise DolphinError(f"feature '{feature.name}' has a column '{clash}', and so has the scanner")
-        values = compute(feature, *inputs_of(feature, columns, config))
-        own |= zip(feature.names, values.T, strict=True)
+    strategy, roles = config.strategy, config.features
+    out = np.empty((len(columns["vol"]), len(strategy.columns)))
     who = f"strategy '{strategy.name}'"
-    wanted = [own[name] if name in own else _column(columns, name, config, who) for name in strategy.columns]
-    return np.ascontiguousarray(np.column_stack(wanted).astype(np.float64))
+    made: set[int] = set()
+    for feature, _, places in strategy.plugged(config.params):
+        assert isinstance(feature, Feature) and compute is not None
+        names = [strategy.columns[k] for k in places]
+        if clash := next((name for name in names if name in columns), None):
+            raise DolphinError(f"feature '{feature.name}' has a column '{clash}', and so has the scanner")
+        out[:, places] = compute(feature, *inputs_of(feature, columns, config))
+        made |= {*places}
+    for k, name in enumerate(strategy.columns):
+        if k not in made:
+            out[:, k] = scanner_column(columns, str(roles.get(name, name)), who)
+    return out
 
 
 def inputs_of(
     feature: Feature, columns: Mapping[str, np.ndarray], config: Config
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """The definitions of a plug-in feature's inputs under this config, and their values (T, I)."""
-    definitions = tuple(_definition(name, config) for name in feature.inputs)
+    """The columns that a plug-in feature's inputs stand for under this config, and their values (T, I).
+
+    An input that is a role of the strategy is what stands in that role.
+    """
+    roles, who = config.features, f"feature '{feature.name}'"
+    definitions = tuple(_scanned(roles.get(name, name), who) for name in feature.inputs)
     values = np.empty((len(columns["vol"]), len(definitions)))
-    for k, name in enumerate(feature.inputs):
-        values[:, k] = _column(columns, name, config, f"feature '{feature.name}'")
+    for k, name in enumerate(definitions):
+        values[:, k] = scanner_column(columns, name, who)
     return definitions, values
 
 
-def _definition(name: str, config: Config) -> str:
-    """What the name of a feature stands for under this config."""
-    if name == "vel_div":
-        return str(getattr(config.params, "vel_div", "v50-v750"))
-    return "vol_ewma" if name == "vol" and getattr(config.params, "vol_ewma", False) else name
+def _scanned(source: Source, who: str) -> str:
+    if not isinstance(source, str):
+        raise DolphinError(f"{who} reads the feature '{source.name}'", mend="inputs are columns of the scanner")
+    return source
 
 
-def _column(columns: Mapping[str, np.ndarray], name: str, config: Config, who: str) -> np.ndarray:
-    """The scanner's column (T,) that the name stands for."""
-    definition = _definition(name, config)
-    if name == "vel_div":
-        fast, slow = VEL_DIV[definition]
-        return columns[f"v{WINDOWS[fast]}_vel"] - columns[f"v{WINDOWS[slow]}_vel"]
-    if definition not in columns:
-        raise DolphinError(f"{who} declares the unknown feature '{name}'", mend=nearest(name, columns))
-    return columns[definition]
+def scanner_column(columns: Mapping[str, np.ndarray], name: str, who: str) -> np.ndarray:
+    """A column of the scanner (T,) by name; a difference of two velocities, such as ``v50-v150``, is one too."""
+    if name in VEL_DIV:
+        fast, slow = VEL_DIV[name]
+        difference: np.ndarray = columns[f"v{WINDOWS[fast]}_vel"] - columns[f"v{WINDOWS[slow]}_vel"]
+        return difference
+    if name not in columns:
+        raise DolphinError(f"{who} declares the unknown feature '{name}'", mend=nearest(name, [*columns, *VEL_DIV]))
+    return columns[name]
 
 
 def open_market(dataset: Dataset, config: Config, progress: Progress | None = None) -> Market:
     """Every row of the dataset as the engine reads it; scans first what is not scanned yet."""
     columns = feature_columns(dataset, progress)
-    return bare_market(dataset, columns)._replace(features=choose(columns, config, of_dataset(dataset)))
+    return dressed(bare_market(dataset, columns), dataset, columns, config)
+
+
+def dressed(bare: Market, dataset: Dataset, columns: Mapping[str, np.ndarray], config: Config) -> Market:
+    """The market without features, and all that the strategy of ``config`` reads beside it."""
+    more = {name: market_column(dataset, name, config) for name in columns_needed(config)}
+    features = choose(columns, config, of_dataset(dataset))
+    return bare._replace(features=features, symbols=symbol_record(dataset, config), **more)
+
+
+def market_column(dataset: Dataset, name: str, config: Config) -> np.ndarray:
+    """One of the columns beside closes that a configuration needs, (T, N) float64."""
+    if name != "funding":
+        return row_column(dataset, name)
+    if config.market.funding is None:
+        raise DolphinError(
+            f"strategy '{config.strategy.name}' reads funding rates, and the config names no table of them",
+            mend='add [market] funding = "TABLE", a series imported with dolphin data import',
+        )
+    return funding_rates(dataset, config.market.funding)
+
+
+def symbol_record(dataset: Dataset, config: Config) -> Records:
+    """One record: the columns of the symbols that the strategy names, by role."""
+    symbols = config.symbols
+    for symbol in symbols.values():
+        if symbol not in dataset.symbols:
+            raise DolphinError(
+                f"strategy '{config.strategy.name}' names the symbol '{symbol}', which is not in it",
+                where=dataset.name,
+                mend=nearest(symbol, dataset.symbols),
+            )
+    if not symbols:
+        return NO_SYMBOLS
+    columns = tuple(dataset.symbols.index(symbol) for symbol in symbols.values())
+    return np.array([columns], np.dtype([(role, "i8") for role in symbols], align=True))
 
 
 def bare_market(dataset: Dataset, columns: Mapping[str, np.ndarray]) -> Market:

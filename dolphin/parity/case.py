@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.digest import STAGES
-from dolphin.core.engine import NO_TRADES, Engine, Recording, engine_for
+from dolphin.core.engine import NO_TRADES, Engine, Recording
 from dolphin.core.records import NONE, Market, Records
 from dolphin.live.session import order_direction
 
@@ -55,7 +55,7 @@ class Case:
     @cached_property
     def engine(self) -> Engine:
         """The compiled core."""
-        return engine_for(self.config.strategy)
+        return self.config.engine
 
     @cached_property
     def params(self) -> Records:

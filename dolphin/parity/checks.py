@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.digest import STAGES
-from dolphin.core.engine import NO_TRADES, engine_for
-from dolphin.core.records import DAY_NS, Market
+from dolphin.core.engine import NO_TRADES
+from dolphin.core.records import DAY_NS, MARKET_COLUMNS, Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
 from dolphin.market.assemble import choose
 from dolphin.market.plugins import of_rows
 from dolphin.market.scanning import day_bounds
-from dolphin.parity.own_features import first_unfit, plugins_of, rewritten
+from dolphin.parity.own_features import first_unfit, plugged, rewritten
 from dolphin.study.measure.run import iso
 
 Progress = Callable[[int, int, str], None]
@@ -120,12 +120,13 @@ def warmup(
     name = "warm-up"
     _check_rows(market, start, stop)
     need = history_bars(dataset.spacing_ns) + int(config.strategy.warmup_bars(config.params))
-    if config.strategy.plugins:
+    own = plugged(config)
+    if own:
         unfit = first_unfit(dataset, market, config, stop)
         if unfit is not None:
             return CheckResult(name, False, unfit)
         # Their inputs are settled then, and they are from the first day after their own warm-up on.
-        need += max(f.warmup_bars for f in plugins_of(config)) - (-DAY_NS // dataset.spacing_ns)
+        need += max(feature.warmup_bars for feature, *_ in own) - (-DAY_NS // dataset.spacing_ns)
     begin = start if start > need else need + min(need, max(stop - need, 0) // 2)
     if begin >= stop or begin == need:
         return CheckResult(
@@ -198,7 +199,7 @@ def _check_rows(market: Market, start: int, stop: int) -> None:
 
 
 def _digests(market: Market, config: Config, start: int, stop: int) -> np.ndarray:
-    engine = engine_for(config.strategy)
+    engine = config.engine
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
     return engine.run(state, config.params_record(), config.friction_record(), market, start, stop).digests
 
@@ -218,12 +219,12 @@ def _first_peek(
     ``later`` is overwritten: its rows become the market's as their bar arrives. ``cut_short``
     also ends the arrays at the bar; what lies behind is still ``later``, never foreign memory.
     """
-    engine = engine_for(config.strategy)
+    engine = config.engine
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
     params, friction = config.params_record(), config.friction_record()
     stages = np.zeros(len(STAGES), np.uint64)
     step_bar, account = engine.kernels.step_bar, state.account
-    pairs = [(here, there) for here, there in zip(later[:-1], market[:-1], strict=True)]
+    pairs = list(zip(later.by_row().values(), market.by_row().values(), strict=True))
     shown = _frozen_like(later, market)
     for i in range(start, stop):
         for here, there in pairs:
@@ -238,11 +239,12 @@ def _first_peek(
 def _futures(market: Market, start: int, stop: int, random: np.random.Generator) -> Iterator[tuple[str, Market]]:
     """Copies of the market whose rows from ``start`` on are removed, altered, shuffled."""
     for what in ("removed", "altered", "shuffled"):
-        copy = Market._make([*(np.array(values) for values in market[:-1]), market.instruments])
+        copy = market._replace(**{name: np.array(values) for name, values in market.by_row().items()})
+        more = [values for name, values in copy.by_row().items() if name in MARKET_COLUMNS]
         later = slice(start, None)
         count = len(market.ts) - start
         if what == "removed":
-            for values in (copy.price, copy.log_price, copy.features):
+            for values in (copy.price, copy.log_price, copy.features, *more):
                 values[later] = np.nan
             copy.age[later] = -1
             copy.risk[later] = np.zeros((), copy.risk.dtype)
@@ -250,17 +252,19 @@ def _futures(market: Market, start: int, stop: int, random: np.random.Generator)
             copy.price[later] *= random.uniform(0.5, 1.5, copy.price[later].shape)
             copy.log_price[later] = np.log(copy.price[later])
             copy.features[later] *= random.normal(0.0, 3.0, copy.features[later].shape)
+            for values in more:
+                values[later] *= random.uniform(0.5, 1.5, values[later].shape)
             copy.risk["boost"][later] += random.uniform(0.0, 1.0, count)
             copy.risk["rm"][later] *= random.uniform(0.0, 1.0, count)
         else:
             order = start + random.permutation(count)
-            for values, original in zip(copy[:-1], market[:-1], strict=True):
+            for values, original in zip(copy.by_row().values(), market.by_row().values(), strict=True):
                 values[later] = original[order]
         yield what, copy
 
 
 def _shortened(market: Market, rows: int) -> Market:
-    return Market._make([*(values[:rows] for values in market[:-1]), market.instruments])
+    return market._replace(**{name: values[:rows] for name, values in market.by_row().items()})
 
 
 def _frozen_like(copy: Market, original: Market) -> Market:
@@ -289,7 +293,7 @@ def _scan_peek(market: Market, config: Config, reference: int, cut: int, seed: i
     ):
         other = scan(ts[:length], prices[:length], reference)
         column = _differs(plain.rows(0, known), other.rows(0, known))
-        if column is None and config.strategy.plugins:
+        if column is None and plugged(config):
             ours = choose(plain.columns(), config, of_rows(ts, close))[:known]
             theirs = choose(other.columns(), config, of_rows(ts[:length], prices[:length]))[:known]
             differ = ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))).all(axis=0)
@@ -317,8 +321,9 @@ def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _without_history(market: Market, features: np.ndarray, low: int, stop: int) -> Market:
     """The market as it looks when data begins at row ``low``; row numbers stay, because digests hold them."""
-    copy = Market._make([*(np.array(values[:stop]) for values in market[:-1]), market.instruments])
-    for values in (copy.price, copy.log_price, copy.features):
+    copy = market._replace(**{name: np.array(values[:stop]) for name, values in market.by_row().items()})
+    more = [values for name, values in copy.by_row().items() if name in MARKET_COLUMNS]
+    for values in (copy.price, copy.log_price, copy.features, *more):
         values[:low] = np.nan
     copy.age[:low] = -1
     copy.features[low:] = features

@@ -14,9 +14,8 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
-from dolphin.core.engine import engine_for
 from dolphin.core.records import CLOSE, NONE, OPEN, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
@@ -211,7 +210,7 @@ def _redecide(recorded: Recorded, bar: int, workspace: Workspace) -> dict[tuple[
         research=workspace.research,
     )
     market = open_market(dataset, config)
-    engine = engine_for(config.strategy)
+    engine = config.engine
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
     params, friction = config.params_record(), config.friction_record()
     start = int(np.searchsorted(market.ts, recorded.ts[0]))
@@ -254,7 +253,7 @@ def read_fields(
         found["risk", name] = market.risk[i][name].item()
     for name in ("capital", "equity", "peak_equity", "trades"):
         found["state", name] = state.account[0][name].item()
-    for m in range(config.strategy.memory):
+    for m in range(config.strategy.memory_of(market.price.shape[1])):
         found["state", f"memory {m}"] = float(state.memory[m])
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import Case

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
@@ -28,7 +28,7 @@ def check_feature(
 ) -> Conformance:
     """Every rule of ``feature`` on the prices of dataset ``name`` whose bars close in [start_ns, stop_ns).
 
-    ``config`` says what ``vel_div`` and ``vol`` stand for (the defaults unless given). Bars before every
+    ``config`` says what stands in the roles that the feature reads (the defaults unless given). Bars before every
     input is a number are left out.
     """
     dataset = open_dataset(workspace, name)
@@ -45,12 +45,11 @@ def check_feature(
 
 def first_unfit(dataset: Dataset, market: Market, config: Config, stop: int) -> str | None:
     """The first rule that a plug-in feature of the strategy breaks on the rows up to ``stop``, in words."""
-    for feature in plugins_of(config):
+    for feature, inputs_at, _ in plugged(config):
         # Enough for every rule: days to start at, and warm-ups several times as long as stated.
         rows = 5 * feature.warmup_bars + 4 * -(-DAY_NS // dataset.spacing_ns)
         low = max(0, stop - rows)
-        columns = [config.strategy.columns.index(name) for name in feature.inputs]
-        inputs = market.features[low:stop, columns]
+        inputs = market.features[low:stop, list(inputs_at)]
         settled = _first_numbers(inputs)
         part = slice(low + settled, stop)
         try:
@@ -63,9 +62,10 @@ def first_unfit(dataset: Dataset, market: Market, config: Config, stop: int) -> 
     return None
 
 
-def plugins_of(config: Config) -> list[Feature]:
-    """The plug-in features of the strategy."""
-    return [feature for feature in config.strategy.plugins if isinstance(feature, Feature)]
+def plugged(config: Config) -> list[tuple[Feature, tuple[int, ...], tuple[int, ...]]]:
+    """The plug-in features of the strategy, and the columns that each reads and fills."""
+    own = config.strategy.plugged(config.params)
+    return [(feature, inputs, columns) for feature, inputs, columns in own if isinstance(feature, Feature)]
 
 
 def _first_numbers(inputs: np.ndarray) -> int:
@@ -77,12 +77,11 @@ def _first_numbers(inputs: np.ndarray) -> int:
 def rewritten(dataset: Dataset, config: Config, low: int, high: int) -> str | None:
     """Say which plug-in column of rows ``low`` to ``high``, a whole day, is not what its rows up to there give."""
     market = open_market(dataset, config)
-    names = config.strategy.columns
-    for feature in plugins_of(config):
+    for feature, inputs_at, columns in plugged(config):
         rows = slice(max(0, low - feature.warmup_bars), high)
-        inputs = market.features[rows, [names.index(name) for name in feature.inputs]]
+        inputs = market.features[rows, list(inputs_at)]
         fresh = compute_feature(feature, market.ts[rows], market.price[rows], inputs)[low - rows.start :]
-        stored = market.features[low:high, [names.index(name) for name in feature.names]]
+        stored = market.features[low:high, list(columns)]
         if not np.array_equal(fresh, stored, equal_nan=True):
             return f"feature '{feature.name}' of {iso(market.ts[low])[:10]} is not what its rows up to that day give"
     return None

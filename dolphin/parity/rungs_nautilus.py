@@ -56,6 +56,7 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
             case.start,
             case.stop,
             feed=feed,
+            plugged=case.config.strategy.plugged(case.config.params),
         )
     except DolphinError as error:
         return False, str(error), {}

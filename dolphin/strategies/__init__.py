@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -9,17 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dolphin.core.strategy import Strategy
+from dolphin.core.strategy import Source, Strategy
 from dolphin.errors import DolphinError, nearest
 from dolphin.features import Feature
 
-__all__ = ["BUNDLED", "load", "load_feature", "presets"]
+__all__ = ["BUNDLED", "DEFAULT", "load", "load_feature", "presets"]
 
 #: Name -> (module, attribute). Adding a strategy is a file and a line here.
 BUNDLED = {
     "vel_div": ("dolphin.strategies.vel_div", "VEL_DIV"),
     "vel_div_sleeves": ("dolphin.strategies.vel_div_sleeves", "VEL_DIV_SLEEVES"),
 }
+
+#: The strategy of a config that names none.
+DEFAULT = "vel_div"
 
 
 def load(name: str, research: Path | None = None) -> Strategy:
@@ -44,13 +48,30 @@ def load(name: str, research: Path | None = None) -> Strategy:
         found: Strategy = getattr(importlib.import_module(module_name), attribute)
         return found
     own: Strategy = _own(name, research, Strategy)
-    if not any(isinstance(feature, str) and ":" in feature for feature in own.features):
+    if not any(isinstance(source, str) and ":" in source for source in own.features_by_role().values()):
         return own
-    features = [load_feature(f, research) if isinstance(f, str) and ":" in f else f for f in own.features]
     try:
-        return replace(own, features=tuple(features))
+        return _with_features(own, research)
     except TypeError as error:
         raise DolphinError(str(error), where=name) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _with_features(own: Strategy, research: Path | None) -> Strategy:
+    """The strategy with the features that it names in place of their names; of one strategy, always the same one."""
+
+    def found(source: Source) -> Source:
+        return load_feature(source, research) if isinstance(source, str) and ":" in source else source
+
+    declared = own.features
+    if not callable(declared):
+        return replace(own, features=tuple(found(source) for source in declared))
+
+    @functools.wraps(declared)
+    def features(params: Any) -> dict[str, Source]:
+        return {role: found(source) for role, source in declared(params).items()}
+
+    return replace(own, features=features)
 
 
 def load_feature(name: str, research: Path | None = None) -> Feature:

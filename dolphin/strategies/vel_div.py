@@ -217,12 +217,24 @@ def warmup_bars(params: VelDivParams) -> int:
     return max(longest + 2, params.rank_lookback + 1)
 
 
+def features(params: VelDivParams) -> dict[str, str]:
+    """The divergence and the volatility by the definitions that the parameters select."""
+    return {"vel_div": params.vel_div, "vol": "vol_ewma" if params.vol_ewma else "vol"}
+
+
+def horizon_bars(params: VelDivParams) -> int:
+    """A position is over after its longest hold, and its order may have been filled a bar after the decision."""
+    return params.max_hold_bars + 1
+
+
 VEL_DIV = Strategy(
     name="vel_div",
     decide=decide,
     params=VelDivParams,
-    features=("vel_div", "vol"),
+    features=features,
     reasons=REASONS,
     warmup_bars=warmup_bars,
     may_enter=may_enter,
+    horizon_bars=horizon_bars,
+    quantiles={"vol_p60": "vol"},
 )

@@ -13,7 +13,17 @@ from pydantic import Field
 from dolphin.core.jit import inline
 from dolphin.core.records import DAY_NS
 from dolphin.core.strategy import Strategy
-from dolphin.strategies.vel_div import PRESETS, REASONS, VelDivParams, enter, leave, signal_side, warmup_bars
+from dolphin.strategies.vel_div import (
+    PRESETS,
+    REASONS,
+    VelDivParams,
+    enter,
+    features,
+    horizon_bars,
+    leave,
+    signal_side,
+    warmup_bars,
+)
 
 __all__ = ["PRESETS", "VEL_DIV_SLEEVES", "SleevesParams"]
 
@@ -85,9 +95,11 @@ VEL_DIV_SLEEVES = Strategy(
     name="vel_div_sleeves",
     decide=decide,
     params=SleevesParams,
-    features=("vel_div", "vol", "reference_return"),
+    features=lambda params: {**features(params), "reference_return": "reference_return"},
     reasons=REASONS,
     warmup_bars=warmup_bars,
+    horizon_bars=horizon_bars,
+    quantiles={"vol_p60": "vol"},
     slots=2,
     memory=MEMORY,
 )

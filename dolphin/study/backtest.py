@@ -7,12 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config
-from dolphin.core.engine import engine_for
+from dolphin.config import Config, settled
 from dolphin.core.records import Market
 from dolphin.files import canonical_json
 from dolphin.market.assemble import Progress, feature_columns, open_market
-from dolphin.study.measure.run import Run, check_out, run, settle_p60, window_rows, writing_run
+from dolphin.study.measure.run import Run, check_out, run, window_rows, writing_run
 from dolphin.study.trials.registry import Registry, run_measures, trial_frame
 from dolphin.workspace import Workspace
 
@@ -28,11 +27,11 @@ def prepare(
     stop_ns: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Market, Config, int, int]:
-    """The dataset and its market, the config with ``p60`` resolved, and the rows of the window."""
+    """The dataset and its market, the config with its percentiles settled, and the rows of the window."""
     dataset = open_dataset(workspace, name)
     market = open_market(dataset, config, progress)
     start, stop = window_rows(market.ts, start_ns, stop_ns, name)
-    return dataset, market, settle_p60(config, market, start, stop), start, stop
+    return dataset, market, settled(config, market, [(start, stop)]), start, stop
 
 
 def backtest(
@@ -63,7 +62,7 @@ def backtest(
         "dataset_digest": dataset.digest,
         "first_ts": int(market.ts[start]),
         "last_ts": int(market.ts[stop - 1]),
-        "engine_digest": engine_for(config.strategy).digest,
+        "engine_digest": config.engine.digest,
     }
     try:
         done = run(dataset, market, config, start, stop)

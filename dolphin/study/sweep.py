@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.core.engine import engine_for
 from dolphin.errors import DolphinError
 from dolphin.files import write_json
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
@@ -203,7 +202,7 @@ def study_document(
         "hash": study.hash,
         "forked_from": study.forked_from,
         "dataset_digest": evaluator.dataset.digest,
-        "engine_digest": engine_for(study.config.strategy).digest,
+        "engine_digest": study.config.engine.digest,
         "window": {
             "first_ts": int(ts[start]),
             "last_ts": int(ts[stop - 1]),

@@ -156,7 +156,10 @@ CONFIGS: dict[str, tuple[str, str, list[str]]] = {
     "from after to": ("", "--from 2025-01-03 --to 2025-01-02", ["no bars between --from and --to", "2025-01-01T00"]),
     "window outside of the data": ("", "--from 2030-01-01", ["m: no bars between", "2025-01-03T23:59:00Z"]),
     "no time": ("", "--from tomorrow", ["'tomorrow' is no time", "2025-01-31"]),
-    "p60 of the warm-up": ('[params]\nvol_p60 = "p60"\n', "--to 2025-01-01T00:20:00", ["bars with a volatility"]),
+    "p60 of the warm-up": ('[params]\nvol_p60 = "p60"\n', "--to 2025-01-01T00:20:00", ["bars with a value of 'vol'"]),
+    "no percentile": ('[params]\nvol_p60 = "p160"\n', "", ["c.toml: [params] vol_p60 = 'p160'", "from p0 to p100"]),
+    "percentile of another": ('[params]\ntp_pct = "p60"\n', "", ["c.toml: [params] tp_pct = 'p60'", "vol_p60"]),
+    "unknown table": ('[market]\nfundings = "f"\n', "", ["c.toml: unknown key 'fundings' in [market]", "'funding'"]),
 }  # fmt: skip
 
 
@@ -175,6 +178,33 @@ def test_a_bad_config_or_window(pristine: Path, tmp_path: Path, call: Call, case
     for part in said:
         assert part in done.complaint
     assert tree(pristine) == before and {path.name for path in tmp_path.iterdir()} == {"c.toml"}
+
+
+#: Lines of an own strategy's declaration that cannot hold, and what is said of them.
+DECLARED = {
+    "features": ('features=lambda p: {"v": p.volume}', "has features that raise AttributeError"),
+    "quantiles": (
+        'features=("vol",), quantiles={"tp_pct": "vol_div"}',
+        "'tp_pct' as a quantile of 'vol_div', which is no",
+    ),
+    "market_columns": ('features=("vol",), market_columns=("mid",)', "asks for market_columns ('mid',)"),
+    "an unknown word": ('features=("vol",), horizon=3', "unexpected keyword argument 'horizon'"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(DECLARED))
+def test_a_declaration_that_cannot_hold(home: Path, tmp_path: Path, call: Call, case: str) -> None:
+    line, said = DECLARED[case]
+    (home / "research" / "mine.py").write_text(
+        "from dolphin.core.strategy import Strategy\n"
+        "from dolphin.strategies.vel_div import REASONS, VelDivParams, decide, warmup_bars\n"
+        f'X = Strategy("mine", decide, VelDivParams, reasons=REASONS, warmup_bars=warmup_bars, {line})\n'
+    )
+    config = tmp_path / "c.toml"
+    config.write_text('strategy = "mine:X"\n')
+    done = call(home, "check", "lookahead", "m", "--config", config)
+    assert done.code == 2 and done.out == "" and done.complaint.strip().count("\n") == 0
+    assert "research/mine.py: does not import: TypeError: " in done.complaint and said in done.complaint
 
 
 STUDIES: dict[str, tuple[str, list[str]]] = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin.config.config import parse_config, parse_value, read_config, to_toml
+from dolphin.config import parse_config, parse_value, read_config, to_toml
 from dolphin.core.records import FRICTION
 from dolphin.errors import DolphinError
 
@@ -145,10 +145,10 @@ def test_integers_and_whole_floats_are_taken_where_nothing_is_lost() -> None:
 
 def test_p60_waits_for_its_window() -> None:
     config = parse_config({"params": {"vol_p60": "p60"}}, where="x")
-    assert config.vol_p60_of_window
-    assert config.with_values({"tp_pct": 0.02}).vol_p60_of_window
-    resolved = config.with_vol_p60(0.0003)
-    assert not resolved.vol_p60_of_window and resolved.document()["params"]["vol_p60"] == 0.0003
+    assert config.of_window == (("vol_p60", 60.0),)
+    assert config.with_values({"tp_pct": 0.02}).of_window == config.of_window
+    resolved = config.with_quantiles({"vol_p60": 0.0003})
+    assert not resolved.of_window and resolved.document()["params"]["vol_p60"] == 0.0003
     assert resolved.hash == parse_config({"params": {"vol_p60": 0.0003}}, where="x").hash
 
 
@@ -186,7 +186,11 @@ REJECTED = [
     ({"params": {"acb_day_reset": "yes"}}, ["[params] acb_day_reset = 'yes'", "valid boolean"]),
     ({"params": {"direction": "short"}}, ["[params] direction = 'short'", "'short_only', 'long_only'"]),
     ({"params": {"convexity": 4}}, ["[params] convexity = 4", "less than or equal to 3"]),
-    ({"params": {"vol_p60": "p61"}}, ["[params] vol_p60 = 'p61'", "valid number"]),
+    ({"params": {"vol_p60": "p101"}}, ["[params] vol_p60 = 'p101'", "valid number nor a percentile from p0 to p100"]),
+    ({"params": {"vol_p60": "median"}}, ["[params] vol_p60 = 'median'", "a percentile from p0 to p100"]),
+    ({"params": {"tp_pct": "p60"}}, ["x.toml: [params] tp_pct = 'p60': no percentile settles it", "settles vol_p60"]),
+    ({"market": {"founding": "f"}}, ["x.toml", "unknown key 'founding' in [market]", "did you mean 'funding'?"]),
+    ({"market": {"funding": ""}}, ["x.toml: [market] funding = ''", "at least 1 character"]),
     (
         {"params": {"direction": "bidirectional", "long_threshold": 0.0}},
         ["x.toml: [params] long_threshold must be above 0 when direction is bidirectional, not 0.0"],

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from dolphin.config.config import parse_config, read_config, to_toml
+from dolphin.config import parse_config, read_config, to_toml
 from dolphin.errors import DolphinError, Refused
 from dolphin.gate import (
     Candidate,
@@ -343,7 +343,7 @@ def test_p60_is_resolved_on_the_gate_window(workspace: Workspace, tmp_path: Path
     file = tmp_path / "p60.toml"
     file.write_text('[params]\nvol_p60 = "p60"\n')
     found = evaluate(workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False)
-    assert found.candidate["vol_p60_taken_from_the_gate_window"]
+    assert found.candidate["quantiles_of_the_gate_window"] == {"vol_p60": 60.0}
     assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.vol_p60_of_window
 
 

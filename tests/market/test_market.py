@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
@@ -64,7 +64,7 @@ def test_the_return_of_the_reference_reaches_the_sleeves(dataset: Dataset) -> No
 def test_an_unknown_feature_is_named(dataset: Dataset, busy: Config) -> None:
     import dataclasses
 
-    strategy = dataclasses.replace(busy.strategy, features=("vel_div", "instability_51"))
+    strategy = dataclasses.replace(busy.strategy, features=("vel_div", "instability_51"), quantiles={})
     config = dataclasses.replace(busy, strategy=strategy)
     with pytest.raises(DolphinError, match="declares the unknown feature 'instability_51'; did you mean"):
         choose(feature_columns(dataset), config)

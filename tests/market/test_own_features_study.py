@@ -11,8 +11,7 @@ from own_features_for_tests import BREADTH, SMOOTH
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
-from dolphin.config.variants import Variants
+from dolphin.config import Config, Variants, parse_config
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
@@ -20,6 +19,7 @@ from dolphin.gate.freeze import sources
 from dolphin.market import plugins as own_features
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.strategies import load, load_feature
+from dolphin.strategies.vel_div import VEL_DIV, features
 from dolphin.workspace import Workspace
 
 #: A module of research/ with a feature, and one with a strategy that names it.
@@ -53,8 +53,8 @@ def config_with(*features: object) -> Config:
 def test_columns_are_the_declared_ones_then_what_features_read() -> None:
     strategy = dataclasses.replace(TWO_SLOTS, features=(BREADTH, "vel_div", SMOOTH))
     assert strategy.columns == ("broad_up", "broad_fed", "vel_div", "smooth", "vol")
-    assert strategy.plugins == (BREADTH, SMOOTH)
-    assert TWO_SLOTS.columns == TWO_SLOTS.features and not TWO_SLOTS.plugins
+    assert strategy.plugins() == (BREADTH, SMOOTH)
+    assert TWO_SLOTS.columns == TWO_SLOTS.features and not TWO_SLOTS.plugins()
 
 
 def test_the_market_holds_them_in_that_order(dataset: Dataset) -> None:
@@ -70,7 +70,7 @@ def test_the_market_holds_them_in_that_order(dataset: Dataset) -> None:
 
 def test_inputs_follow_the_definitions_of_the_config(dataset: Dataset) -> None:
     feature = dataclasses.replace(BREADTH, inputs=("vel_div",))
-    strategy = dataclasses.replace(parse_config({}, where="x").strategy, features=("vel_div", "vol", feature))
+    strategy = dataclasses.replace(VEL_DIV, features=lambda params: {**features(params), "broad": feature})
     columns = feature_columns(dataset)
     for definition, slow in (("v50-v750", "v750_vel"), ("v50-v150", "v150_vel")):
         config = dataclasses.replace(parse_config({"params": {"vel_div": definition}}, where="x"), strategy=strategy)
@@ -107,7 +107,7 @@ def test_a_change_of_source_changes_every_hash(tmp_path: Path) -> None:
     found = []
     for name, source in (("a", FEATURE), ("b", FEATURE), ("c", FEATURE.replace("2.0", "3.0"))):
         config = parse_config({"strategy": "own_strategy:OWN"}, where="x", research=research(tmp_path / name, source))
-        feature = config.strategy.plugins[0]
+        feature = config.strategy.plugins()[0]
         assert isinstance(feature, Feature) and config.strategy.columns == ("vel_div", "mine")
         found.append((feature.digest, config.strategy.digest, config.hash))
         assert Variants(config).of({"hold": 8}).hash == config.with_values({"hold": 8}).hash

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dolphin.catalog import Dataset, generate, read_features, scan_folder, write_day
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin.catalog import generate
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
 from dolphin.errors import DolphinError
 from dolphin.parity.divergence import Field, compare, first_difference

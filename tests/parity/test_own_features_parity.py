@@ -11,7 +11,7 @@ import pytest
 from own_features_for_tests import BREADTH, SMOOTH
 
 from dolphin.catalog import Dataset, generate
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.jit import inline
 from dolphin.core.records import Market
 from dolphin.features import Feature
@@ -60,13 +60,13 @@ def with_feature(config: Config, feature: Feature) -> Config:
 def test_a_live_session_computes_the_bits_of_the_batch(dataset: Dataset, config: Config, start: int) -> None:
     """Wherever in a day it begins, and whatever the scan says of the columns."""
     fed = dataclasses.replace(BREADTH, inputs=("vel_div",))
-    strategy = dataclasses.replace(config.strategy, features=("vol", fed, *config.strategy.plugins, SMOOTH))
+    strategy = dataclasses.replace(config.strategy, features=("vol", fed, *config.strategy.plugins(), SMOOTH))
     settings = dataclasses.replace(config, strategy=strategy)
     whole = open_market(dataset, settings)
     stop = min(start + 900, len(whole.ts))
     mine = own_market(whole, start, stop)
-    own = OwnFeatures(strategy, mine, start)
-    columns = [strategy.columns.index(name) for f in strategy.plugins for name in f.names]
+    own = OwnFeatures(strategy.plugged(), mine, start)
+    columns = [strategy.columns.index(name) for f in strategy.plugins() for name in f.names]
     for i in range(start, stop):
         mine.ts[i], mine.price[i], mine.features[i] = whole.ts[i], whole.price[i], whole.features[i]
         mine.features[i, columns] = -1.0

@@ -6,6 +6,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 from reference.slow_engine import Case
 
 from dolphin.core.book import direction_of
@@ -33,7 +34,7 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:
         Strategy(
             name="random",
             decide=decide,
-            params=object,
+            params=BaseModel,
             features=(),
             reasons=reasons,
             warmup_bars=lambda params: 0,
@@ -89,5 +90,3 @@ def working_of(run: CompiledRun) -> list[tuple]:
         (float(o["qty"]), int(o["kind"]), float(o["limit"]), float(o["trigger"])) if o["action"] != NONE else None
         for o in run.batch.state.working
     ]
-
-

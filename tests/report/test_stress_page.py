@@ -10,7 +10,7 @@ import pytest
 from test_sheet import Page
 
 from dolphin.catalog import generate
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.report import stress_page, write_stress_page
 from dolphin.report.numerals import percent

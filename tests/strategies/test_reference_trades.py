@@ -10,7 +10,7 @@ import pytest
 
 from dolphin import workspace
 from dolphin.catalog import import_klines, open_dataset, parse_time
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.study.measure.run import resolve_p60, run, trades_frame
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import START, friction, market_of, random_market
 
-from dolphin.config.config import params_records, parse_config
+from dolphin.config import params_records, parse_config
 from dolphin.core.engine import engine_for
 from dolphin.core.records import DAY_NS, HIBERNATE, STALKER, TURTLE
 from dolphin.errors import DolphinError

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import generate, open_dataset
-from dolphin.config.config import parse_config, read_config
+from dolphin.config import parse_config, read_config
 from dolphin.core.engine import Engine
 from dolphin.core.records import State
 from dolphin.errors import DolphinError

@@ -177,14 +177,14 @@ class Dataset:
         for date in sorted(self.manifest["days"]):
             frame = self.day(date, ("symbol", "ts", "close"))
             column = frame["symbol"].cast(symbols).to_physical().to_numpy()
-            row = self._rows(grid, frame["ts"].to_numpy(), date)
+            row = self.rows_of(grid, frame["ts"].to_numpy(), date)
             high = int(row.max()) + 1
             close[low:high] = np.nan
             close[row, column] = frame["close"].to_numpy()
             fill(close[low:high], age[low:high])
             low = high
 
-    def _rows(self, grid: NDArray[np.int64], ts: NDArray[np.int64], date: str) -> NDArray[np.int64]:
+    def rows_of(self, grid: NDArray[np.int64], ts: NDArray[np.int64], date: str) -> NDArray[np.int64]:
         """Rows of the grid at which these bars close."""
         row = np.clip((ts - grid[0]) // self.spacing_ns, 0, len(grid) - 1)
         if not (grid[row] == ts).all():  # a grid with holes

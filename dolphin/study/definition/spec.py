@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dolphin import workspace
 from dolphin.catalog import parse_time
-from dolphin.config.config import Config, parse_config, read_config, read_table
+from dolphin.config import Config, parse_config, read_config, read_table
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes
 from dolphin.study.definition.splits import Scheme, parse_scheme
@@ -100,7 +101,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
     ----------
     path : Path
     research : Path, optional
-        Where ``module:attribute`` strategies live.
+        Where ``module:attribute`` strategies live; by default in the workspace that the file lies in, or else
+        in the one that the command would find.
     overrides : mapping, optional
         Keys that win over the file's.
 
@@ -119,6 +121,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
     base = table.get("config", {})
     if not isinstance(base, str | dict):
         raise DolphinError("config must be a table or the name of a file", where=where)
+    if research is None and isinstance(base, dict) and ":" in str(base.get("strategy", "")):
+        research = workspace.around(path).research
     config = (
         read_config(path.parent / base, research=research)
         if isinstance(base, str)
@@ -131,8 +135,8 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         if key in table and not isinstance(table[key], str):
             table[key] = str(table[key])  # TOML has dates of its own
     identity = {key: table[key] for key in table if key not in ("config", *_OUTSIDE)} | {
-        "config": config.document(),
-        "p60": config.vol_p60_of_window,
+        "config": replace(config, of_window=()).document(),
+        "p60": _percentiles(config),
         "strategy": config.strategy_identity,
     }
     return Study(
@@ -154,6 +158,13 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         validation=parse_scheme(table["validation"], where) if "validation" in table else None,
         hash=sha256_bytes(canonical_json(identity)),
     )
+
+
+def _percentiles(config: Config) -> bool | dict[str, float]:
+    """Open percentiles as the hash spells them: as it did when a strategy had one such parameter, and p60 was all."""
+    if config.of_window == tuple((name, 60.0) for name in list(config.strategy.quantiles)[:1]):
+        return bool(config.of_window)
+    return dict(config.of_window) or False
 
 
 def _aims(table: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.config.config import read_table
+from dolphin.config import read_table
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import read_json
 from dolphin.study.trials.registry import Registry

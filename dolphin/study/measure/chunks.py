@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
-from dolphin.core.engine import engine_for
+from dolphin.config import Config, parse_config
 from dolphin.core.jit import PACKAGE, source_digest
 from dolphin.errors import DolphinError
 from dolphin.features import scanner_digest
@@ -35,9 +34,8 @@ LIBRARIES = ("numpy", "numba", "llvmlite", "polars")
 
 #: What of this package a worker runs, beside the strategy: that is in the engine's digest.
 SOURCES = (
-    "core/*.py", "features/*.py", "catalog/*.py", "study/chunks.py", "study/config.py", "study/evaluator.py",
-    "study/market.py", "study/measured.py", "study/metrics.py", "study/own_features.py", "study/run.py",
-    "study/scanning.py",
+    "core/*.py", "features/*.py", "strategies/__init__.py", "config/*.py", "catalog/store/*.py",
+    "catalog/derived/scans.py", "market/*.py", "study/measure/*.py",
 )  # fmt: skip
 
 
@@ -68,7 +66,7 @@ class Answer:
 
 
 class Packing:
-    """Cuts chunks out of configurations that read the same features."""
+    """Cuts chunks out of configurations that read the same market."""
 
     def __init__(self, dataset: Dataset, configs: Sequence[Config], daily: bool) -> None:
         self.dataset, self.daily = dataset, daily
@@ -104,7 +102,7 @@ def run_chunk(chunk: Chunk) -> Answer:
         config = _parsed(chunk.config, Workspace(evaluator.dataset.root.parent).research)
         market = evaluator.market(config)
     _refuse_other_code(chunk.code, code_of(config))
-    many, engine = _unpacked(config, chunk), engine_for(config.strategy)
+    many, engine = _unpacked(config, chunk), config.engine
     began, parts = time.perf_counter(), []
     for start, stop in chunk.spans:
         found = measure_records(engine, many, market, start, stop)
@@ -127,7 +125,7 @@ def code_of(config: Config) -> dict[str, str]:
     """All that a result depends on beside data and parameters, by a name for people."""
     return {
         **libraries(),
-        "engine digest": engine_for(config.strategy).digest,
+        "engine digest": config.engine.digest,
         "scanner digest": scanner_digest(),
     }
 

@@ -28,7 +28,7 @@ import numpy as np
 from distributed import Client, Future, KilledWorker, LocalCluster
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.study.measure.chunks import Answer, Chunk, Packing, run_on_worker
@@ -39,7 +39,7 @@ from dolphin.study.measure.evaluator import (
     Progress,
     Results,
     assemble,
-    by_features,
+    by_market,
     check_spans,
 )
 from dolphin.study.measure.measured import Measures, spot_check
@@ -284,7 +284,7 @@ class ClusterEvaluator:
 
     def _chunks(self, batch: Batch, threads: int) -> Iterator[tuple[_Place, Chunk]]:
         """Chunks of about :data:`CHUNK_SECONDS`, smaller towards the end so that all threads end together."""
-        for places in by_features(batch.configs):
+        for places in by_market(batch.configs):
             packing = Packing(self.dataset, [batch.configs[c] for c in places], batch.daily)
             every = tuple(range(len(batch.spans)))
             # A few combinations keep all threads busy only by their spans.

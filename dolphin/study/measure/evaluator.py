@@ -15,15 +15,14 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
-from dolphin.market.assemble import bare_market, choose, feature_columns
-from dolphin.market.plugins import of_dataset
+from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.study.measure.measured import Measured, Measures, measure, spot_check
 from dolphin.study.measure.metrics import ALL_METRICS
 
-#: Sets of feature columns that are kept in memory at once (one is 8 bytes a bar and column).
+#: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
 KEPT = 4
 
 #: Hears of every configuration (times spans) that is done, and of how many there are.
@@ -37,7 +36,7 @@ class Batch:
     Attributes
     ----------
     configs : sequence of Config
-        (C) checked configurations of one strategy, ``vol_p60`` settled.
+        (C) checked configurations of one strategy, percentiles settled.
     spans : tuple of (start_row, stop_row)
         (S) stretches of the dataset's rows; each is a fresh run from a flat account.
     daily : bool
@@ -135,7 +134,7 @@ class LocalEvaluator:
         self.threads = threads or os.cpu_count() or 1
         self._columns = feature_columns(dataset, progress)
         self._bare = bare_market(dataset, self._columns)
-        self._features: dict[Any, np.ndarray] = {}
+        self._markets: dict[Any, Market] = {}
 
     @property
     def ts(self) -> np.ndarray:
@@ -144,20 +143,20 @@ class LocalEvaluator:
 
     def market(self, config: Config) -> Market:
         """All rows with the features that this configuration reads."""
-        key = config.strategy, *definitions(config)
-        features = self._features.pop(key, None)
-        if features is None:
-            while len(self._features) >= KEPT:
-                del self._features[next(iter(self._features))]  # the one not used for longest
-            features = choose(self._columns, config, of_dataset(self.dataset))
-        self._features[key] = features
-        return self._bare._replace(features=features)
+        key = config.reads
+        market = self._markets.pop(key, None)
+        if market is None:
+            while len(self._markets) >= KEPT:
+                del self._markets[next(iter(self._markets))]  # the one not used for longest
+            market = dressed(self._bare, self.dataset, self._columns, config)
+        self._markets[key] = market
+        return market
 
     def evaluate(self, batch: Batch, on_done: Callable[[int], None] | None = None) -> Results:
         """See :class:`Evaluator`."""
         check_spans(batch, self.ts)
         parts: list[tuple[int, list[int], Measures]] = []
-        for places in by_features(batch.configs):
+        for places in by_market(batch.configs):
             chosen = [batch.configs[c] for c in places]
             market = self.market(chosen[0])
             again = [k for k, c in enumerate(places) if c in batch.checks]
@@ -173,19 +172,14 @@ class LocalEvaluator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._features.clear()
+        self._markets.clear()
 
 
-def definitions(config: Config) -> tuple[Any, ...]:
-    """What decides which columns the strategy's features stand for (:func:`dolphin.market.assemble.choose`)."""
-    return getattr(config.params, "vel_div", None), getattr(config.params, "vol_ewma", None)
-
-
-def by_features(configs: Sequence[Config]) -> list[list[int]]:
-    """Places of the configurations, grouped by the definitions of the features that they read."""
+def by_market(configs: Sequence[Config]) -> list[list[int]]:
+    """Places of the configurations, grouped by the market that they read."""
     groups: dict[Any, list[int]] = {}
     for c, config in enumerate(configs):
-        groups.setdefault(definitions(config), []).append(c)
+        groups.setdefault(config.reads, []).append(c)
     return list(groups.values())
 
 

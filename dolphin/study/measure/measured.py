@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.config.config import Config, friction_records, params_records
-from dolphin.core.engine import Engine, engine_for
+from dolphin.config import Config, friction_records, params_records
+from dolphin.core.engine import Engine
 from dolphin.core.records import Market, Records, State
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
@@ -65,7 +65,7 @@ def measure(
 
     Memory: about 1 kB a configuration, and 8 bytes more per UTC day of the window.
     """
-    engine = engine_for(configs[0].strategy)
+    engine = configs[0].engine
     return measure_records(engine, combinations(configs), market, start, stop, threads=threads, on_done=on_done)
 
 
@@ -94,7 +94,7 @@ def measured_of(states: State, capital: np.ndarray) -> Measured:
 
 def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured:
     """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
-    engine = engine_for(config.strategy)
+    engine = config.engine
     capital = np.array([config.account.initial_capital])
     state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
     engine.run(state, config.params_record(), config.friction_record(), market, start, stop)

@@ -17,8 +17,8 @@ import polars as pl
 
 from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
-from dolphin.config.config import Config
-from dolphin.core.engine import Engine, Recording, engine_for
+from dolphin.config import Config
+from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import DAY_NS, POSTURES, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, write_json
@@ -35,6 +35,8 @@ from dolphin.study.measure.metrics import (
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
 SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
 REGIMES = np.array(["NEUTRAL", "BULL", "BEAR"])  # by regime code 0, +1, -1
+#: The role whose value at entry has a column among the 24; NaN for strategies without it.
+SIGNAL = "vel_div"
 LIBRARIES = ("numba", "numpy", "polars", "vectorbt", "nautilus_trader")
 
 
@@ -87,29 +89,9 @@ def iso(ts: int | np.integer) -> str:
     return f"{np.datetime64(int(ts), 'ns').astype('datetime64[s]')}Z"
 
 
-def resolve_p60(config: Config, vol: np.ndarray) -> Config:
-    """Put the 60th percentile of ``vol`` (the training window's) where the config says "p60"."""
-    if not config.vol_p60_of_window:
-        return config
-    known = vol[~np.isnan(vol)]
-    if not len(known):
-        raise DolphinError('vol_p60 = "p60" needs bars with a volatility', mend="use a longer window")
-    return config.with_vol_p60(float(np.percentile(known, 60.0)))
-
-
-def settle_p60(config: Config, market: Market, start: int, stop: int) -> Config:
-    """:func:`resolve_p60` on rows ``start`` to ``stop`` of the volatility that the config's strategy reads."""
-    if not config.vol_p60_of_window:
-        return config
-    names = config.strategy.columns
-    if "vol" not in names:
-        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
-    return resolve_p60(config, market.features[start:stop, names.index("vol")])
-
-
 def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
     """Run ``config`` over rows ``start`` to ``stop`` of ``market``."""
-    engine = engine_for(config.strategy)
+    engine = config.engine
     capital = config.account.initial_capital
     state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
     began = time.perf_counter()
@@ -131,7 +113,8 @@ def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
     risk = market.risk[decided]
     symbols = np.array(run.dataset.symbols)
     ts = market.ts[trades["exit_bar"]]
-    signal = config.strategy.columns.index("vel_div") if "vel_div" in config.strategy.columns else None
+    columns = config.strategy.columns
+    signal = columns.index(SIGNAL) if SIGNAL in columns else None
     frame = pl.DataFrame(
         {
             "ts": ts,
@@ -145,7 +128,7 @@ def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
             "pnl": trades["pnl"],
             "pnl_pct": trades["pnl_pct"],
             "exit_reason": np.array(config.strategy.reasons)[trades["reason"]],
-            "vel_div_entry": np.full(len(ts), np.nan) if signal is None else market.features[decided, signal],
+            f"{SIGNAL}_entry": np.full(len(ts), np.nan) if signal is None else market.features[decided, signal],
             "boost_at_entry": risk["boost"],
             "beta_at_entry": risk["beta"],
             "posture": np.array(POSTURES)[risk["posture"]],

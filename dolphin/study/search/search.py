@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dolphin.config.config import Config
-from dolphin.config.variants import Variants
-from dolphin.core.engine import engine_for
+from dolphin.config import Config, Variants, settled
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.metrics import unspelled
-from dolphin.study.measure.run import settle_p60
 from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
@@ -93,7 +90,7 @@ def search(
     """
     base_market = evaluator.market(study.config)
     check_warm(study, base_market.features[start:stop])
-    base = settle_p60(study.config, base_market, start, stop)
+    base = settled(study.config, base_market, [(start, stop)])
     space = study.space.over(base)
     space.check_possible(study.name)
     kind = sampler_class(study.sampler)
@@ -169,7 +166,7 @@ class _Loop:
             "dataset_digest": dataset.digest,
             "first_ts": int(ts[window[0]]),
             "last_ts": int(ts[window[1] - 1]),
-            "engine_digest": engine_for(base.strategy).digest,
+            "engine_digest": base.engine.digest,
             "sampler": study.sampler,
             "seed": study.seed,
             "role": role,
@@ -282,7 +279,7 @@ def registered(
     mine = (pl.col("study_hash") == study.hash) & (pl.col("role").fill_null("search") == role)
     mine &= pl.col("fold").is_null() if fold is None else pl.col("fold") == fold
     frame = registry.trials().filter(mine).collect()
-    engine = engine_for(study.config.strategy).digest
+    engine = study.config.engine.digest
     dataset = evaluator.dataset
     for column, now, what in (
         ("dataset_digest", dataset.digest, f"dataset '{study.dataset}'"),

@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin
 
-from dolphin.config.config import Account, Config, Friction
+from dolphin.config import Account, Config, Friction
 from dolphin.errors import DolphinError, nearest
 from dolphin.study.space.expression import Expression, parse
 
@@ -128,7 +128,7 @@ class Space:
         return self.dimensions.items()
 
     def over(self, config: Config) -> Space:
-        """The same space with the values of another base configuration (its ``vol_p60`` settled)."""
+        """The same space with the values of another base configuration (its percentiles settled)."""
         return replace(self, base=plain_values(config))
 
     def active(self, name: str, point: Mapping[str, Any]) -> bool:

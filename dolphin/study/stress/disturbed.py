@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dolphin.config.config import Config
-from dolphin.core.engine import engine_for
+from dolphin.config import Config
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import Market
 from dolphin.core.taking import DISTURBED
@@ -63,7 +62,7 @@ def run_disturbed(
     Undisturbed runs equal single runs bit for bit. A run depends on nothing but its own configuration,
     disturbance and the market. Memory: about 1 kB a run, and 8 bytes more per UTC day of the window.
     """
-    engine = engine_for(configs[0].strategy)
+    engine = configs[0].engine
     params, plain, capital = combinations(configs)
     friction = np.zeros(len(configs), friction_of(configs[0].friction.model, DISTURBED))
     for name in plain.dtype.names or ():

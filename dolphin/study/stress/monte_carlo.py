@@ -19,8 +19,7 @@ import polars as pl
 
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
-from dolphin.config.config import Config
-from dolphin.core.engine import engine_for
+from dolphin.config import Config
 from dolphin.core.records import DAY_NS, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
@@ -237,7 +236,7 @@ class _Bench:
             "dataset_digest": self._dataset.digest,
             "first_ts": int(self._market.ts[self._start if scenario.start is None else scenario.start]),
             "last_ts": int(self._market.ts[self._stop - 1]),
-            "engine_digest": engine_for(scenario.config.strategy).digest,
+            "engine_digest": scenario.config.engine.digest,
             "sampler": scenario.kind,
             "seed": what.seed if "stress" in document else self._seed,
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dolphin.config.config import to_toml
+from dolphin.config import to_toml
 from dolphin.files import write_bytes
 from dolphin.study.definition.spec import Study
 from dolphin.study.trials.registry import Registry

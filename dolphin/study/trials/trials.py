@@ -13,11 +13,10 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
-from dolphin.core.records import Market
+from dolphin.catalog import open_dataset
+from dolphin.config import parse_config
 from dolphin.errors import DolphinError, nearest
-from dolphin.market.assemble import choose, feature_columns, open_market
+from dolphin.study.measure.evaluator import LocalEvaluator
 from dolphin.study.measure.measured import run_alone
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.registry import SCHEMA, Registry, trial_measures
@@ -170,10 +169,9 @@ class _Bench:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._opened: dict[str, tuple[Dataset, Market]] = {}
+        self._opened: dict[str, LocalEvaluator] = {}
 
     def run(self, row: Row) -> Row:
-        from dolphin.core.engine import engine_for
 
         document = {key: value for key, value in json.loads(row["config"]).items() if value is not None}
         if "stress" in document:
@@ -182,14 +180,14 @@ class _Bench:
             config = parse_config(document, where="registry", research=self._workspace.research)
         except DolphinError as error:
             raise _NotRunnableError(f"its configuration is not valid any more ({error})") from None
-        if engine_for(config.strategy).digest != row["engine_digest"]:
+        if config.engine.digest != row["engine_digest"]:
             raise _NotRunnableError("it was run by another version of the engine or strategy")
-        dataset, market = self._open(row, config)
-        market = market._replace(features=choose(feature_columns(dataset), config))
-        start, stop = window_rows(market.ts, row["first_ts"], row["last_ts"] + 1, dataset.name)
+        evaluator = self._open(row)
+        market = evaluator.market(config)
+        start, stop = window_rows(market.ts, row["first_ts"], row["last_ts"] + 1, evaluator.dataset.name)
         return next(iter(trial_measures(run_alone(config, market, start, stop), config.strategy.reasons)))
 
-    def _open(self, row: Row, config: Config) -> tuple[Dataset, Market]:
+    def _open(self, row: Row) -> LocalEvaluator:
         digest = row["dataset_digest"]
         if digest not in self._opened:
             self._opened.clear()
@@ -199,7 +197,7 @@ class _Bench:
                     dataset = open_dataset(self._workspace, f"{row['dataset']}@{digest[:16]}")
             except DolphinError:
                 raise _NotRunnableError("its version of the dataset is not here any more") from None
-            self._opened[digest] = dataset, open_market(dataset, config)
+            self._opened[digest] = LocalEvaluator(dataset, threads=1)
         return self._opened[digest]
 
 

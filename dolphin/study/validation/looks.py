@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from dolphin.config.config import Config
-from dolphin.core.engine import engine_for
+from dolphin.config import Config
 from dolphin.study.definition.splits import Span
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
@@ -63,7 +62,7 @@ class Looks:
             "study_hash": study.hash,
             "dataset": dataset.name,
             "dataset_digest": dataset.digest,
-            "engine_digest": engine_for(study.config.strategy).digest,
+            "engine_digest": study.config.engine.digest,
             "sampler": study.sampler,
             "seed": study.seed,
         }
@@ -71,7 +70,7 @@ class Looks:
 
     def search(self, candidates: Sequence[Candidate], span: Span, fold: int) -> Measures:
         """Measures of all candidates over one stretch; the same ones are run over it only once."""
-        # The settled p60 is part of every hash, so that the first tells whose candidates they are.
+        # What percentiles became is part of every hash, so that the first tells whose candidates they are.
         key = span, candidates[0].hash
         if key not in self._made:
             self._made[key] = self._look(candidates, span, fold, "search")

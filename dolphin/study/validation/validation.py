@@ -11,9 +11,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog.store.layout import writing
-from dolphin.config.config import Config, to_toml
-from dolphin.config.variants import Variants
-from dolphin.core.engine import engine_for
+from dolphin.config import Config, Variants, settled, to_toml
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.features import history_bars
@@ -21,7 +19,7 @@ from dolphin.files import publish, write_bytes, write_json
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import spelled
-from dolphin.study.measure.run import iso, resolve_p60, window_rows
+from dolphin.study.measure.run import iso, window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.cross_validation import cross_validate
@@ -122,7 +120,7 @@ def validate(
     choose = chooser(study.objective, study.direction, study.min_trades)
 
     def candidates(fold: Fold) -> list[Candidate]:
-        return candidates_of(study, settled(study.config, evaluator, fold.train))
+        return candidates_of(study, settled(study.config, evaluator.market(study.config), fold.train))
 
     def search_fold(span: Span, fold: int) -> Candidate | None:
         return searched(study, evaluator, registry, span, fold, resume=resume, progress=progress)
@@ -142,7 +140,7 @@ def validate(
         "study_hash": study.hash,
         "scheme": plan.scheme.model_dump(),
         "dataset": {"name": evaluator.dataset.name, "digest": evaluator.dataset.digest},
-        "engine_digest": engine_for(study.config.strategy).digest,
+        "engine_digest": study.config.engine.digest,
         "objective": study.objective,
         "direction": study.direction,
         "min_trades": study.min_trades,
@@ -174,17 +172,6 @@ def chooser(objective: str, direction: str, minimum: int) -> Callable[[dict[str,
         return int(usable[best])
 
     return choose
-
-
-def settled(config: Config, evaluator: Evaluator, spans: Sequence[Span]) -> Config:
-    """The config with "p60" resolved on the rows of ``spans`` alone."""
-    if not config.vol_p60_of_window:
-        return config
-    names = config.strategy.columns
-    if "vol" not in names:
-        raise DolphinError(f"strategy '{config.strategy.name}' has no feature 'vol' for vol_p60")
-    vol = evaluator.market(config).features[:, names.index("vol")]
-    return resolve_p60(config, np.concatenate([vol[a:b] for a, b in spans]))
 
 
 def candidates_of(study: Study, base: Config) -> list[Candidate]:
@@ -284,23 +271,23 @@ def _check_warmup(study: Study, folds: Sequence[Fold]) -> None:
 
 
 def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> tuple[int, int]:
-    """Bars that a trade lasts at most, and that features look back; 0 where nothing says ``auto``."""
+    """Bars that a decision reaches forward, and that features look back; 0 where nothing says ``auto``."""
     if not isinstance(scheme, KFold | Combinatorial) or "auto" not in (scheme.purge, scheme.embargo):
         return 0, 0
-    # Only bounds are read from these: their p60 may come from anywhere.
-    many = [c.config for c in candidates_of(study, settled(study.config, evaluator, [window]))]
+    strategy: Strategy = study.config.strategy
+    if scheme.purge == "auto" and strategy.horizon_bars is None:
+        raise DolphinError(
+            f"purge = \"auto\" needs to know how far a decision of strategy '{strategy.name}' reaches",
+            where=f"{study.name}: [validation]",
+            mend="declare Strategy(horizon_bars=lambda params: ...), or write the purge in bars",
+        )
+    # Only bounds are read from these: their percentiles may come from anywhere.
+    base = settled(study.config, evaluator.market(study.config), [window])
+    many = [c.config for c in candidates_of(study, base)]
     if not many:
         return 0, 0
-    strategy: Strategy = study.config.strategy
-    holds = [getattr(config.params, "max_hold_bars", None) for config in many]
-    if scheme.purge == "auto" and None in holds:
-        raise DolphinError(
-            f"purge = \"auto\" needs a parameter max_hold_bars, which strategy '{strategy.name}' has not",
-            where=f"{study.name}: [validation]",
-            mend="write the purge in bars",
-        )
-    # An order may be filled a bar after it was decided.
-    horizon = max((hold for hold in holds if hold is not None), default=0) + 1
+    reaches = strategy.horizon_bars or (lambda params: 0)
+    horizon = max(int(reaches(config.params)) for config in many)
     lookback = max(strategy.warmup_bars(config.params) for config in many)
     return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from dolphin.config.variants import Variants
+from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
 from dolphin.study.definition.splits import Fold, Span
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
-from dolphin.study.measure.run import settle_p60
 from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 #: (metrics of all candidates, (C,) each) -> place of the best one, or None if none may be chosen.
 Choose = Callable[[dict[str, np.ndarray]], int | None]
 
-#: The candidates of a fold, ``vol_p60`` settled on its train rows.
+#: The candidates of a fold, percentiles settled on its train rows.
 Candidates = Callable[[Fold], Sequence[Candidate]]
 
 #: (train span, number of the fold) -> what a search of its own found best there, or None.
@@ -113,7 +112,7 @@ def searched(
     if not best:
         return None
     _, point, row = best[0]
-    base = settle_p60(study.config, evaluator.market(study.config), *span)
+    base = settled(study.config, evaluator.market(study.config), [span])
     variant = Variants(base).of(study.space.over(base).complete(point)[0])
     return Candidate(row["trial"], *variant)
 

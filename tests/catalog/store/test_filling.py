@@ -76,7 +76,7 @@ from pathlib import Path
 import numpy as np
 from dolphin.catalog import open_dataset
 from dolphin.market import assemble as market
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.study.measure.measured import measure
 from dolphin.workspace import Workspace
 
@@ -110,7 +110,7 @@ with Peak():
     log_price = dataset.cached("logs", logs)["log_price"]
 assert log_price.nbytes + prices.close.nbytes + prices.age.nbytes == 172_800 * 100 * 20
 bars = len(prices.ts)
-features = np.random.default_rng(1).normal(0.0, 0.05, (bars, len(base.strategy.features)))
+features = np.random.default_rng(1).normal(0.0, 0.05, (bars, len(base.strategy.columns)))
 data = market.Market(
     prices.ts, prices.close, log_price, prices.age, features,
     market.neutral_risk(bars), market.instrument_records(dataset.instruments),

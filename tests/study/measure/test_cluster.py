@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.measure import cluster as clusters
 from dolphin.study.measure.chunks import Packing, run_chunk
@@ -230,6 +230,20 @@ def test_killed_workers_lose_nothing(dataset: Dataset, batch: Batch, local: Resu
 
 
 @pytest.mark.slow
+def test_a_chunk_carries_the_symbols_and_the_table_of_its_market(home: Workspace) -> None:
+    (home.research / "own_pair.py").write_text("from pair_for_tests import PAIR\n")
+    table = {"strategy": "own_pair:PAIR", "params": {"first": "SYN03USDT"}, "market": {"funding": "rates"}}
+    base = parse_config(table, where="x", research=home.research)
+    configs = [base.with_values({"hold": hold}) for hold in (5, 9, 14)]
+    dataset = open_dataset(home, "m")
+    answer = run_chunk(Packing(dataset, configs, True).chunk(0, 3, ((0, 3000),)))
+    with LocalEvaluator(dataset) as evaluator:
+        found = evaluator.evaluate(Batch([*configs, base.with_values({"first": "BTCUSDT"})], ((0, 3000),)))
+    for name in ALL_METRICS:
+        assert answer.parts[0].metrics[name].tobytes() == found.metrics[name][0, :3].tobytes(), name
+    assert found.metrics["roi"][0, 3] not in found.metrics["roi"][0, :3]
+
+
 def test_a_chunk_that_kills_its_workers_is_given_up(home: Workspace) -> None:
     (home.research / "deadly.py").write_text(
         "import multiprocessing, os\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import open_market
@@ -108,7 +108,7 @@ def test_a_few_sets_of_features_are_kept(dataset: Dataset, busy: Config, market:
                 except DolphinError:
                     continue  # no definition of the strategy
                 assert evaluator.market(config).features.tobytes() == open_market(dataset, config).features.tobytes()
-        assert 1 < len(evaluator._features) <= KEPT
+        assert 1 < len(evaluator._markets) <= KEPT
 
 
 def test_a_check_that_fails_names_the_trial(dataset: Dataset, busy: Config) -> None:

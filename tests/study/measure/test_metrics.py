@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dolphin.catalog import Dataset
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import ACCOUNT, Market
 from dolphin.study.measure.metrics import (
     METRICS,

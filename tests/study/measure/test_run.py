@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import Dataset, open_dataset
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import BY_HAND, backtest
 from dolphin.study.measure.metrics import METRICS
-from dolphin.study.measure.run import iso, resolve_p60, run, scan_uuid, settle_p60, window_rows, write_run
+from dolphin.study.measure.run import iso, run, scan_uuid, window_rows, write_run
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
@@ -220,16 +219,6 @@ def test_an_empty_window_says_what_there_is(start: int | None, stop: int | None)
     )
 
 
-def test_p60_is_the_percentile_of_the_window() -> None:
-    config = parse_config({"params": {"vol_p60": "p60"}}, where="x")
-    vol = np.array([np.nan, np.nan, *range(11)], dtype=float)
-    assert resolve_p60(config, vol).document()["params"]["vol_p60"] == 6.0
-    fixed = parse_config({"params": {"vol_p60": 0.5}}, where="x")
-    assert resolve_p60(fixed, vol) is fixed
-    with pytest.raises(DolphinError, match='"p60" needs bars with a volatility; use a longer window'):
-        resolve_p60(config, np.full(5, np.nan))
-
-
 def test_a_backtest_is_registered_as_a_look_at_the_data(home: Workspace, tmp_path: Path) -> None:
     config = parse_config({"params": {"vol_p60": "p60"}}, where="x")
     ts = open_dataset(home, "m").prices().ts
@@ -246,10 +235,3 @@ def test_a_backtest_is_registered_as_a_look_at_the_data(home: Workspace, tmp_pat
     assert (row["first_ts"], row["last_ts"], row["bars"]) == (ts[1000], ts[3999], 3000)
     assert (row["roi"], row["trades"]) == (done.metrics["roi"], done.metrics["trades"])
     assert Registry(home).count_on(done.dataset.digest) == 2
-
-
-def test_p60_needs_a_strategy_that_reads_vol(market: Market) -> None:
-    config = parse_config({"params": {"vol_p60": "p60"}}, where="x")
-    blind = replace(config, strategy=replace(config.strategy, features=("vel_div",)))
-    with pytest.raises(DolphinError, match="strategy 'vel_div' has no feature 'vol' for vol_p60"):
-        settle_p60(blind, market, 0, 10)

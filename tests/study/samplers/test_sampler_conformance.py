@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.samplers import SAMPLERS, Random, Sampler, sampler_class
 from dolphin.study.space.space import Choices, Point, Range, Space, parse_space

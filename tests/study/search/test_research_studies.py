@@ -36,6 +36,6 @@ def test_a_standing_question_can_be_asked(name: str) -> None:
     if study.sampler == "sobol":
         study = replace(study, trials=64)
     # None is refused by the strategy, and no two are the same.
-    assert len(candidates_of(study, study.config.with_vol_p60(1e-4))) == count
+    assert len(candidates_of(study, study.config.with_quantiles({"vol_p60": 1e-4}))) == count
     if name == "long_only":
         assert study.config.params.model_dump()["direction"] == "long_only"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dolphin.config.config import parse_config
+from dolphin.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
 from dolphin.study.sweep import alone, read_study, sweep
@@ -116,6 +116,25 @@ def test_conditions_constraints_and_derived_parameters(home: Workspace, write_st
         assert params["stop_pct"] == params["tp_pct"] * 2 and params["long_threshold"] == -params["short_threshold"]
         assert params["max_hold_bars"] > 10 or params["tp_pct"] < 0.005
         assert (params["vol_p60"] == 0.000099) == (params["vol_gate_mode"] == "off")
+
+
+def test_symbols_are_searched_as_choices(home: Workspace, write_study: WriteStudy) -> None:
+    (home.research / "own_pair.py").write_text("from pair_for_tests import PAIR\n")
+    content = (
+        'dataset = "m"\nsampler = "grid"\nstorage = "none"\n[config]\nstrategy = "own_pair:PAIR"\n[search]\n'
+        'first = { choices = ["BTCUSDT", "SYN02USDT", "SYN09USDT"] }\nhold = { choices = [5, 9] }\n'
+    )
+    study = read_study(write_study(content), home.research)
+    with pytest.raises(DolphinError, match="names the symbol 'SYN09USDT', which is not in it; did you mean 'SYN0"):
+        sweep(home, study)
+    sweep(home, read_study(write_study(content.replace(', "SYN09USDT"', ""), "whole"), home.research))
+    done = rows(home).filter(pl.col("study") == "whole", pl.col("state") == "done")
+    assert done.height == 4 and done["config_hash"].n_unique() == 4 and done["roi"].n_unique() == 4
+    for row in done.iter_rows(named=True):
+        document = {key: value for key, value in json.loads(row["config"]).items() if value is not None}
+        config = parse_config(document, where="row", research=home.research)
+        assert config.hash == row["config_hash"]
+        assert backtest(home, "m", config).metrics["roi"] == row["roi"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dolphin.config.config import Config, parse_config
+from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import generate
-from dolphin.config.config import Config
-from dolphin.config.variants import Variants
+from dolphin.config import Config, Variants
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
 from dolphin.study.sweep import read_study, sweep

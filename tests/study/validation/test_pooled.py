@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from dolphin.config.config import Config
+from dolphin.config import Config
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
 from dolphin.study.measure.measured import Measures, run_alone

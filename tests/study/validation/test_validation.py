@@ -14,7 +14,7 @@ import pytest
 
 from dolphin.catalog import generate, open_dataset, parse_time
 from dolphin.catalog.ingest.importer import import_klines
-from dolphin.config.config import parse_config, read_config
+from dolphin.config import parse_config, read_config
 from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
@@ -389,6 +389,28 @@ def test_bad_input_is_one_line(home: Workspace, validation: str, options: dict[s
         judge(home, validation, **options)
     assert "\n" not in str(caught.value)
     assert not (home.experiments / "look").exists() and looks(home, "search").is_empty()
+
+
+BLIND = """\
+from dataclasses import replace
+from dolphin.strategies.vel_div import VEL_DIV
+BLIND = replace(VEL_DIV, name="blind", horizon_bars=None)
+FAR = replace(VEL_DIV, name="far", horizon_bars=lambda params: 2 * params.max_hold_bars)
+"""
+
+
+def test_the_purge_is_what_the_strategy_declares(home: Workspace) -> None:
+    (home.research / "own_reach.py").write_text(BLIND)
+    for name, purge in (("FAR", 60), (None, 31)):
+        strategy = f'[config]\nstrategy = "own_reach:{name}"\n' if name else ""
+        found = judge(home, KFOLD, sampler='"grid"', text=GRID.replace("[config.params]", f"{strategy}[config.params]"))
+        assert found.document["purge_bars"] == purge
+    blind = GRID.replace("[config.params]", '[config]\nstrategy = "own_reach:BLIND"\n[config.params]')
+    said = "needs to know how far a decision of strategy 'blind' reaches; declare Strategy.horizon_bars=lambda params"
+    with pytest.raises(DolphinError, match=said):
+        judge(home, KFOLD, sampler='"grid"', text=blind)
+    numbered = judge(home, KFOLD + "\npurge = 31", sampler='"grid"', text=blind)
+    assert numbered.document["purge_bars"] == 31
 
 
 def test_the_best_is_the_first_of_equals_with_enough_trades() -> None:
