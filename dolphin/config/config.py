@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -122,7 +123,6 @@ class Config:
             Here and below: if the strategy declares for these parameters what it may not.
         """
         try:
-            self.strategy.plugged(self.params)  # the inputs of its plug-ins are columns too
             return self.strategy.features_by_role(self.params)
         except TypeError as error:
             raise DolphinError(str(error), where=self.strategy.source.name) from None
@@ -140,7 +140,7 @@ class Config:
         except TypeError as error:
             raise DolphinError(str(error), where=self.strategy.source.name) from None
 
-    @property
+    @cached_property
     def reads(self) -> tuple[Any, ...]:
         """What its market follows from beside the dataset: equal for configurations that read the same one."""
         features = tuple((role, f if isinstance(f, str) else f.digest) for role, f in self.features.items())

@@ -68,8 +68,7 @@ class Variants:
         except (ValidationError, KeyError):
             return self._slowly(values)
         config, identity = replace(self.base, **parts), self._identity
-        if self._by_params and "params" in parts:
-            _ = config.reads  # a declaration that does not hold for these parameters
+        if self._by_params and "params" in parts and config.reads != self.base.reads:  # or it does not hold for them
             identity = _text({"strategy": config.strategy_identity})[1:]
         texts = self._texts | {section: _text(part.model_dump()) for section, part in parts.items()}
         head = f'{{"account":{texts["account"]},"friction":{texts["friction"]},'

@@ -44,6 +44,9 @@ class PluginFeature(Protocol):
         """The files that the digest covers."""
 
 
+#: Why what a strategy declares by parameters is refused.
+FIXED = "roles do not depend on parameters"
+
 #: What stands in a column of ``market.features``: a column of the scanner by name, or a plug-in feature.
 Source = str | PluginFeature
 
@@ -232,16 +235,11 @@ class Strategy:
             If the columns are others than under the default parameters.
         """
         if not callable(self.features) or params is None:
-            found = self._default_features()
-            assert not isinstance(found, str)
-            return dict(found)
+            return dict(self._by_role)
         chosen = _answer("features", self.features, params)
-        wrong = chosen if isinstance(chosen, str) else None
-        if not isinstance(chosen, str) and (names := _names(tuple(chosen.items()))) != self._declared:
-            default, here = ", ".join(self._declared), ", ".join(map(str, names))
-            wrong = f"has other columns here ({here}) than by default ({default}): roles do not depend on parameters"
-        if wrong or isinstance(chosen, str):
-            raise TypeError(f"strategy '{self.name}' {wrong}")
+        if isinstance(chosen, str):
+            raise TypeError(f"strategy '{self.name}' {chosen}")
+        self._places(tuple(chosen.items()))
         return dict(chosen)
 
     def symbols_by_role(self, params: Any = None) -> dict[str, str]:
@@ -252,25 +250,28 @@ class Strategy:
         TypeError
             If the roles are others than under the default parameters.
         """
-        default = self._default_symbols()
-        assert not isinstance(default, str)
         if not callable(self.symbols) or params is None:
-            return dict(default)
+            return dict(self._symbols)
         chosen = _answer("symbols", self.symbols, params)
         wrong = _symbols_mistake(chosen)
-        if wrong is None and list(chosen) != list(default):
-            wrong = (
-                f"has other roles of symbols here ({', '.join(chosen)}) than by default ({', '.join(default)}): "
-                "roles do not depend on parameters"
-            )
+        if wrong is None and list(chosen) != list(self._symbols):
+            here, default = ", ".join(chosen), ", ".join(self._symbols)
+            wrong = f"has other roles of symbols here ({here}) than by default ({default}): {FIXED}"
         if wrong or isinstance(chosen, str):
             raise TypeError(f"strategy '{self.name}' {wrong}")
         return dict(chosen)
 
     @cached_property
-    def _declared(self) -> tuple[str, ...]:
-        """Names of the declared columns."""
-        return _names(tuple(self.features_by_role().items()))
+    def _by_role(self) -> tuple[tuple[str, Source], ...]:
+        found = self._default_features()
+        assert not isinstance(found, str)
+        return found
+
+    @cached_property
+    def _symbols(self) -> Mapping[str, str]:
+        found = self._default_symbols()
+        assert not isinstance(found, str)
+        return found
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -279,32 +280,38 @@ class Strategy:
         Those that are declared, then what plug-in features read beside them: whoever has a row of
         the market can compute its plug-in features again.
         """
-        return _with_inputs(self.features_by_role())
+        return _with_inputs(self._by_role)
 
     def plugins(self, params: Any = None) -> tuple[PluginFeature, ...]:
         """The declared features that are not the scanner's, under these parameters."""
         return tuple(f for f in self.features_by_role(params).values() if not isinstance(f, str))
 
     def plugged(self, params: Any = None) -> tuple[Plugged, ...]:
-        """The same, each with its place in ``market.features``.
+        """The same, each with its place in ``market.features``."""
+        return self._places(tuple(self.features_by_role(params).items()))
 
-        Raises
-        ------
-        TypeError
-            If their inputs make other columns than under the default parameters.
-        """
-        roles = self.features_by_role(params)
-        if (names := _with_inputs(roles)) != self.columns:
-            here, default = ", ".join(names), ", ".join(self.columns)
-            raise TypeError(
-                f"strategy '{self.name}' has other columns here, inputs of features included ({here}), than by "
-                f"default ({default})"
+    @cached_property
+    def _known(self) -> dict[tuple[tuple[str, Source], ...], tuple[Plugged, ...]]:
+        """Answers of :meth:`_places`: a search asks for each of its configurations."""
+        return {}
+
+    def _places(self, roles: tuple[tuple[str, Source], ...]) -> tuple[Plugged, ...]:
+        """Where plug-ins stand among the columns, which are those of the default parameters."""
+        if roles not in self._known:
+            names = _with_inputs(roles)
+            if names != self.columns:
+                here, default = ", ".join(map(str, names)), ", ".join(self.columns)
+                raise TypeError(
+                    f"strategy '{self.name}' has other columns here ({here}) than by default ({default}): {FIXED}"
+                )
+            if len(self._known) >= 64:
+                self._known.clear()
+            self._known[roles] = tuple(
+                Plugged(f, tuple(map(names.index, f.inputs)), tuple(map(names.index, _names(((role, f),)))))
+                for role, f in roles
+                if not isinstance(f, str)
             )
-        return tuple(
-            Plugged(f, tuple(names.index(n) for n in f.inputs), tuple(names.index(n) for n in _names(((role, f),))))
-            for role, f in roles.items()
-            if not isinstance(f, str)
-        )
+        return self._known[roles]
 
     @property
     def functions(self) -> list[Callable[..., Any]]:
@@ -389,10 +396,10 @@ def _names(roles: tuple[tuple[str, Source], ...]) -> tuple[str, ...]:
     )
 
 
-def _with_inputs(roles: Mapping[str, Source]) -> tuple[str, ...]:
+def _with_inputs(roles: tuple[tuple[str, Source], ...]) -> tuple[str, ...]:
     """Names of the columns of these roles, then of what plug-ins read beside them."""
-    names = list(_names(tuple(roles.items())))
-    for plugin in roles.values():
+    names = list(_names(roles))
+    for _, plugin in roles:
         names += [name for name in getattr(plugin, "inputs", ()) if name not in names]
     return tuple(names)
 
