@@ -11,7 +11,8 @@ from dolphin.config.config import Config
 from dolphin.core.engine import engine_for
 from dolphin.core.records import Market
 from dolphin.files import canonical_json
-from dolphin.market.assemble import Progress, feature_columns, open_market
+from dolphin.market.assemble import feature_columns, open_market
+from dolphin.progress import Progress
 from dolphin.study.measure.run import Run, check_out, run, settle_p60, window_rows, writing_run
 from dolphin.study.trials.registry import Registry, run_measures, trial_frame
 from dolphin.workspace import Workspace

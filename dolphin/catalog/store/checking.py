@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from dolphin.catalog.store.tables import verify_table
 from dolphin.catalog.store.versions import list_versions, split_name
 from dolphin.errors import DolphinError
 from dolphin.files import read_json, sha256_file
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
-
-Progress = Callable[[int, int, str], None]
 
 
 def check(workspace: Workspace, name: str) -> list[str]:

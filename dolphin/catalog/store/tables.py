@@ -28,6 +28,7 @@ from dolphin.catalog.store.layout import (
 from dolphin.catalog.store.versions import find_version, split_name
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
 TABLE_KINDS = ("ticks", "features", "series")
@@ -37,7 +38,6 @@ TIME = {"ticks": "ts", "features": "ts", "series": "available_ts"}
 Part = tuple[str, str | None, pl.DataFrame]
 About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 Parts = Iterable[Part] | Callable[[Path], Iterable[Part]]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

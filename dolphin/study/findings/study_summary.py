@@ -16,9 +16,9 @@ from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import Plan, read_plan
 from dolphin.study.measure.metrics import ALL_METRICS, spelled
-from dolphin.study.measure.run import iso
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import searched, with_parameters
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 #: Points of a scatter, lines of the parallel coordinates, rows of the table, parameters whose pairs are mapped.
@@ -284,7 +284,7 @@ def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
     first = frame.row(0, named=True)
     paths = [
         {
-            "ts": [iso(ts) for ts in part["ts"]],
+            "ts": [format_time(ts) for ts in part["ts"]],
             "equity": _short(part["equity"].to_numpy()),
             "fold": part["fold"].to_list(),
         }

@@ -16,6 +16,7 @@ from dolphin.config.variants import Variants
 from dolphin.core.engine import engine_for
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json
+from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.metrics import unspelled
@@ -33,7 +34,6 @@ CHECKS, MOST_CHECKS = 3, 16
 FINISHED = ("done", "invalid", "pruned")
 
 Row = dict[str, Any]
-Progress = Callable[[int, int, str], None]
 OnBatch = Callable[[list[tuple[Point, Row]]], None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dolphin.config.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError, nearest
 from dolphin.market.assemble import choose, feature_columns, open_market
+from dolphin.progress import Progress
 from dolphin.study.measure.measured import run_alone
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.registry import SCHEMA, Registry, trial_measures
@@ -118,7 +119,7 @@ def rerun_sample(
     trials: pl.DataFrame,
     count: int,
     seed: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Rerun:
     """Run ``count`` finished trials, drawn at random, again and compare every registered measure by bits."""
     done = trials.filter(pl.col("state") == "done")

@@ -18,14 +18,15 @@ from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.features import history_bars
 from dolphin.files import publish, write_bytes, write_json
+from dolphin.progress import Progress
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import spelled
-from dolphin.study.measure.run import iso, resolve_p60, window_rows
+from dolphin.study.measure.run import resolve_p60, window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.cross_validation import cross_validate
-from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import check_poolable, pooled
 from dolphin.study.validation.stitching import (
     distribution,
@@ -37,6 +38,7 @@ from dolphin.study.validation.stitching import (
     value_of,
 )
 from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -309,8 +311,12 @@ def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
     """``from <= close < to``, as the command's --from and --to take them."""
     first, last = int(ts[span[0]]), int(ts[span[1] - 1])
     return {
-        "from": iso(first), "to": iso(last + spacing_ns), "first_ts": first, "last_ts": last, "bars": span[1] - span[0],
-    }  # fmt: skip
+        "from": format_time(first),
+        "to": format_time(last + spacing_ns),
+        "first_ts": first,
+        "last_ts": last,
+        "bars": span[1] - span[0],
+    }
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 
 from dolphin.config.variants import Variants
 from dolphin.errors import DolphinError
+from dolphin.progress import Progress
 from dolphin.study.definition.splits import Fold, Span
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
@@ -21,7 +22,7 @@ from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
 from dolphin.study.trials.registry import Registry
-from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import pooled
 
 if TYPE_CHECKING:
