@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Called with (done, total, what is counted); total is 0 where nobody knows it. Never called after the work's end.
+#: Called with (done, total, what is counted); total is 0 where nobody knows it.
 Progress = Callable[[int, int, str], None]

@@ -47,7 +47,7 @@ def _sections(data: Mapping[str, Any]) -> Iterator[str]:
     yield from _notices(data)
     yield _key_figures(data)
     if not data["top"]:
-        yield card("Trials", '<p class="empty">No trial has the objective and enough trades.</p>')
+        yield card("Trials", '<p class="empty">No trial counts: ruined, too few trades, or no finite value.</p>')
         yield card("Provenance", _provenance(data))
         return
     objective, maximize = data["objectives"][0], data["directions"][0] == "maximize"
@@ -191,7 +191,9 @@ def value(name: str, amount: Any) -> str:
 
 def _spread_note(data: Mapping[str, Any]) -> str:
     known, done = data["spread"]["trials"], data["states"].get("done", 0)
-    left = f"; {done - known:,} others have fewer than {data['min_trades']} trades, or no value" if done > known else ""
+    least = data["min_trades"]
+    why = f"do not count: again the same, ruined, fewer than {least} trades, or no finite value"
+    left = f"; {done - known:,} others {why}" if done > known else ""
     return f"{known:,} different trials{left}."
 
 

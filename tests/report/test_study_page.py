@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
@@ -15,7 +14,7 @@ from test_sheet import Page
 from dolphin.catalog import generate
 from dolphin.errors import DolphinError
 from dolphin.report import study_page, write_study_page
-from dolphin.study.findings.study_summary import gather, pareto, plateau_of
+from dolphin.study.findings.study_summary import gather, plateau_of
 from dolphin.study.sweep import read_study, sweep
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import trials_of
@@ -140,11 +139,6 @@ def test_the_front_of_two_objectives(studied: Workspace) -> None:
         assert not ((trials["roi"] > roi) & (trials["max_drawdown"] <= fall)).any()
     assert front["size"] == len(best) > 1
     assert "Pareto front" in Page(study_page(found)).text
-
-
-def test_pareto_keeps_equals_and_drops_the_beaten() -> None:
-    values = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0], [1.0, 0.5], [1.0, 1.0]])
-    assert pareto(values).tolist() == [True, True, True, False, True]
 
 
 def test_names_of_parameters_cannot_break_the_page(data: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
 from dolphin.study.space.space import Point, Space
+from dolphin.study.trials.choice import MEASURED, choice_of
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
 
 #: Trials of each batch that are run again alone and compared bit for bit, and of a whole search.
@@ -160,7 +161,7 @@ class _Loop:
         self.study, self.space, self.evaluator, self.registry = study, space, evaluator, registry
         self.window, self.report, self.variants = window, report, Variants(base)
         self.reasons = base.strategy.reasons
-        self.signs = np.array([1.0 if way == "maximize" else -1.0 for way in study.directions])
+        self.choice = choice_of(study)
         ts, dataset = evaluator.ts, evaluator.dataset
         self.common = {
             "study": study.name,
@@ -199,12 +200,7 @@ class _Loop:
 
     def scores(self, rows: list[Row]) -> np.ndarray:
         """(n, K) float64: larger is better; nan for what cannot be the best."""
-        found = np.full((len(rows), len(self.signs)), np.nan)
-        for k, row in enumerate(rows):
-            done = row["state"] in ("done", "pruned") and not row.get("ruined")
-            if done and row["trades"] >= self.study.min_trades:
-                found[k] = [row[name] for name in self.study.objectives]
-        return found * self.signs
+        return self.choice.scores_of(rows, MEASURED)
 
     def _build(self, todo: list[tuple[int, Point]]) -> tuple[dict[int, Row], dict[int, Config]]:
         """Registry rows, and the configs of those that the constraints and the strategy accept."""

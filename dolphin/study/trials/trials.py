@@ -16,11 +16,12 @@ import polars.selectors as cs
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config.config import Config, parse_config
 from dolphin.core.records import Market
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import DolphinError, NotFound, nearest
 from dolphin.market.assemble import choose, feature_columns, open_market
 from dolphin.progress import Progress
 from dolphin.study.measure.measured import run_alone
 from dolphin.study.measure.run import window_rows
+from dolphin.study.trials.choice import OF_THE_SEARCH
 from dolphin.study.trials.registry import SCHEMA, Registry, trial_measures
 from dolphin.workspace import Workspace
 
@@ -44,7 +45,7 @@ def trials_of(workspace: Workspace, study: str | None = None, study_hash: str | 
     elif study is not None:
         known = trials.select(pl.col("study").unique()).collect()["study"].to_list()
         if study not in known:
-            raise DolphinError(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
+            raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
         trials = trials.filter(pl.col("study") == study)
     return with_parameters(trials.collect())
 
@@ -71,6 +72,21 @@ def with_parameters(trials: pl.DataFrame) -> pl.DataFrame:
         if name not in SCHEMA
     ]
     return trials.with_columns(columns)
+
+
+def latest_search(trials: pl.DataFrame) -> pl.DataFrame:
+    """Of a study's trials those of the sweep that registered last, over the widest window that it searched."""
+    found = trials.filter(OF_THE_SEARCH)
+    if found.is_empty():
+        return found
+    last = found.row(-1, named=True)
+    for column in ("study_hash", "dataset_digest"):
+        if last[column] is not None:
+            found = found.filter(pl.col(column) == last[column])
+    # Successive halving looks at shorter windows first.
+    width = pl.col("last_ts") - pl.col("first_ts")
+    widest = found.sort(width, descending=True, maintain_order=True).row(0, named=True)
+    return found.filter(pl.col("first_ts") == widest["first_ts"], pl.col("last_ts") == widest["last_ts"])
 
 
 def select(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import resolve_p60, window_rows
 from dolphin.study.samplers import sampler_class
+from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.cross_validation import cross_validate
 from dolphin.study.validation.looks import Candidate, Looks
@@ -121,7 +122,7 @@ def validate(
     plan = plan_of(study, evaluator)
     ts, folds = evaluator.ts, plan.folds
     looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
-    choose = chooser(study.objective, study.direction, study.min_trades)
+    choose = choice_of(study).first
 
     def candidates(fold: Fold) -> list[Candidate]:
         return candidates_of(study, settled(study.config, evaluator, fold.train))
@@ -161,21 +162,6 @@ def validate(
     report = ValidationReport(study, judged, document, equity)
     _write(workspace, report)
     return report
-
-
-def chooser(objective: str, direction: str, minimum: int) -> Callable[[dict[str, np.ndarray]], int | None]:
-    """Picks the best by an objective among those with enough trades and not ruined; of equals the first."""
-
-    def choose(metrics: dict[str, np.ndarray]) -> int | None:
-        values = np.asarray(metrics[objective], np.float64)
-        counts = (metrics["trades"] >= minimum) & ~(metrics["roi"] <= -1.0)
-        usable = np.flatnonzero(counts & ~np.isnan(values))
-        if not len(usable):
-            return None
-        best = np.argmax(values[usable]) if direction == "maximize" else np.argmin(values[usable])
-        return int(usable[best])
-
-    return choose
 
 
 def settled(config: Config, evaluator: Evaluator, spans: Sequence[Span]) -> Config:
@@ -258,7 +244,8 @@ def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan
 def _check(study: Study, scheme: Scheme) -> None:
     where = f"{study.name}: [validation]"
     if isinstance(scheme, KFold | Combinatorial):
-        check_poolable(study.objective, study.name)
+        for objective in study.objectives:
+            check_poolable(objective, study.name)
         if not is_fixed(study):
             raise DolphinError(
                 f"{scheme.scheme} compares the same candidates in every fold, and sampler '{study.sampler}' does not",

@@ -26,7 +26,7 @@ from dolphin.study.measure.metrics import ALL_METRICS, spelled
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
-from dolphin.study.validation.validation import ValidationReport, chooser, validate
+from dolphin.study.validation.validation import ValidationReport, validate
 from dolphin.workspace import Workspace, create
 
 MINUTES = 60 * 10**9
@@ -389,9 +389,3 @@ def test_bad_input_is_one_line(home: Workspace, validation: str, options: dict[s
         judge(home, validation, **options)
     assert "\n" not in str(caught.value)
     assert not (home.experiments / "look").exists() and looks(home, "search").is_empty()
-
-
-def test_the_best_is_the_first_of_equals_with_enough_trades() -> None:
-    metrics = {"roi": np.array([1.0, math.nan, 3.0, 3.0, 9.0]), "trades": np.array([9, 9, 9, 9, 2])}
-    assert chooser("roi", "maximize", 5)(metrics) == 2 and chooser("roi", "minimize", 5)(metrics) == 0
-    assert chooser("roi", "maximize", 50)(metrics) is None
