@@ -155,7 +155,7 @@ def test_a_study_without_a_usable_trial(studied: Workspace) -> None:
     sweep(studied, read_study(file))
     found = gather(studied, file)
     assert found["plateau"] is None and found["top"] == [] and plateau_of(studied, file) is None
-    assert "No trial has the objective and enough trades" in study_page(found)
+    assert "No trial counts: ruined, too few trades, or no finite value." in study_page(found)
 
 
 def test_bad_input(studied: Workspace, data: dict[str, Any], tmp_path: Path) -> None:

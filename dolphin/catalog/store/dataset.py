@@ -21,7 +21,9 @@ from dolphin.catalog.store.layout import (
     check_name,
     damaged_files,
     dataset_digest,
+    dataset_names,
     kind_of,
+    label_of,
     manifest_path,
     rows_digest,
     version_folder,
@@ -97,7 +99,7 @@ class Dataset:
     @property
     def label(self) -> str:
         """What opens this very version: the name, or ``name@digest`` if it is pinned."""
-        return f"{self.name}@{self.digest[:16]}" if self.pinned else self.name
+        return label_of(self.name, self.digest, current=not self.pinned)
 
     @property
     def reference_column(self) -> int:
@@ -196,7 +198,7 @@ class Dataset:
 
 def list_datasets(workspace: Workspace) -> list[str]:
     """Names of the datasets that have a manifest."""
-    return sorted(path.stem for path in workspace.catalog.glob("*.json"))
+    return dataset_names(workspace.catalog)
 
 
 def open_dataset(workspace: Workspace, name: str) -> Dataset:

@@ -20,6 +20,7 @@ from dolphin.catalog.store.layout import (
     check_name,
     current_manifest,
     damaged_files,
+    dataset_names,
     kind_of,
     manifest_path,
     version_folder,
@@ -262,7 +263,7 @@ def open_table(workspace: Workspace, name: str) -> Table:
     check_name(name)
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
-        known = [p.stem for p in workspace.catalog.glob("*.json")]
+        known = dataset_names(workspace.catalog)
         raise DolphinError(
             f"no dataset '{name}'",
             where=str(workspace.catalog),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.catalog.store.draft import drafting
-from dolphin.catalog.store.layout import VERSION_MANIFEST, current_manifest, kind_of, manifest_path
+from dolphin.catalog.store.layout import VERSION_MANIFEST, current_manifest, kind_of, label_of, manifest_path
+from dolphin.catalog.store.scan_layout import folder_of
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 
@@ -42,7 +43,7 @@ class Version:
     @property
     def label(self) -> str:
         """What opens it: the name, or ``name@digest`` for one that the name does not mean."""
-        return self.name if self.current else f"{self.name}@{self.digest[:16]}"
+        return label_of(self.name, self.digest, current=self.current)
 
 
 def split_name(text: str) -> tuple[str, str | None]:
@@ -127,6 +128,5 @@ def prune_versions(
             grave = Path(tempfile.mkdtemp(dir=version.folder.parent, prefix=".old."))
             version.folder.rename(grave / version.folder.name)
             shutil.rmtree(grave, ignore_errors=True)
-            scans = catalog / "scans" / version.label
-            shutil.rmtree(scans, ignore_errors=True)
+            shutil.rmtree(folder_of(catalog, version.label), ignore_errors=True)
     return gone
