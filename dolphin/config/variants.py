@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from dolphin.config.config import P60, Account, Config, Friction, exact
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json, sha256_bytes
 
 
@@ -61,7 +61,7 @@ class Variants:
             parts: dict[str, Any] = {
                 section: self._models[section].model_validate(table, strict=True) for section, table in changed.items()
             }
-        except (ValidationError, KeyError):
+        except (ValidationError, KeyError, DolphinError):
             return self._slowly(values)
         config = replace(self.base, **parts)
         texts = self._texts | {section: _text(part.model_dump()) for section, part in parts.items()}
@@ -82,7 +82,7 @@ class Variants:
         """What is unusual or wrong goes the long way, which also knows what to say of it."""
         config = self.base.with_values(values)
         if config.vol_p60_of_window:
-            raise DolphinError(f'vol_p60 = "{P60}" cannot be searched', mend="put it into the study's config")
+            raise BadInput(f'vol_p60 = "{P60}" cannot be searched', mend="put it into the study's config")
         return Variant(config, canonical_json(config.document()).decode(), config.hash)
 
 

@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import polars as pl
 import pytest
 from command_line import Answer
+from optuna.storages.journal import JournalFileBackend
 
 Call = Callable[..., Answer]
 
@@ -127,6 +129,7 @@ def test_every_file_table_and_page_means_the_same_best_trial(doctored: Path, cal
     trial, value = best["trial"], best["profit_factor"]
     assert every.sort("profit_factor", descending=True).head(4)["trial"].is_in([trial]).not_().all()
 
+    (doctored / "experiments" / "pf" / "optuna.journal").unlink()  # written again from the registry
     swept = call(doctored, "sweep", file, "--resume", "--report", page)
     assert swept.code == 0 and "24 known before" in swept.out.replace("\n", " ")
     table = [line.split() for line in swept.out.splitlines() if line.startswith("│")]
@@ -146,6 +149,9 @@ def test_every_file_table_and_page_means_the_same_best_trial(doctored: Path, cal
         assert int(rows[0][1]) == trial
         some = call(doctored, "trials", study, "--where", "trades > 0", "--json").json
         assert some["trials"][0]["trial"] == trial and some["found"] > shown["found"]
+    journal = JournalFileBackend(str(doctored / "experiments" / "pf" / "optuna.journal"))
+    optimised = optuna.load_study(study_name="pf", storage=optuna.storages.JournalStorage(journal))
+    assert optimised.best_trial.user_attrs["trial"] == trial and optimised.best_value == value
     words = " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", " ", page.read_text())).split())
     assert f"Best profit_factor {value:,.2f} trial {trial:,}, in sample" in words
 

@@ -13,7 +13,7 @@ from typing import Any
 from dolphin.catalog.store.draft import drafting
 from dolphin.catalog.store.layout import VERSION_MANIFEST, current_manifest, kind_of, label_of, manifest_path
 from dolphin.catalog.store.scan_layout import folder_of
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 
 #: Folders of the catalog that hold versions, ``<folder>/<name>/<digest16>``.
@@ -91,7 +91,7 @@ def find_version(catalog: Path, name: str, digest: str) -> Version:
     if len(fits) == 1:
         return fits[0]
     here = ", ".join(version.digest[:16] for version in versions)
-    raise DolphinError(
+    raise NotFound(
         f"{len(fits)} versions begin with '{digest}'" if fits else f"no version {digest[:16]} on this machine",
         where=name,
         mend=f"versions here: {here}" if here else "make or copy the dataset first",
@@ -119,7 +119,7 @@ def prune_versions(
     """
     current = current_manifest(catalog, name)
     if not current:
-        raise DolphinError(f"no dataset '{name}'", where=str(catalog), mend="see 'dolphin data list'")
+        raise NotFound(f"no dataset '{name}'", where=str(catalog), mend="see 'dolphin data list'")
     with drafting(catalog, name, kind_of(current)):  # nobody else writes meanwhile
         old = [version for version in list_versions(catalog, name) if not version.current]
         gone = [version for version in old[keep:] if version.digest not in used]

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from dolphin.config.config import read_table
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import NotFound, nearest
 from dolphin.files import read_json
 from dolphin.study.trials.choice import Choice
 from dolphin.study.trials.registry import Registry
@@ -49,7 +49,7 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
             return _plan(study, read_table(folder / f"{study}.toml"), str(folder / f"{study}.toml"))
     known = Registry(workspace).trials().select(pl.col("study").unique()).collect()["study"].to_list()
     if study not in known:
-        raise DolphinError(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
+        raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
     return Plan(study)
 
 

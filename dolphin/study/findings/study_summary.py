@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
-from dolphin.errors import BadInput, DolphinError, nearest
+from dolphin.errors import BadInput, Damaged, NotFound, nearest
 from dolphin.files import read_json, write_json
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
@@ -44,7 +44,7 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     plan = read_plan(workspace, str(study))
     every = _latest(workspace, plan.name)
     if every.is_empty():
-        raise DolphinError(f"no study '{plan.name}' is registered", mend="run 'dolphin sweep' first")
+        raise NotFound(f"no study '{plan.name}' is registered", mend="run 'dolphin sweep' first")
     first = every.row(0, named=True)
     names = [name for name in searched(every, plan.searched) if name in every.columns]
     judged = _judged(every, plan)
@@ -133,7 +133,7 @@ def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
         dataset = open_dataset(workspace, row["dataset"])
         if dataset.digest != digest:
             dataset = open_dataset(workspace, f"{row['dataset']}@{digest[:16]}")
-    except DolphinError:  # its version is gone; what the registry knows is left
+    except (NotFound, Damaged):  # its version is gone; what the registry knows is left
         return {"name": row["dataset"], "digest": digest, "synthetic": None, "notes": [], "symbols": None}
     notes = dataset.manifest.get("notes", [])
     return {

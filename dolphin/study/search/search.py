@@ -14,7 +14,7 @@ import polars as pl
 from dolphin.config.config import Config
 from dolphin.config.variants import Variants
 from dolphin.core.engine import engine_for
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
@@ -212,9 +212,9 @@ class _Loop:
             values, broken = self.space.complete(point)
             try:
                 if broken is not None:
-                    raise DolphinError(broken)
+                    raise BadInput(broken)
                 variant = self.variants.of(values)
-            except DolphinError as error:
+            except BadInput as error:
                 row |= {"state": "invalid", "note": str(error), "config_hash": None}
                 row["config"] = canonical_json(values).decode()
             else:

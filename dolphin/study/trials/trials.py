@@ -16,7 +16,7 @@ import polars.selectors as cs
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config.config import Config, parse_config
 from dolphin.core.records import Market
-from dolphin.errors import DolphinError, NotFound, nearest
+from dolphin.errors import Damaged, DolphinError, NotFound, nearest
 from dolphin.market.assemble import choose, feature_columns, open_market
 from dolphin.progress import Progress
 from dolphin.study.measure.measured import run_alone
@@ -214,7 +214,7 @@ class _Bench:
                 dataset = open_dataset(self._workspace, row["dataset"])
                 if dataset.digest != digest:
                     dataset = open_dataset(self._workspace, f"{row['dataset']}@{digest[:16]}")
-            except DolphinError:
+            except (NotFound, Damaged):
                 raise _NotRunnableError("its version of the dataset is not here any more") from None
             self._opened[digest] = dataset, open_market(dataset, config)
         return self._opened[digest]

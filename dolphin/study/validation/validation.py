@@ -15,7 +15,7 @@ from dolphin.config.config import Config, to_toml
 from dolphin.config.variants import Variants
 from dolphin.core.engine import engine_for
 from dolphin.core.strategy import Strategy
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
 from dolphin.files import publish, write_bytes, write_json
 from dolphin.progress import Progress
@@ -195,7 +195,7 @@ def candidates_of(study: Study, base: Config) -> list[Candidate]:
             try:
                 # What is refused here was registered as invalid by the search over the whole window.
                 variant = variants.of(values) if broken is None else None
-            except DolphinError:
+            except BadInput:
                 variant = None
             if variant is not None:
                 found.setdefault(variant.hash, Candidate(number, variant.config, variant.text, variant.hash))
