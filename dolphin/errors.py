@@ -27,6 +27,22 @@ class DolphinError(Exception):
         super().__init__(f"{line}; {mend}" if mend else line)
 
 
+class NotFound(DolphinError):
+    """What was named does not exist: a study, a dataset or one of its versions, a file."""
+
+
+class BadInput(DolphinError):
+    """A value that cannot be: a parameter out of its range, a key nobody knows, a broken constraint."""
+
+
+class Damaged(DolphinError):
+    """What the package wrote is not as it was written: a torn file, a broken chain, another hash."""
+
+
+class Busy(DolphinError):
+    """Another process holds it; nothing was changed."""
+
+
 class Refused(DolphinError):
     """An honest no (floors breached, a promotion refused): exit 1. ``details`` has a line per reason."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DolphinError, NotFound
 
 
 @contextmanager
@@ -124,9 +124,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_bytes())
     except FileNotFoundError:
-        raise DolphinError("no such file", where=str(path)) from None
+        raise NotFound("no such file", where=str(path)) from None
     except (OSError, ValueError) as error:
-        raise DolphinError(f"not readable as JSON ({error})", where=str(path)) from error
+        raise Damaged(f"not readable as JSON ({error})", where=str(path)) from error
 
 
 def canonical_json(document: Any) -> bytes:

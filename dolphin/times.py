@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from dolphin.core.units import DAY_NS, SECOND_NS
 from dolphin.errors import DolphinError
 
-SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
 _UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS, "d": DAY_NS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,19 +67,24 @@ def parse_time(text: str) -> int:
     DolphinError
         If it is neither.
     """
+    # The library keeps six digits of a second; nanoseconds are kept here.
+    split = re.fullmatch(r"(.+:\d\d)\.(\d{1,9})(\D.*)?", text.strip())
+    plain, fraction = (split[1] + (split[3] or ""), int(split[2].ljust(9, "0"))) if split else (text.strip(), 0)
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(plain)
     except ValueError:
         raise DolphinError(f"'{text}' is no time", mend="write 2025-01-31 or 2025-01-31T12:00:00Z (UTC)") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000 + fraction
 
 
 def format_time(ts_ns: int) -> str:
-    """ISO text (UTC, ``Z``), to the second or as fine as needed."""
-    moment = _EPOCH + timedelta(microseconds=ts_ns // 1000)
-    return moment.isoformat().replace("+00:00", "Z")
+    """ISO text (UTC, ``Z``): to the second, or to the micro- or nanosecond where there is a rest."""
+    seconds, rest = divmod(int(ts_ns), SECOND_NS)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{rest:09d}".removesuffix("000") if rest else ""
+    return f"{text}{fraction}Z"
 
 
 def format_day(day: int) -> str:

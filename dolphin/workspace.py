@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, NotFound
 from dolphin.files import write_bytes
 
 MARKER = "dolphin.toml"
@@ -87,7 +87,7 @@ def find(start: Path | None = None) -> Workspace:
     for folder in (here, *here.parents):
         if (folder / MARKER).is_file():
             return Workspace(folder)
-    raise DolphinError(
+    raise NotFound(
         f"no workspace ({MARKER}) here or above",
         where=str(here),
         mend="run 'dolphin init DIR', or set DOLPHIN_HOME",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dolphin.errors import DolphinError, Refused, nearest
+from dolphin.errors import BadInput, Busy, Damaged, DolphinError, NotFound, Refused, nearest
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,13 @@ def test_one_line_of_what_where_and_mend(where: str | None, mend: str | None, li
 def test_exit_codes_are_the_contract() -> None:
     assert (DolphinError("x").exit_code, Refused("x").exit_code) == (2, 1)
     assert issubclass(Refused, DolphinError)
+
+
+@pytest.mark.parametrize("kind", [NotFound, BadInput, Damaged, Busy])
+def test_each_kind_is_told_apart_and_says_the_same_line(kind: type[DolphinError]) -> None:
+    error = kind("it is wrong", where="here", mend="do this")
+    assert str(error) == "here: it is wrong; do this" and error.exit_code == 2
+    assert [other for other in (NotFound, BadInput, Damaged, Busy, Refused) if isinstance(error, other)] == [kind]
 
 
 def test_nearest() -> None:

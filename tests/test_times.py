@@ -53,8 +53,19 @@ def test_what_is_no_time(text: str) -> None:
 
 @given(st.integers(min_value=0, max_value=4 * 10**18))
 def test_time_there_and_back(ts: int) -> None:
-    ts -= ts % 1000
     assert parse_time(format_time(ts)) == ts
+    micro = ts - ts % 1000
+    assert parse_time(format_time(micro)) == micro
+
+
+def test_a_time_is_written_as_fine_as_it_is() -> None:
+    midnight = parse_time("2025-01-01")
+    assert format_time(midnight + 500 * 10**6) == "2025-01-01T00:00:00.500000Z"
+    assert format_time(midnight + 1) == "2025-01-01T00:00:00.000000001Z"
+    assert format_time(-1) == "1969-12-31T23:59:59.999999999Z"
+    assert parse_time("2025-01-01T02:00:00.25+02:00") == midnight + 250 * 10**6
+    with pytest.raises(DolphinError, match="no time"):
+        parse_time("2025-01-01T00:00:00.1x")
 
 
 def test_midnight_belongs_to_the_new_day() -> None:

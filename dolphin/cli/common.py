@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dolphin.progress import Progress
+
 if TYPE_CHECKING:
     from dolphin.config import Config
 
@@ -19,8 +21,6 @@ ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or
 From = Annotated[str | None, typer.Option("--from", help="First bar close, inclusive (UTC), e.g. 2025-01-31.")]
 To = Annotated[str | None, typer.Option("--to", help="Last bar close, exclusive (UTC).")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value over the config file; repeatable.")]
-
-Progress = Callable[[int, int, str], None]
 
 
 @contextmanager

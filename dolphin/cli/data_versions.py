@@ -16,7 +16,7 @@ def versions(name: Name, as_json: Json = False) -> None:
     """Every version of a dataset on this machine; old ones open as NAME@DIGEST."""
     from dolphin import workspace
     from dolphin.catalog import format_time
-    from dolphin.catalog.store.layout import check_name
+    from dolphin.catalog.store.layout import check_name, dataset_names
     from dolphin.catalog.store.versions import list_versions
     from dolphin.errors import nearest
 
@@ -24,7 +24,7 @@ def versions(name: Name, as_json: Json = False) -> None:
     check_name(name)
     found = list_versions(home.catalog, name)
     if not found:
-        known = [path.stem for path in home.catalog.glob("*.json")]
+        known = dataset_names(home.catalog)
         raise DolphinError(f"no dataset '{name}'", where=str(home.catalog), mend=nearest(name, known))
     rows = [
         {

@@ -17,12 +17,12 @@ def parity(
 ) -> None:
     """The first bar, stage and field where two runs differ."""
     from dolphin import workspace
-    from dolphin.errors import DolphinError
+    from dolphin.errors import NotFound
     from dolphin.parity.divergence import compare
 
     try:
         home = workspace.find()
-    except DolphinError:
+    except NotFound:
         home = None  # the digests can still be compared; only the fields need the data
     found = compare(left, right, home)
 

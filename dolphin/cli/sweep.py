@@ -119,7 +119,11 @@ def sweep(
         if plateau and plateau.verdict != "unknown":
             say(plateau.sentence, style="bold red" if plateau.verdict == "lonely peak" else None)
         if done.best_config:
-            say(f"best config: {done.best_config}")
+            last = done.validation["folds"][-1] if done.validation else {"blocks": (), "chosen": None}
+            what = (
+                "config that the newest train window chose" if last["chosen"] and not last["blocks"] else "best config"
+            )
+            say(f"{what}: {done.best_config}")
         if done.validation:
             found = home.experiments / study.name / "validation.json"
             say(_judgement(done.validation))

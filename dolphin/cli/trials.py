@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,12 @@ from dolphin.errors import DolphinError
 if TYPE_CHECKING:
     import polars as pl
 
+    from dolphin.study.trials.choice import Choice
+
 _SHOWN = ("sharpe_365", "roi", "profit_factor", "win_rate", "max_drawdown", "trades")
+
+#: Reasons of invalid trials that are told in full.
+REASONS = 3
 
 
 def trials(
@@ -34,59 +40,89 @@ def trials(
         return
     if of is not None:
         raise DolphinError(f"'{of}' is one argument too many", mend="name one study, or: dolphin trials verify STUDY")
+    import polars as pl
+
     from dolphin import workspace
     from dolphin.study.trials.registry import Registry
     from dolphin.study.trials.trials import searched, select
 
     home = workspace.find()
-    name, found, objective, lowest, names = _trials(study, where is None)
-    found = select(found, where=where, sort=sort or objective, ascending=ascending if sort else lowest)
+    name, every, choice, names = _trials(study)
+    best = choice.ranked(_searched(every))
     if where is None:
-        found = found.unique("config_hash", keep="first", maintain_order=True)
+        found = best if sort is None else select(best, sort=sort, ascending=ascending)
+    else:
+        found = select(
+            every, where=where, sort=sort or choice.objective, ascending=ascending if sort else not choice.maximize
+        )
+        if sort is None:  # the best first here too, then what cannot be the best
+            rank = pl.col("_place").replace_strict(best["_place"], range(best.height), default=best.height)
+            found = found.sort(rank, maintain_order=True)
+    found = found.drop("_place")
     shown = found.head(top)
     if as_csv:
         print(shown.drop("daily_returns").write_csv(), end="")
         return
-    looked_at = None if found.is_empty() else Registry(home).count_on(found["dataset_digest"][-1])
+    looked_at = 0 if every.is_empty() else Registry(home).count_on(every["dataset_digest"][-1])
+    invalid = (
+        every.filter(pl.col("state") == "invalid")["note"]
+        .value_counts()
+        .sort("count", "note", descending=[True, False])
+    )
+    reasons: dict[str, int] = dict(invalid.iter_rows())
+    folds = every.filter(pl.col("fold").is_not_null()).height
     document = {
         "study": name,
+        "objective": choice.objective,
         "found": found.height,
-        "configurations_on_this_data": looked_at or 0,
+        "configurations_on_this_data": looked_at,
+        "looks_of_validation": folds,
+        "invalid": reasons,
         "trials": [_spelled(row) for row in shown.to_dicts()],
     }
 
     def show() -> None:
-        say(f"{name}: {found.height:,} trials; {looked_at or 0:,} different configurations were looked at on this data")
-        show_trials(shown, sort or objective, searched(found, names))
+        say(f"{name}: {found.height:,} trials; {looked_at:,} different configurations were looked at on this data")
+        if folds:
+            say(f"besides, {folds:,} looks of its validation: --where 'fold is not null'")
+        for reason, count in list(reasons.items())[:REASONS]:
+            say(f"{count:,} invalid: {reason}")
+        if len(reasons) > REASONS:
+            say(f"invalid for {len(reasons) - REASONS:,} more reasons: --where \"state = 'invalid'\"")
+        show_trials(shown, sort or choice.objective, searched(found, names), validated=folds > 0)
 
     emit(document, as_json, show)
 
 
-def _trials(study: str, best: bool) -> tuple[str, pl.DataFrame, str, bool, Any]:
-    """Name, trials, objective, whether the lowest is best, and names of the searched parameters if known.
-
-    ``best`` leaves only trials that could be the best: finished, with enough trades.
-    """
+def _trials(study: str) -> tuple[str, pl.DataFrame, Choice, Any]:
+    """Name, all trials with their place in ``_place``, how the best is chosen, and the searched parameters if known."""
     import polars as pl
 
     from dolphin import workspace
     from dolphin.catalog import open_dataset
+    from dolphin.study.findings.study_plan import read_plan
     from dolphin.study.sweep import read_study
+    from dolphin.study.trials.choice import choice_of
     from dolphin.study.trials.trials import is_study_file, trials_of
 
     home = workspace.find()
     if is_study_file(study):
         read = read_study(Path(study), home.research)
-        name, objective, lowest, names = read.name, read.objective, read.direction == "minimize", list(read.space)
+        name, choice = read.name, choice_of(read)
+        names: Sequence[str] | None = list(read.space)
         found = trials_of(home, study_hash=read.hash)
         found = found.filter(pl.col("dataset_digest") == open_dataset(home, read.dataset).digest)
-        least = read.min_trades
     else:
-        name, objective, lowest, names, least = study, "sharpe_365", False, None, 1
-        found = trials_of(home, study)
-    if best:
-        found = found.filter(pl.col("state") == "done", pl.col("trades") >= least, pl.col(objective).is_not_nan())
-    return name, found, objective, lowest, names
+        found, plan = trials_of(home, study), read_plan(home, study)
+        name, choice, names = study, plan.choice, plan.searched
+    return name, found.with_row_index("_place"), choice, names
+
+
+def _searched(every: pl.DataFrame) -> pl.DataFrame:
+    """The trials among which the best is: those of the latest sweep, or all of what no sweep has run."""
+    from dolphin.study.trials.trials import latest_search
+
+    return every if every["study_hash"].null_count() == every.height else latest_search(every)
 
 
 def _verify(study: str | None, sample: int, seed: int | None, as_json: bool) -> None:
@@ -134,14 +170,19 @@ def _verify(study: str | None, sample: int, seed: int | None, as_json: bool) -> 
         raise typer.Exit(1)
 
 
-def show_trials(trials: pl.DataFrame, objective: str, names: list[str]) -> None:
-    """Trials as a table: the usual figures, the one sorted by, and the searched parameters."""
+def show_trials(trials: pl.DataFrame, objective: str, names: list[str], *, validated: bool = False) -> None:
+    """Trials as a table: the usual figures, the one sorted by, and the searched parameters.
+
+    Beside looks of a validation each says why it was looked at and in which fold; what did not finish says why.
+    """
     if trials.is_empty():
         say("no such trial")
         return
     extra = [] if objective in (*_SHOWN, *names, "trial") else [objective]
-    columns = [name for name in ("trial", "state", *extra, *_SHOWN, *names) if name in trials.columns]
-    if trials["state"].n_unique() == 1:
+    where = ["role", "fold"] if validated else []
+    note = ["note"] if trials["note"].null_count() < trials.height else []
+    columns = [name for name in ("trial", *where, "state", *note, *extra, *_SHOWN, *names) if name in trials.columns]
+    if trials["state"].n_unique() == 1 and not note:
         columns.remove("state")
     table(f"by {objective}", [name.replace("_", "\n") for name in columns], trials.select(columns).rows())
 

@@ -23,7 +23,7 @@ from dolphin.core.fill_models import BUNDLED, FillModel
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import MARKET_COLUMNS, Records
 from dolphin.core.strategy import Source, Strategy
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import BadInput, DolphinError, NotFound, nearest
 from dolphin.files import canonical_json, sha256_bytes
 from dolphin.strategies import DEFAULT, load, presets
 
@@ -259,10 +259,10 @@ def parse_config(
     known = ("strategy", "preset", "params", *SECTIONS)
     for key in table:
         if key not in known:
-            raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(str(key), known))
+            raise BadInput(f"unknown key '{key}'", where=where, mend=nearest(str(key), known))
     name = table.get("strategy", DEFAULT)
     if not isinstance(name, str):
-        raise DolphinError(f"strategy must be a name, not {name!r}", where=where)
+        raise BadInput(f"strategy must be a name, not {name!r}", where=where)
     strategy = load(name, research)
     document: dict[str, Any] = {"strategy": name, "preset": table.get("preset"), "params": {}}
     if document["preset"] is not None:
@@ -277,7 +277,7 @@ def parse_config(
     for section in ("params", *SECTIONS):
         values = table.get(section, {})
         if not isinstance(values, Mapping):
-            raise DolphinError(f"[{section}] must be a table", where=where)
+            raise BadInput(f"[{section}] must be a table", where=where)
         document.setdefault(section, {}).update(values)
     for key, value in (overrides or {}).items():
         _place(document, key, value, strategy)
@@ -290,7 +290,7 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DolphinError("no such file", where=str(path), mend="check the path") from None
+        raise NotFound("no such file", where=str(path), mend="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DolphinError(f"not readable ({error})", where=str(path)) from None
     try:
@@ -335,7 +335,7 @@ def _place(document: dict[str, Any], key: str, value: Any, strategy: Strategy) -
             document.setdefault(candidate, {})[plain] = value
             return
     known = [f for model in models.values() for f in model.model_fields]  # type: ignore[attr-defined]
-    raise DolphinError(f"unknown key '{key}'", where="--set", mend=nearest(plain, known))
+    raise BadInput(f"unknown key '{key}'", where="--set", mend=nearest(plain, known))
 
 
 def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Config:
@@ -358,22 +358,24 @@ def validate[M: BaseModel](model: type[M], values: Mapping[str, Any], section: s
     """An instance of ``model``, or one line that says which key is wrong and why."""
     for key, value in values.items():
         if key not in model.model_fields:
-            raise DolphinError(
+            raise BadInput(
                 f"unknown key '{key}' in [{section}]", where=where, mend=nearest(str(key), model.model_fields)
             )
         if type(value) is int and not -(2**63) <= value < 2**63:
-            raise DolphinError(f"[{section}] {key} is too large a number", where=where)
+            raise BadInput(f"[{section}] {key} is too large a number", where=where)
     values = {key: exact(value, model.model_fields[key].annotation) for key, value in values.items()}
     try:
         return model.model_validate(values, strict=True)
+    except DolphinError as error:  # of a strategy's own check
+        raise BadInput(f"[{section}] {error.what}", where=where, mend=error.mend) from None
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise DolphinError(f"[{section}] {reason}", where=where) from None
+            raise BadInput(f"[{section}] {reason}", where=where) from None
         wrong = first["loc"][0]
         reason = reason[0].lower() + reason[1:]
-        raise DolphinError(f"[{section}] {wrong} = {first['input']!r}: {reason}", where=where) from None
+        raise BadInput(f"[{section}] {wrong} = {first['input']!r}: {reason}", where=where) from None
 
 
 def exact(value: Any, kind: Any) -> Any:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from dolphin.config.config import Account, Config, Friction, exact
 from dolphin.config.quantiles import word
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json, sha256_bytes
 
 
@@ -65,7 +65,7 @@ class Variants:
             parts: dict[str, Any] = {
                 section: self._models[section].model_validate(table, strict=True) for section, table in changed.items()
             }
-        except (ValidationError, KeyError):
+        except (ValidationError, KeyError, DolphinError):
             return self._slowly(values)
         config, identity = replace(self.base, **parts), self._identity
         if self._by_params and "params" in parts and config.reads != self.base.reads:  # or it does not hold for them
@@ -89,9 +89,7 @@ class Variants:
         """What is unusual or wrong goes the long way, which also knows what to say of it."""
         config = self.base.with_values(values)
         for name, percentile in config.of_window:
-            raise DolphinError(
-                f'{name} = "{word(percentile)}" cannot be searched', mend="put it into the study's config"
-            )
+            raise BadInput(f'{name} = "{word(percentile)}" cannot be searched', mend="put it into the study's config")
         return Variant(config, canonical_json(config.document()).decode(), config.hash)
 
 

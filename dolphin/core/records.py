@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin.core.units import DAY_NS as DAY_NS
+
 #: What is wished of a slot.
 NONE, OPEN, CLOSE, INCREASE, REDUCE, REVERSE, CANCEL = range(7)
 
@@ -20,8 +22,6 @@ MARKET, LIMIT, STOP, BRACKET = range(4)
 #: Postures of the survival stack, best first (RISK section 3).
 APEX, STALKER, TURTLE, HIBERNATE = 0, 1, 2, 3
 POSTURES = ("APEX", "STALKER", "TURTLE", "HIBERNATE")
-
-DAY_NS = 86_400_000_000_000
 
 
 def _record(**fields: str) -> np.dtype[np.void]:

@@ -7,15 +7,15 @@ how a line torn by a crash (no pointer knows it) is told from one that was chang
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, sha256_bytes, sync
+from dolphin.files import canonical_json
+from dolphin.ledger import GENESIS, follows, lines_of, sealed
+from dolphin.ledger import append as append_line
 
-GENESIS = "0" * 64
 FIELDS = ("seq", "time_ns", "time", "who", "action", "pointer", "reason", "old", "new", "previous", "hash")
 
 
@@ -50,23 +50,21 @@ class AuditLog:
 
 def read_audit(path: Path) -> AuditLog:
     """Read and check the whole chain."""
-    data = path.read_bytes() if path.is_file() else b""
-    *whole, tail = data.split(b"\n")
+    whole, torn = lines_of(path)
     lines: list[dict[str, Any]] = []
     previous = GENESIS
     for number, raw in enumerate(whole, 1):
         entry = _entry(raw)
-        if entry is None or entry["previous"] != previous or entry["seq"] != number:
-            return AuditLog(path, tuple(lines), f"{path}: line {number} was changed or does not follow", len(tail))
+        if entry is None or entry["seq"] != number or not follows(entry, previous, canonical_json):
+            return AuditLog(path, tuple(lines), f"{path}: line {number} was changed or does not follow", torn)
         lines.append(entry)
         previous = entry["hash"]
-    return AuditLog(path, tuple(lines), "", len(tail))
+    return AuditLog(path, tuple(lines), "", torn)
 
 
 def next_entry(log: AuditLog, **fields: Any) -> dict[str, Any]:
     """The entry that would follow, with its hash."""
-    entry = {"seq": len(log.lines) + 1, "previous": log.head, **fields}
-    entry["hash"] = sha256_bytes(canonical_json(entry))
+    entry = sealed({"seq": len(log.lines) + 1, "previous": log.head, **fields}, canonical_json)
     assert sorted(entry) == sorted(FIELDS)
     return entry
 
@@ -79,46 +77,24 @@ def append(log: AuditLog, entry: dict[str, Any]) -> int:
     Returns
     -------
     int
-        The size of the log before, for :func:`take_back`.
+        The size of the log before, for :func:`dolphin.ledger.cut`.
     """
-    log.path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(log.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    size = os.fstat(handle).st_size
     try:
-        rest = canonical_json(entry) + b"\n"
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-        sync(log.path.parent)
+        size = log.path.stat().st_size if log.path.exists() else 0
+        append_line(log.path, canonical_json(entry), size)
     except OSError as error:
-        os.ftruncate(handle, size)
         raise DolphinError(
             f"cannot write: {error.strerror}", where=str(log.path), mend="free some space; nothing was moved"
         ) from error
-    finally:
-        os.close(handle)
     return size
 
 
-def take_back(log: AuditLog, size: int) -> None:
-    """Cut the log back to an earlier size: a line whose move did not happen, or a torn one."""
-    handle = os.open(log.path, os.O_RDWR)
-    try:
-        os.ftruncate(handle, size)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _entry(raw: bytes) -> dict[str, Any] | None:
-    """A line's entry; None unless every byte of it is what its hash was taken over."""
+    """A line's entry; None unless it has the fields of one, written as this module writes them."""
     try:
         entry = json.loads(raw)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or sorted(entry) != sorted(FIELDS):
-        return None
-    body = {key: entry[key] for key in entry if key != "hash"}
-    if entry["hash"] != sha256_bytes(canonical_json(body)) or canonical_json(entry) != raw:
+    if not isinstance(entry, dict) or sorted(entry) != sorted(FIELDS) or canonical_json(entry) != raw:
         return None
     return entry

@@ -8,7 +8,6 @@ one line behind; :func:`recover`, which every call here begins with, completes i
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import os
@@ -18,13 +17,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, sync, write_bytes
-from dolphin.gate.audit import AuditLog, append, next_entry, read_audit, take_back
+from dolphin.gate.audit import AuditLog, append, next_entry, read_audit
+from dolphin.ledger import cut
+from dolphin.locks import hold
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 POINTERS = ("blue", "green")
@@ -208,7 +209,7 @@ def recover(workspace: Workspace) -> State:
     known = {None, *(line["hash"] for line in log.lines)}
     strangers = [name for name in POINTERS if held[name].audit not in known]
     if log.torn and not strangers:
-        take_back(log, log.path.stat().st_size - log.torn)
+        cut(log.path, log.path.stat().st_size - log.torn)
         completed.append(f"cut {log.torn} bytes of a line that a crash tore off {log.path.name}")
         log = read_audit(log.path)
     problems = [f"{log.path}: its last line was changed"] if log.torn else []
@@ -245,17 +246,8 @@ def pointer_bytes(line: Mapping[str, Any]) -> bytes:
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
     """One mover at a time; the lock goes with the process that holds it."""
-    lock = workspace.promote / ".lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DolphinError(f"cannot lock: {error.strerror}", where=str(lock), mend="make it writable") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with hold(workspace.promote / ".lock"):
         yield
-    finally:
-        os.close(handle)
 
 
 def check_reason(reason: str) -> None:
@@ -335,7 +327,7 @@ def _move(
     entry = next_entry(
         log,
         time_ns=now,
-        time=iso_time(now),
+        time=format_time(now - now % 1000),
         who=who or who_am_i(),
         action=action,
         pointer=pointer,
@@ -347,11 +339,5 @@ def _move(
     try:
         write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
     except DolphinError:  # a full disk: the move is called off, so its line goes too
-        take_back(log, size)
+        cut(log.path, size)
         raise
-
-
-def iso_time(time_ns: int) -> str:
-    """ISO 8601, UTC, to the microsecond."""
-    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).replace(microsecond=time_ns // 1000 % 1_000_000)
-    return moment.isoformat().replace("+00:00", "Z")

@@ -16,21 +16,21 @@ import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config import Config, settled
-from dolphin.core.records import DAY_NS
 from dolphin.gate.candidate import Candidate, frozen_config
-from dolphin.gate.champions import iso_time, open_champion, pointer_path
+from dolphin.gate.champions import open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
+from dolphin.progress import Progress
 from dolphin.study.measure.metrics import METRICS, spelled
-from dolphin.study.measure.run import Run, iso
+from dolphin.study.measure.run import Run
 from dolphin.study.trials.registry import Registry
+from dolphin.times import DAY_NS, format_time
 from dolphin.workspace import Workspace
 
-Progress = Callable[[int, int, str], None]
 Climb = Callable[..., Any]
 
 #: Rungs of the parity ladder that a pass needs.
@@ -102,7 +102,7 @@ def evaluate(
         floors=judged,
         checks=tuple(checks),
         evidence=evidence,
-        created=iso_time(time.time_ns()),
+        created=format_time(time.time_ns() // 1000 * 1000),
         measure=measure,
     )
 
@@ -122,8 +122,8 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "dataset_digest": candidate.dataset.digest,
         "synthetic": candidate.dataset.synthetic,
         "window": {
-            "from": iso(ts[candidate.start]),
-            "to": iso(ts[candidate.stop - 1]),
+            "from": format_time(ts[candidate.start]),
+            "to": format_time(ts[candidate.stop - 1]),
             "days": (candidate.stop - candidate.start) * candidate.dataset.spacing_ns / DAY_NS,
             "bars": candidate.stop - candidate.start,
         },
@@ -246,7 +246,9 @@ def _reproduced(candidate: Candidate, run: Run) -> Check:
             return Check(name, False, f"{len(candidate.digests)} bars are frozen, {run.stop - run.start} were run")
         if len(different):
             bar = run.start + int(different[0])
-            return Check(name, False, f"decisions differ from bar {bar} ({iso(run.market.ts[bar])}) on; {engine}")
+            return Check(
+                name, False, f"decisions differ from bar {bar} ({format_time(run.market.ts[bar])}) on; {engine}"
+            )
     if recorded["final_digest"] != run.final_digest:
         return Check(name, False, f"final digest {run.final_digest}, on record {recorded['final_digest']}; {engine}")
     if outcome(run)["metrics"] != recorded["metrics"]:

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.query.lineage import Node, dataset_lineage
-from dolphin.errors import DolphinError, nearest
+from dolphin.catalog.store.layout import dataset_names
+from dolphin.errors import DolphinError, NotFound, nearest
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, champion_at, open_champion, pointer_path
 from dolphin.workspace import Workspace
@@ -43,9 +44,9 @@ def lineage_of(workspace: Workspace, text: str, *, check_sources: bool = False) 
         found = [folder.name for folder in (workspace.promote / "champions").glob(f"{text}*")]
         if len(found) == 1:
             return _champion(workspace, champion_at(workspace, found[0]), check_sources)
-    names = {file.stem for file in workspace.catalog.glob("*.json")}
+    names = set(dataset_names(workspace.catalog))
     if text.partition("@")[0] not in names:
-        raise DolphinError(
+        raise NotFound(
             "no champion, run folder or dataset of that name", where=text, mend=nearest(text, {*names, *POINTERS})
         )
     return dataset_lineage(workspace, text, check_sources=check_sources)

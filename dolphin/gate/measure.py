@@ -10,11 +10,12 @@ import numpy as np
 
 from dolphin.catalog import Dataset, parse_time
 from dolphin.config import Config
-from dolphin.core.records import DAY_NS, Market
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window
 from dolphin.study.measure.metrics import daily_equity, worst_rolling_roi
-from dolphin.study.measure.run import Run, iso, run
+from dolphin.study.measure.run import Run, run
+from dolphin.times import DAY_NS, format_time
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Measure:
         if start >= stop or stop > len(ts):
             return f"{window.start} to {window.stop}"
         days = (stop - start) * self.dataset.spacing_ns / DAY_NS
-        return f"{iso(ts[start])} to {iso(ts[stop - 1])} ({days:.4g} days)"
+        return f"{format_time(ts[start])} to {format_time(ts[stop - 1])} ({days:.4g} days)"
 
     def _run(self, start: int, stop: int) -> Run:
         if (start, stop) not in self._runs:

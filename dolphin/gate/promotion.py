@@ -21,9 +21,8 @@ from dolphin.gate.champions import (
     roll_back,
     who_am_i,
 )
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
-
-Progress = Callable[[int, int, str], None]
 
 
 def promote(

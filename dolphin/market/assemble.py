@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from dolphin.features import VEL_DIV, WINDOWS, Feature, scanner_digest
 from dolphin.market.funding import funding_rates
 from dolphin.market.plugins import Compute, of_dataset
 from dolphin.market.scanning import scan_dataset
-
-Progress = Callable[[int, int, str], None]
+from dolphin.progress import Progress
 
 #: Days of features, and rows of prices, that are in memory at once while the cache is built.
 DAYS, ROWS = 16, 4096

@@ -11,7 +11,7 @@ positive semidefinite and |E|_2 <= |E|_inf (Rump, *Verification of positive defi
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,12 +22,11 @@ from dolphin.core.logarithm import ln_array
 from dolphin.errors import DolphinError
 from dolphin.features import WINDOWS
 from dolphin.market.scanning import day_bounds, scan_days
+from dolphin.progress import Progress
 
 ALLOWED = 1e-10  # relative error that a value may have
 PRECISION = 192  # bits of the balls
 MARGINS = (1e-13, 1e-12, 4e-12, 1e-11, 4e-11, 1e-10, 1e-9, 1e-8)  # tried for mu, relative, until L exists
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ order. In memory are the days at work and nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from dolphin.catalog import Dataset, Prices, ScanDays
-from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
 from dolphin.features import (
     TRAIL_ROWS,
@@ -34,8 +33,8 @@ from dolphin.features import (
 )
 from dolphin.features.kernel import State
 from dolphin.files import canonical_json
-
-Progress = Callable[[int, int, str], None]
+from dolphin.progress import Progress
+from dolphin.times import DAY_NS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from dolphin.features import WINDOWS, check_windows, in_order
 from dolphin.features.spectrum import spectra, spectrum_digest
 from dolphin.files import publish, read_json, sha256_file, write_json
 from dolphin.market.scanning import day_bounds
-
-Progress = Callable[[int, int, str], None]
+from dolphin.progress import Progress
 
 
 def spectrum_folder(dataset: Dataset, windows: Sequence[int] = WINDOWS) -> Path:

@@ -24,7 +24,7 @@ from dolphin.market.assemble import choose
 from dolphin.market.plugins import of_rows
 from dolphin.market.scanning import day_bounds
 from dolphin.parity.own_features import first_unfit, plugged, rewritten
-from dolphin.study.measure.run import iso
+from dolphin.times import format_time as iso
 
 Progress = Callable[[int, int, str], None]
 

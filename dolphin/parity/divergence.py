@@ -20,7 +20,7 @@ from dolphin.core.records import CLOSE, NONE, OPEN, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.market.assemble import open_market
-from dolphin.study.measure.run import iso
+from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace
 
 _ACTIONS = {NONE: "none", OPEN: "open", CLOSE: "close"}

@@ -13,7 +13,8 @@ from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
 from dolphin.features.conformance import Conformance, conform
 from dolphin.market.assemble import feature_columns, inputs_of, open_market
-from dolphin.study.measure.run import iso, window_rows
+from dolphin.study.measure.run import window_rows
+from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace
 
 

@@ -18,6 +18,7 @@ from dolphin.report.numerals import TIMES, number, percent, significant
 from dolphin.report.palette import GAIN, LOSS, QUIET, reason_marks
 from dolphin.report.run_folder import Run
 from dolphin.report.summaries import period_returns, return_histogram, thin
+from dolphin.times import SECOND_NS
 
 POINTS = 6_000
 MARKERS = 3_000
@@ -102,7 +103,7 @@ def equity_figure(run: Run) -> Figure:
 
 
 def _moments(ts: pl.Series) -> list[str]:
-    fine = bool((ts % 1_000_000_000 != 0).any())
+    fine = bool((ts % SECOND_NS != 0).any())
     return pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
 
 

@@ -6,9 +6,10 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from dolphin.times import SECOND_NS
+
 MISSING = "\u2013"
 TIMES = "\u00d7"
-NANOSECONDS = 1_000_000_000
 _MINUS = "\u2212"
 
 
@@ -45,14 +46,14 @@ def significant(value: float, digits: int = 6) -> str:
 
 def instant(ts: int) -> str:
     """Return nanoseconds since 1970 UTC as ``2022-10-01 00:05:00``, with milliseconds only if any."""
-    seconds, rest = divmod(ts, NANOSECONDS)
+    seconds, rest = divmod(ts, SECOND_NS)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return f"{text}.{rest // 1_000_000:03d}" if rest else text
 
 
 def duration(nanoseconds: float) -> str:
     """Return a length of time in its two largest units: ``5 s``, ``5 min``, ``10 h 25 min``, ``61 d``."""
-    seconds = nanoseconds / NANOSECONDS
+    seconds = nanoseconds / SECOND_NS
     if seconds < 60:
         return f"{seconds:g} s"
     units = (("d", 86_400), ("h", 3_600), ("min", 60))

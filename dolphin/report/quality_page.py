@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from dolphin.report.gap_map import gap_figure, map_height
 from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent, significant
 from dolphin.report.style import CHARTS, TABLES
+from dolphin.times import days_between, format_day
 
 JUMPS_SHOWN = 200
 _GAP = "gap"
@@ -101,9 +101,7 @@ def _map_card(report: Mapping[str, Any]) -> str:
 
 def _dates(report: Mapping[str, Any], gaps: pl.DataFrame) -> list[str]:
     """Every UTC date of the data, and what a calendar's sessions add at its edges."""
-    day = 86_400_000_000_000
-    begin, end = report["first_ts"] // day, report["last_ts"] // day
-    dates = {str(date(1970, 1, 1) + timedelta(days=d)) for d in range(begin, end + 1)}
+    dates = {format_day(day) for day in days_between(report["first_ts"], report["last_ts"])}
     return sorted(dates | {str(d) for d in gaps["date"].unique()})
 
 

@@ -47,7 +47,7 @@ def _sections(data: Mapping[str, Any]) -> Iterator[str]:
     yield from _notices(data)
     yield _key_figures(data)
     if not data["top"]:
-        yield card("Trials", '<p class="empty">No trial has the objective and enough trades.</p>')
+        yield card("Trials", '<p class="empty">No trial counts: ruined, too few trades, or no finite value.</p>')
         yield card("Provenance", _provenance(data))
         return
     objective, maximize = data["objectives"][0], data["directions"][0] == "maximize"
@@ -191,7 +191,9 @@ def value(name: str, amount: Any) -> str:
 
 def _spread_note(data: Mapping[str, Any]) -> str:
     known, done = data["spread"]["trials"], data["states"].get("done", 0)
-    left = f"; {done - known:,} others have fewer than {data['min_trades']} trades, or no value" if done > known else ""
+    least = data["min_trades"]
+    why = f"do not count: again the same, ruined, fewer than {least} trades, or no finite value"
+    left = f"; {done - known:,} others {why}" if done > known else ""
     return f"{known:,} different trials{left}."
 
 
@@ -315,10 +317,10 @@ def _provenance(data: Mapping[str, Any]) -> str:
         "seed": str(data["seed"]),
         "min_trades": data["min_trades"],
         "study_file": data["file"],
-        "best_config": data["best_config"],
+        "config_of_newest_train_window" if _by_newest_window(data) else "best_config": data["best_config"],
     }
     if data["top"]:
-        said["best_config_hash"] = data["top"][0]["config_hash"]
+        said["best_trial_config_hash"] = data["top"][0]["config_hash"]
     sweep = data["sweep"] or {}
     kept = {
         k: v for k, v in sweep.items() if k in ("hash", "engine_digest", "dataset_digest", "spot_checks", "seconds")
@@ -326,14 +328,21 @@ def _provenance(data: Mapping[str, Any]) -> str:
     return facts(flatten(said | kept))
 
 
+def _by_newest_window(data: Mapping[str, Any]) -> bool:
+    """Whether ``best.toml`` is what a validation chose on its newest train window, not the best of all."""
+    validation = data["validation"]
+    return bool(validation and not validation["folds"][-1]["blocks"] and validation["folds"][-1]["chosen"])
+
+
 def _commands(data: Mapping[str, Any]) -> str:
     name = data["file"] or f"experiments/{data['name']}.toml"
     best = data["best_config"] or f"experiments/{data['name']}/best.toml"
     dataset = data["dataset"]["name"]
+    what = "what the newest train window chose," if _by_newest_window(data) else "the best one"
     lines = [
         ("all trials, filtered and sorted", f"dolphin trials {data['name']} --sort {data['objectives'][0]}"),
         ("go on after an interrupt", f"dolphin sweep {name} --resume"),
-        ("the best one as a run with a tear sheet", f"dolphin backtest {dataset} --config {best} --out runs/best"),
+        (f"{what} as a run with a tear sheet", f"dolphin backtest {dataset} --config {best} --out runs/best"),
         (
             "under friction, noise, missed trades",
             f"dolphin stress {dataset} --config {best} --out runs/stress --html s.html",

@@ -7,6 +7,7 @@ from typing import Any
 
 from dolphin.report.figures import Figure, base_axis, base_layout
 from dolphin.report.palette import GAIN, LOSS, QUIET
+from dolphin.times import parse_time
 
 #: Key of a fold, what it is called, its colour and how high its bar is: told apart without the colour too.
 ZONES = (
@@ -35,7 +36,7 @@ def timeline_figure(folds: Sequence[Mapping[str, Any]]) -> Figure:
         for row, fold in zip(rows, folds, strict=True):
             for span in fold.get(key, ()):
                 base.append(_plain(span["from"]))
-                x.append(_milliseconds(span["from"], span["to"]))
+                x.append((parse_time(span["to"]) - parse_time(span["from"])) / 1e6)
                 y.append(row)
                 notes.append(f"{_plain(span['from'])} to {_plain(span['to'])}, {span['bars']:,} bars")
         if x:
@@ -132,9 +133,3 @@ def _median(values: Sequence[float]) -> float:
 def _plain(iso: str) -> str:
     """ISO 8601 as plotly takes it: everything here is UTC, and a Z would be shifted to local time."""
     return iso.removesuffix("Z").replace("T", " ")
-
-
-def _milliseconds(first: str, last: str) -> float:
-    from datetime import datetime
-
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() * 1e3

@@ -29,7 +29,7 @@ def validation_cards(data: Mapping[str, Any], chart: Chart) -> Iterator[str]:
         "Folds", _folds(found), note="Chosen on the train days alone, then traded on the test days.", kind="long"
     )
     note = "Does the choice stay the same from fold to fold?"
-    if len(found["paths"]) == 1:
+    if found["folds"][-1]["chosen"] and not found["folds"][-1]["blocks"]:
         note += " best.toml is what the newest train days chose."
     yield card("What was chosen", _choices(found), note=note, kind="long")
 

@@ -10,7 +10,8 @@ from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, settled
 from dolphin.core.records import Market
 from dolphin.files import canonical_json
-from dolphin.market.assemble import Progress, feature_columns, open_market
+from dolphin.market.assemble import feature_columns, open_market
+from dolphin.progress import Progress
 from dolphin.study.measure.run import Run, check_out, run, window_rows, writing_run
 from dolphin.study.trials.registry import Registry, run_measures, trial_frame
 from dolphin.workspace import Workspace

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,22 +15,23 @@ import polars as pl
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.errors import DolphinError
 from dolphin.files import write_json
+from dolphin.locks import hold
+from dolphin.progress import Progress
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
 from dolphin.study.measure.metrics import ALL_METRICS, spelled
-from dolphin.study.measure.run import iso, window_rows
+from dolphin.study.measure.run import window_rows
 from dolphin.study.search.search import Row, SearchReport, search
 from dolphin.study.space.space import Choices, Point
 from dolphin.study.trials.best import best_trials, write_best
 from dolphin.study.trials.registry import Registry
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 __all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "sweep", "write_best"]
 
 #: Seconds between two writes to the Optuna storage while a search goes on.
 RECORD_EVERY = 5.0
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -206,8 +205,8 @@ def study_document(
         "window": {
             "first_ts": int(ts[start]),
             "last_ts": int(ts[stop - 1]),
-            "from": iso(ts[start]),
-            "to": iso(ts[stop - 1]),
+            "from": format_time(ts[start]),
+            "to": format_time(ts[stop - 1]),
             "bars": stop - start,
         },
         "planned": report.size,
@@ -237,26 +236,15 @@ def forked(workspace: Workspace, study: Study, *, newest: bool) -> Study:
 @contextmanager
 def alone(folder: Path, name: str) -> Iterator[None]:
     """Hold the study: no other process can run it meanwhile."""
-    new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DolphinError(f"cannot write: {error.strerror}", where=str(folder), mend="choose another name") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise DolphinError(
-            "another process is running this study", where=name, mend="wait for it, or start a new one with --fork"
-        ) from None
-    try:
-        yield
-    finally:
-        if new and [path.name for path in folder.iterdir()] == [".lock"]:
-            (folder / ".lock").unlink()  # nothing came of it
-            folder.rmdir()
-        os.close(handle)
+    new, lock = not folder.exists(), folder / ".lock"
+    mend = "wait for it, or start a new one with --fork"
+    with hold(lock, busy="another process is running this study", where=name, mend=mend):
+        try:
+            yield
+        finally:
+            if new and [path.name for path in folder.iterdir()] == [lock.name]:
+                lock.unlink()  # nothing came of it
+                folder.rmdir()
 
 
 class _Recorder:

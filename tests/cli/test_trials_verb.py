@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import polars as pl
 import pytest
 from command_line import Answer
+from optuna.storages.journal import JournalFileBackend
 
 Call = Callable[..., Answer]
 
@@ -75,3 +79,100 @@ def test_a_false_record_in_a_chain_that_holds_is_found(swept: Path, call: Call) 
     done = call(swept, "trials", "verify", "false", "--json")
     assert done.code == 1 and done.json["holds"] is False
     assert done.json["different"][0].startswith("study false, trial 0: roi 0.5 is registered, run again it is ")
+
+
+STUDY = """\
+dataset = "m"
+trials = 24
+objective = "profit_factor"
+min_trades = 5
+[config.params]
+direction = "bidirectional"
+vol_gate_mode = "off"
+[search]
+tp_pct = { low = 0.002, high = 0.02 }
+max_hold_bars = { low = 10, high = 120 }
+"""
+
+
+@pytest.fixture
+def doctored(home: Path, call: Call) -> Path:
+    """A sweep's registry to which rows were added that would each win by the raw value alone."""
+    from dolphin.study.trials.registry import SCHEMA, Registry
+    from dolphin.study.trials.trials import trials_of
+    from dolphin.workspace import Workspace
+
+    (home / "experiments" / "pf.toml").write_text(STUDY)
+    assert call(home, "sweep", home / "experiments" / "pf.toml").code == 0
+    trials = trials_of(Workspace(home), "pf").select(SCHEMA.keys())
+    ranked = trials.filter(pl.col("trades") >= 5, pl.col("profit_factor").is_finite()).sort("profit_factor")
+    assert ranked.height > 8
+    raised = (
+        {"profit_factor": 1e6, "ruined": True},
+        {"profit_factor": float("inf")},
+        {"profit_factor": 1e5, "trades": 4},
+        {"profit_factor": 1e4, "fold": 0, "role": "test"},
+    )
+    rows = [ranked[k].with_columns(pl.lit(v).alias(n) for n, v in what.items()) for k, what in enumerate(raised)]
+    Registry(Workspace(home)).append(pl.concat(frame.cast(SCHEMA) for frame in rows))
+    return home
+
+
+def test_every_file_table_and_page_means_the_same_best_trial(doctored: Path, call: Call) -> None:
+    from dolphin.study.trials.trials import trials_of
+    from dolphin.workspace import Workspace
+
+    file, page = doctored / "experiments" / "pf.toml", doctored / "pf.html"
+    every = trials_of(Workspace(doctored), "pf")
+    first = every[:24].filter(pl.col("trades") >= 5, pl.col("profit_factor").is_finite())
+    best = first.sort("profit_factor", "trial", descending=[True, False]).row(0, named=True)
+    trial, value = best["trial"], best["profit_factor"]
+    assert every.sort("profit_factor", descending=True).head(4)["trial"].is_in([trial]).not_().all()
+
+    (doctored / "experiments" / "pf" / "optuna.journal").unlink()  # written again from the registry
+    swept = call(doctored, "sweep", file, "--resume", "--report", page)
+    assert swept.code == 0 and "24 known before" in swept.out.replace("\n", " ")
+    table = [line.split() for line in swept.out.splitlines() if line.startswith("│")]
+    assert int(table[0][1]) == trial, "the printed table"
+    again = call(doctored, "sweep", file, "--resume", "--json").json
+    assert again["best"][0]["metrics"]["profit_factor"] == value
+    head = (doctored / "experiments" / "pf" / "best.toml").read_text().splitlines()[0]
+    assert head == f"# Trial {trial} of study pf: profit_factor = {value!r}"
+    document = json.loads((doctored / "experiments" / "pf" / "study.json").read_text())
+    assert document["best"][0]["trial"] == trial
+    for study in ("pf", file):
+        shown = call(doctored, "trials", study, "--json").json
+        assert shown["objective"] == "profit_factor" and shown["trials"][0]["trial"] == trial
+        assert all(row["trades"] >= 5 and not row["ruined"] and row["fold"] is None for row in shown["trials"])
+        text = call(doctored, "trials", study)
+        rows = [line.split() for line in text.out.splitlines() if line.startswith("│")]
+        assert int(rows[0][1]) == trial
+        some = call(doctored, "trials", study, "--where", "trades > 0", "--json").json
+        assert some["trials"][0]["trial"] == trial and some["found"] > shown["found"]
+    journal = JournalFileBackend(str(doctored / "experiments" / "pf" / "optuna.journal"))
+    optimised = optuna.load_study(study_name="pf", storage=optuna.storages.JournalStorage(journal))
+    assert optimised.best_trial.user_attrs["trial"] == trial and optimised.best_value == value
+    words = " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", " ", page.read_text())).split())
+    assert f"Best profit_factor {value:,.2f} trial {trial:,}, in sample" in words
+
+
+def test_looks_of_a_validation_and_reasons_are_told(doctored: Path, call: Call) -> None:
+    plain = call(doctored, "trials", "pf")
+    assert "1 looks of its validation: --where 'fold is not null'" in plain.out
+    for column in ("role", "fold"):
+        assert column in plain.out
+    of_folds = call(doctored, "trials", "pf", "--where", "fold is not null", "--json").json
+    assert [(row["role"], row["fold"]) for row in of_folds["trials"]] == [("test", 0)]
+    assert of_folds["looks_of_validation"] == 1
+    without = call(doctored, "trials", "backtest")
+    assert without.code == 0 and "fold" not in without.out
+
+    broken = doctored / "experiments" / "broken.toml"
+    broken.write_text('constraints = ["tp_pct < 0.01"]\n' + STUDY)
+    assert call(doctored, "sweep", broken).code == 0
+    told = call(doctored, "trials", "broken", "--json").json
+    (reason,) = told["invalid"]
+    assert "tp_pct < 0.01" in reason and 0 < told["invalid"][reason] < 24
+    said = call(doctored, "trials", "broken", "--where", "state = 'invalid'", "--top", 2)
+    flat = " ".join(said.out.split())
+    assert f"{told['invalid'][reason]} invalid: {reason}" in flat and "note" in flat and "invalid" in flat

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
@@ -15,7 +14,7 @@ from test_sheet import Page
 from dolphin.catalog import generate
 from dolphin.errors import DolphinError
 from dolphin.report import study_page, write_study_page
-from dolphin.study.findings.study_summary import gather, pareto, plateau_of
+from dolphin.study.findings.study_summary import gather, plateau_of
 from dolphin.study.sweep import read_study, sweep
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import trials_of
@@ -142,11 +141,6 @@ def test_the_front_of_two_objectives(studied: Workspace) -> None:
     assert "Pareto front" in Page(study_page(found)).text
 
 
-def test_pareto_keeps_equals_and_drops_the_beaten() -> None:
-    values = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0], [1.0, 0.5], [1.0, 1.0]])
-    assert pareto(values).tolist() == [True, True, True, False, True]
-
-
 def test_names_of_parameters_cannot_break_the_page(data: dict[str, Any]) -> None:
     odd = json.loads(json.dumps(data, default=str).replace("tp_pct", "<b>x</b></script>"))
     document = study_page(odd)
@@ -161,7 +155,7 @@ def test_a_study_without_a_usable_trial(studied: Workspace) -> None:
     sweep(studied, read_study(file))
     found = gather(studied, file)
     assert found["plateau"] is None and found["top"] == [] and plateau_of(studied, file) is None
-    assert "No trial has the objective and enough trades" in study_page(found)
+    assert "No trial counts: ruined, too few trades, or no finite value." in study_page(found)
 
 
 def test_bad_input(studied: Workspace, data: dict[str, Any], tmp_path: Path) -> None:

@@ -317,12 +317,26 @@ def test_progress_counts_to_the_number_of_trials(home: Workspace, write_study: W
     assert seen[-1] == (100, 100) and seen == sorted(seen)
 
 
-def test_the_study_hash_is_of_its_content(write_study: WriteStudy) -> None:
+def test_the_study_hash_is_of_its_name_and_content(write_study: WriteStudy) -> None:
     one = read_study(write_study(text(), "one"))
-    assert read_study(write_study("# a remark\n" + text(), "two")).hash == one.hash
-    assert read_study(write_study(text('trials = 41\ntimeout = 9\nstorage = "none"'))).hash == one.hash  # it can grow
-    assert read_study(write_study(text(search="soft_cap = { choices = [6.0] }"))).hash != one.hash
-    assert read_study(write_study(text().replace("-0.05", "-0.06"))).hash != one.hash
+    assert read_study(write_study("# a remark\n" + text(), "one")).hash == one.hash
+    grown = text('trials = 41\ntimeout = 9\nstorage = "none"')
+    assert read_study(write_study(grown, "one")).hash == one.hash  # it can grow
+    assert read_study(write_study(text(), "two")).hash != one.hash
+    assert read_study(write_study(text(search="soft_cap = { choices = [6.0] }"), "one")).hash != one.hash
+    assert read_study(write_study(text().replace("-0.05", "-0.06"), "one")).hash != one.hash
+
+
+def test_two_studies_of_one_content_share_no_trials(home: Workspace, write_study: WriteStudy) -> None:
+    one = sweep(home, read_study(write_study(text("trials = 8"), "one")))
+    two = sweep(home, read_study(write_study(text("trials = 8"), "two")), resume=True)
+    assert (one.ran, two.ran, two.known) == (8, 8, 0)
+    trials = registered(home)
+    assert trials["study"].to_list() == ["one"] * 8 + ["two"] * 8
+    assert trials[:8]["config_hash"].equals(trials[8:]["config_hash"], check_names=False)
+    assert set(two.best["study"]) == {"two"} and set(one.best["study"]) == {"one"}
+    again = sweep(home, read_study(write_study(text("trials = 8"), "one")), resume=True)
+    assert (again.ran, again.known) == (0, 8) and again.best.equals(one.best, null_equal=True)
 
 
 BAD = [

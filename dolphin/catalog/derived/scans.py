@@ -1,10 +1,8 @@
 """Feature rows of a dataset on disk: one Parquet file per UTC day, one row per bar of the grid.
 
-They lie in ``data_catalog/scans/<name>/`` and hold exactly the columns of the data specification. What
-else the scanner knows (absorption ratios, active assets, residuals, the bar's number, ...) lies in a
-file of the same name in ``detail/``. Scans over other windows lie in a folder of their own below. A
-manifest names the dataset version and the scanner they were made from, and per day the digest of the
-prices it depends on: days whose inputs are those of another version are kept for it.
+Where they lie and what they hold is :mod:`dolphin.catalog.store.scan_layout`'s to say. A manifest names the
+dataset version and the scanner they were made from, and per day the digest of the prices it depends on: days
+whose inputs are those of another version are kept for it.
 """
 
 from __future__ import annotations
@@ -21,27 +19,27 @@ from numpy.typing import NDArray
 
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.layout import writing
+from dolphin.catalog.store.scan_layout import (
+    DETAIL,
+    FEATURES,
+    SCAN_NUMBER,
+    SCAN_SCHEMA,
+    STATE,
+    day_files,
+    feature_names,
+    folder_of,
+    manifest_of,
+    read_manifest,
+    state_file,
+)
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
-from dolphin.errors import DolphinError
-from dolphin.files import publish, read_json, sha256_file, sweep, write_json
+from dolphin.errors import Damaged, DolphinError
+from dolphin.files import publish, sha256_file, sweep, write_json
 from dolphin.times import DAY_NS, parse_time
 
-SCAN_SCHEMA = 3
 FLUSH_SECONDS = 2.0  # between two writings of the manifest: what a kill may cost
-FEATURES = (
-    "vel_div", "v50_vel", "v150_vel", "v300_vel", "v750_vel",
-    "instability_50", "instability_150", "vol", "bull_pct",
-)  # fmt: skip
-SCAN_NUMBER = "scan_number"  # number of the bar on the dataset's grid, from 0
 
 Columns = Mapping[str, NDArray[Any]]
-
-
-def feature_names(windows: Sequence[int]) -> tuple[str, ...]:
-    """The columns of a scan file over these windows, ``ts`` and prices aside."""
-    velocities = tuple(f"v{w}_vel" for w in windows)
-    instability = tuple(f"instability_{w}" for w in windows[:2])
-    return ("vel_div", *velocities, *instability, "vol", "bull_pct")
 
 
 class ScanDays:
@@ -98,7 +96,7 @@ class ScanDays:
             for date, entry in found["days"].items()
             if date in known and entry["inputs"] and entry["inputs"] == inputs(date, entry["rows"])
         }
-        write_json(self.folder / "manifest.json", self._fresh | {"days": kept})
+        write_json(manifest_of(self.folder), self._fresh | {"days": kept})
         return sorted(kept)
 
     def write(
@@ -136,19 +134,20 @@ class ScanDays:
         content = _content(columns)
         if self._before is None:
             self._before = self.days
-            sweep(self.folder, self.folder / "detail", self.folder / "state")
+            sweep(self.folder, self.folder / DETAIL, self.folder / STATE)
         before = self._before.get(date)
         if before and inputs and before["inputs"] == inputs and before["content"] != content:
             raise DolphinError(
                 "a day whose prices are unchanged would change: scans are append-only",
-                where=str(self.folder / f"{date}.parquet"),
+                where=str(self.folder / day_files(date)[0]),
                 mend="run 'dolphin doctor'; remove the scan folder only if you know why",
             )
         prices = {symbol: close[:, j] for j, symbol in enumerate(self.dataset.symbols)}
         further = {name: values for name, values in columns.items() if name not in required}
+        scan, detail = day_files(date)
         written = {
-            f"{date}.parquet": {name: columns[name] for name in required} | prices,
-            f"detail/{date}.parquet": {"ts": columns["ts"]} | further,
+            scan: {name: columns[name] for name in required} | prices,
+            detail: {"ts": columns["ts"]} | further,
         }
         if before:
             self._forget(date)
@@ -167,12 +166,12 @@ class ScanDays:
         """Take a day out of the manifest before its files change: a kill leaves it missing, not damaged."""
         days = self.days
         if days.pop(date, None):
-            write_json(self.folder / "manifest.json", self._fresh | {"days": dict(sorted(days.items()))})
+            write_json(manifest_of(self.folder), self._fresh | {"days": dict(sorted(days.items()))})
 
     def flush(self) -> None:
         """Enter what was written in the manifest (beside what others have entered meanwhile)."""
         if self._written:
-            write_json(self.folder / "manifest.json", self._fresh | {"days": dict(sorted(self.days.items()))})
+            write_json(manifest_of(self.folder), self._fresh | {"days": dict(sorted(self.days.items()))})
             self._written.clear()
         self._flushed = time.monotonic()
 
@@ -206,7 +205,7 @@ class ScanDays:
 
     def _keep_state(self, date: str, state: Columns) -> str:
         """The state after the newest day's last row takes the place of an older one; its SHA-256."""
-        path = self.folder / "state" / f"{date}.npz"
+        path = self.folder / state_file(date)
         with publish(path) as part, writing(path), part.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **state)
         for other in path.parent.glob("*.npz"):
@@ -216,7 +215,7 @@ class ScanDays:
 
     def state(self, date: str) -> Columns | None:
         """The state that was kept after a day's last row, if it is there and intact."""
-        path, entry = self.folder / "state" / f"{date}.npz", self.days.get(date)
+        path, entry = self.folder / state_file(date), self.days.get(date)
         if entry is None or "state" not in entry or not path.is_file() or sha256_file(path) != entry["state"]:
             return None
         with np.load(path, allow_pickle=False) as arrays:
@@ -226,7 +225,7 @@ class ScanDays:
         parts = []
         for path, what in self._files(entry):
             if sha256_file(path) != what["sha256"]:
-                raise DolphinError(
+                raise Damaged(
                     "damaged: digest differs from the manifest's",
                     where=str(path),
                     mend=f"remove it and run 'dolphin scan {self.dataset.name}'",
@@ -264,21 +263,14 @@ class ScanDays:
     def _read(self) -> dict[str, Any]:
         """The manifest of this scanner; a fresh one when it is absent, damaged or of another scanner."""
         fresh = self._fresh | {"days": {}}
-        path = self.folder / "manifest.json"
-        if not path.is_file():
-            return fresh
-        try:
-            found = read_json(path)
-        except DolphinError:
-            return fresh  # a scan can always be made again
-        same = isinstance(found, dict) and all(found.get(k) == fresh[k] for k in ("schema", "scanner"))
+        found = read_manifest(self.folder)
+        same = all(found.get(k) == fresh[k] for k in ("schema", "scanner"))
         return found if same and isinstance(found.get("days"), dict) else fresh
 
 
 def scan_folder(dataset: Dataset, windows: Sequence[int] | None = None) -> Path:
     """Where the scan days of a dataset lie; other windows than the default in a folder below."""
-    folder = dataset.root / "scans" / dataset.label
-    return folder / ("w" + "-".join(map(str, windows))) if windows else folder
+    return folder_of(dataset.root, dataset.label, windows)
 
 
 def missing_days(dataset: Dataset, scanner: str, *, deep: bool = False) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dolphin.catalog.ingest.definition import Definition, read_definition, resolve
-from dolphin.catalog.ingest.importer import ImportReport, Progress, import_data
+from dolphin.catalog.ingest.importer import ImportReport, import_data
+from dolphin.progress import Progress
 from dolphin.times import parse_spacing, parse_time
 from dolphin.workspace import Workspace
 

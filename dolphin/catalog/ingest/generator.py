@@ -32,7 +32,6 @@ Prices are rounded to ticks of at most 1e-5 of the price. No libm, no order that
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +46,7 @@ from dolphin.catalog.store.draft import drafting
 from dolphin.catalog.store.instruments import MIN_NOTIONAL, Instrument
 from dolphin.catalog.store.layout import Identity, manifest_path
 from dolphin.errors import DolphinError, nearest
+from dolphin.progress import Progress
 from dolphin.times import DAY_NS, SECOND_NS, format_day, format_spacing, parse_time
 from dolphin.workspace import Workspace
 
@@ -95,7 +95,7 @@ def generate(
     assets: int = 50,
     spacing_ns: int = 5 * SECOND_NS,
     seed: int = 1,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> ImportReport:
     """Make a synthetic market and store it as dataset ``name``.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from dolphin.catalog.store.layout import Identity, writing
 from dolphin.catalog.store.sessions import Calendar
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import sha256_file
+from dolphin.progress import Progress
 from dolphin.times import DAY_NS, format_day, format_spacing, format_time
 
-Progress = Callable[[int, int, str], None]
 FIT_SHARE = 0.1  # of a symbol's steps must be one spacing, else the spacing does not fit
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dolphin.catalog import readers
 from dolphin.catalog.ingest.definition import Definition, Limits
-from dolphin.catalog.ingest.import_job import ImportJob, Progress, readings_of
+from dolphin.catalog.ingest.import_job import ImportJob, readings_of
 from dolphin.catalog.quality.jumps import Jumps
 from dolphin.catalog.quality.report import QualityReport, refuse
 from dolphin.catalog.quality.rules import Quality
@@ -25,6 +25,7 @@ from dolphin.catalog.store.layout import manifest_path
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
 from dolphin.catalog.store.sessions import calendar as sessions_of
 from dolphin.errors import DolphinError
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import calendar
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -16,13 +13,12 @@ from pathlib import Path
 from dolphin.catalog.pull.binance import ARCHIVE, INTERVALS, MARKETS, Binance
 from dolphin.catalog.pull.fetch import Fetcher, Unreachable, address
 from dolphin.catalog.store.instruments import check_symbol
-from dolphin.catalog.store.layout import writing
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import write_bytes
+from dolphin.locks import hold
+from dolphin.progress import Progress
 from dolphin.times import DAY_NS, format_day
 from dolphin.workspace import Workspace
-
-Progress = Callable[[int, int, str], None]
 
 #: The archive publishes a day some hours after its end: so many days back, REST stands in for it.
 RECENT_DAYS = 7
@@ -123,7 +119,8 @@ def pull(
     months = [list(group) for _, group in groupby(days, lambda day: format_day(day)[:7])]
     tasks = [(symbol, month) for symbol in sorted(set(symbols)) for month in months]
     report = PullReport(folder)
-    with _only_one(folder), fetcher or Fetcher() as client, ThreadPoolExecutor(max_workers=jobs) as pool:
+    lock = hold(folder / ".lock", busy="another process is pulling into this folder")
+    with lock, fetcher or Fetcher() as client, ThreadPoolExecutor(max_workers=jobs) as pool:
         running: list[Future[PullReport]] = [
             pool.submit(_Month(source, client, folder, symbol, interval, month, now).bring) for symbol, month in tasks
         ]
@@ -228,20 +225,3 @@ class _Month:
 
     def _csv(self, date: str) -> Path:
         return self.home / f"{self.symbol}-{self.interval}-{date}.csv"
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DolphinError(
-                "another process is pulling into this folder", where=str(folder), mend="wait for it, then try again"
-            ) from None
-        yield
-    finally:
-        os.close(handle)

@@ -9,10 +9,11 @@ from typing import Any
 
 from dolphin.catalog.store.dataset import open_dataset
 from dolphin.catalog.store.layout import current_manifest, kind_of
+from dolphin.catalog.store.scan_layout import folder_of, read_manifest
 from dolphin.catalog.store.tables import open_table
 from dolphin.catalog.store.versions import Version, find_version, split_name
 from dolphin.errors import DolphinError
-from dolphin.files import read_json, sha256_file
+from dolphin.files import sha256_file
 from dolphin.workspace import Workspace
 
 
@@ -98,12 +99,8 @@ def dataset_lineage(workspace: Workspace, name: str, *, check_sources: bool = Fa
 
 def _scans(catalog: Path, version: Version) -> dict[str, Any]:
     """The scan manifest of this very version; empty if there is none."""
-    path = catalog / "scans" / version.label / "manifest.json"
-    try:
-        found = read_json(path) if path.is_file() else {}
-    except DolphinError:
-        return {}
-    return found if isinstance(found, dict) and found.get("dataset") == version.digest else {}
+    found = read_manifest(folder_of(catalog, version.label))
+    return found if found.get("dataset") == version.digest else {}
 
 
 def _days(manifest: Mapping[str, Any], scans: Mapping[str, Any]) -> tuple[Node, ...]:

@@ -15,7 +15,15 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.catalog.store.layout import current_manifest, files_beside, kind_of, version_folder
+from dolphin.catalog.store.layout import (
+    current_manifest,
+    current_manifests,
+    files_beside,
+    kind_of,
+    label_of,
+    version_folder,
+)
+from dolphin.catalog.store.scan_layout import DAYS, DETAIL, folder_of
 from dolphin.errors import DolphinError, nearest
 from dolphin.workspace import Workspace
 
@@ -87,22 +95,21 @@ def views_of(catalog: Path, manifest: Mapping[str, Any], name: str) -> list[View
         return [View(name, _parts(folder / "date=*" / "**" / f"{kind}.parquet", parted)), *aside]
     found = [View(name, _parquet(folder / manifest["spacing"] / "date=*.parquet"))]
     current = current_manifest(catalog, manifest["name"]).get("digest") == manifest["digest"]
-    scans = catalog / "scans" / (manifest["name"] if current else f"{manifest['name']}@{manifest['digest'][:16]}")
-    day = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].parquet"
-    for suffix, files in (("scan", scans / day), ("detail", scans / "detail" / day)):
-        if any(files.parent.glob(day)):
-            found.append(View(f"{name}_{suffix}", _parquet(files)))
+    scans = folder_of(catalog, label_of(manifest["name"], manifest["digest"], current=current))
+    for suffix, place in (("scan", scans), ("detail", scans / DETAIL)):
+        if any(place.glob(DAYS)):
+            found.append(View(f"{name}_{suffix}", _parquet(place / DAYS)))
     return found + aside
 
 
 def catalog_views(catalog: Path) -> list[View]:
     """The views of every dataset; a dataset's own name goes before a name derived from another's."""
     found: list[View] = []
-    for path in sorted(catalog.glob("*.json")):
-        manifest = current_manifest(catalog, path.stem)
+    manifests = current_manifests(catalog)
+    for name, manifest in manifests.items():
         if {"name", "digest"} <= manifest.keys() and ("kind" in manifest or "spacing" in manifest):
-            found += views_of(catalog, manifest, path.stem)
-    own = {path.stem.lower() for path in catalog.glob("*.json")}
+            found += views_of(catalog, manifest, name)
+    own = {name.lower() for name in manifests}
     seen: set[str] = set()
     kept = []
     for view in sorted(found, key=lambda view: view.name.lower() not in own):
@@ -130,8 +137,7 @@ def datasets_frame(catalog: Path) -> pl.DataFrame:
         "made": pl.String,
     }
     rows = []
-    for path in sorted(catalog.glob("*.json")):
-        manifest = current_manifest(catalog, path.stem)
+    for manifest in current_manifests(catalog).values():
         row = {key: manifest.get(key) for key in schema}
         row["kind"] = kind_of(manifest)
         row |= {key: _size(manifest.get(key)) for key in ("symbols", "days")}
@@ -143,9 +149,9 @@ def sources_frame(catalog: Path) -> pl.DataFrame:
     """One row per source file of every dataset: its name, SHA-256 and the rows taken from it."""
     schema: dict[str, Any] = {"dataset": pl.String, "file": pl.String, "sha256": pl.String, "rows": pl.Int64}
     rows = []
-    for path in sorted(catalog.glob("*.json")):
-        for entry in current_manifest(catalog, path.stem).get("sources") or ():
-            rows.append({"dataset": path.stem, **{key: entry.get(key) for key in ("file", "sha256", "rows")}})
+    for name, manifest in current_manifests(catalog).items():
+        for entry in manifest.get("sources") or ():
+            rows.append({"dataset": name, **{key: entry.get(key) for key in ("file", "sha256", "rows")}})
     return pl.DataFrame(rows, schema=schema)
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.catalog.derived.scans import FEATURES
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.reading import Kind, Source
 from dolphin.catalog.store.instruments import check_symbol
 from dolphin.catalog.store.layout import COLUMNS, VALUES
+from dolphin.catalog.store.scan_layout import FEATURES, SCAN_NUMBER
 from dolphin.errors import DolphinError, nearest
 
 KLINE_COLUMNS = (
@@ -237,10 +237,10 @@ def _ticks(names: dict[str, str], symbol_of: Callable[[Source], str] | None = No
 
 def features(frame: pl.DataFrame, source: Source, time: pl.Series) -> pl.DataFrame:
     """ts, symbol and scan_number (null where absent), then every numeric column, eigenvalues and regime."""
-    known = ("ts", "symbol", "scan_number", "regime", "eigenvalues", time.name)
+    known = ("ts", "symbol", SCAN_NUMBER, "regime", "eigenvalues", time.name)
     numeric = [c for c in frame.columns if frame.schema[c].is_numeric() and c not in known]
     columns: list[pl.Expr | pl.Series] = [time.alias("ts")]
-    for name, dtype in (("symbol", pl.String()), ("scan_number", pl.Int64())):
+    for name, dtype in (("symbol", pl.String()), (SCAN_NUMBER, pl.Int64())):
         columns.append((pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name))
     columns += [pl.col(name).cast(pl.Float64) for name in numeric]
     if "eigenvalues" in frame.columns:
@@ -316,11 +316,11 @@ LAYOUTS = (
     ),
     Layout(
         "scan rows", "features", SCAN_COLUMNS, _scan_rows, None,
-        frozenset({"timestamp", "scan_number"}), texts=frozenset({"symbol", "regime"}),
+        frozenset({"timestamp", SCAN_NUMBER}), texts=frozenset({"symbol", "regime"}),
     ),
     Layout(
         "scan days", "features", ("ts", *FEATURES), _scan_day, None,
-        frozenset({"ts", "scan_number"}), texts=frozenset({"symbol", "regime"}),
+        frozenset({"ts", SCAN_NUMBER}), texts=frozenset({"symbol", "regime"}),
     ),
     Layout("a series", "series", ("date", "value"), _series),
     Layout("a series", "series", ("datetime", "value"), _series),

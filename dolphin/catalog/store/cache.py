@@ -8,7 +8,6 @@ building takes no memory of its own, and then moved into place whole.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
@@ -16,8 +15,8 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, sync_files, write_json
+from dolphin.locks import passing
 
 Arrays = dict[str, NDArray[Any]]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -176,36 +176,9 @@ def remove_leftovers(root: Path) -> None:
                 shutil.rmtree(_old(root, key), ignore_errors=True)
 
 
-@contextmanager
-def locked(root: Path, key: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of an entry; yields False if another holds it and we do not wait.
-
-    The kernel lets go of it when its holder dies. The file is removed by its holder: a lock on a file
-    that is not at its path any more means nothing, and is taken again.
-    """
-    path = root / f".{key}.lock"
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.path.samestat(os.fstat(handle), path.stat())
-        except BlockingIOError:
-            os.close(handle)
-            yield False
-            return
-        except FileNotFoundError:
-            mine = False
-        except BaseException:
-            os.close(handle)
-            raise
-        if mine:
-            break
-        os.close(handle)
-    try:
-        yield True
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+def locked(root: Path, key: str, *, wait: bool = True) -> AbstractContextManager[bool]:
+    """Hold the lock of an entry; yields False if another holds it and we do not wait."""
+    return passing(root / f".{key}.lock", wait=wait)
 
 
 def _open(folder: Path) -> Arrays | None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from dolphin.catalog.store.cache import intact
 from dolphin.catalog.store.dataset import verify
-from dolphin.catalog.store.layout import current_manifest, damaged_files, kind_of
+from dolphin.catalog.store.layout import current_manifest, damaged_files, dataset_names, kind_of
+from dolphin.catalog.store.scan_layout import folder_of, listed_files, manifest_of
 from dolphin.catalog.store.tables import verify_table
 from dolphin.catalog.store.versions import list_versions, split_name
 from dolphin.errors import DolphinError
 from dolphin.files import read_json, sha256_file
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
-
-Progress = Callable[[int, int, str], None]
 
 
 def check(workspace: Workspace, name: str) -> list[str]:
@@ -32,14 +30,14 @@ def check(workspace: Workspace, name: str) -> list[str]:
         if not version.current:
             mend = f"remove {version.folder}, or import that data again"
             problems += [f"{line}; {mend}" for line in damaged_files(workspace.catalog, version.manifest)]
-        problems += damaged_scans(workspace.catalog / "scans" / version.label, version.label)
+        problems += damaged_scans(folder_of(workspace.catalog, version.label), version.label)
         problems += damaged_caches(workspace.catalog / "cache", version.digest)
     return problems
 
 
 def check_all(workspace: Workspace, progress: Progress | None = None) -> dict[str, list[str]]:
     """Problems by dataset; those that cannot even be opened say why."""
-    names, found = sorted(path.stem for path in workspace.catalog.glob("*.json")), {}
+    names, found = dataset_names(workspace.catalog), {}
     for number, name in enumerate(names):
         if progress:
             progress(number, len(names), "verifying")
@@ -52,14 +50,14 @@ def check_all(workspace: Workspace, progress: Progress | None = None) -> dict[st
 
 def damaged_scans(folder: Path, label: str) -> list[str]:
     """One line per scan file that is missing or not what the scan manifest says."""
-    return [line for path in sorted(folder.rglob("manifest.json")) for line in _damaged_scans(path, label)]
+    return [line for path in sorted(folder.rglob(manifest_of(folder).name)) for line in _damaged_scans(path, label)]
 
 
 def _damaged_scans(path: Path, label: str) -> list[str]:
     folder = path.parent
     mend = f"remove it and run 'dolphin scan {label}'"
     try:
-        files = _scan_files(read_json(path))
+        files = listed_files(read_json(path))
     except (DolphinError, KeyError, TypeError, AttributeError):
         return [f"{path}: damaged; {mend}"]
     problems = []
@@ -69,10 +67,6 @@ def _damaged_scans(path: Path, label: str) -> list[str]:
         elif sha256_file(folder / file) != sha256:
             problems.append(f"{folder / file}: damaged (its SHA-256 is not the manifest's); {mend}")
     return problems
-
-
-def _scan_files(manifest: Any) -> dict[str, str]:
-    return {file: what["sha256"] for day in manifest["days"].values() for file, what in day["files"].items()}
 
 
 def damaged_caches(root: Path, digest: str) -> list[str]:

@@ -21,14 +21,16 @@ from dolphin.catalog.store.layout import (
     check_name,
     damaged_files,
     dataset_digest,
+    dataset_names,
     kind_of,
+    label_of,
     manifest_path,
     rows_digest,
     version_folder,
 )
 from dolphin.catalog.store.sessions import ALWAYS_OPEN, calendar, session_closes
 from dolphin.catalog.store.versions import find_version, split_name
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import Damaged, DolphinError, NotFound, nearest
 from dolphin.files import read_json, sha256_file
 from dolphin.times import DAY_NS, days_between, format_day
 from dolphin.workspace import Workspace
@@ -97,7 +99,7 @@ class Dataset:
     @property
     def label(self) -> str:
         """What opens this very version: the name, or ``name@digest`` if it is pinned."""
-        return f"{self.name}@{self.digest[:16]}" if self.pinned else self.name
+        return label_of(self.name, self.digest, current=not self.pinned)
 
     @property
     def reference_column(self) -> int:
@@ -156,9 +158,9 @@ class Dataset:
         """
         path, entry = self._path(date), self.manifest["days"][date]
         if not path.is_file():
-            raise DolphinError("data file is missing", where=str(path), mend=self._mend())
+            raise NotFound("data file is missing", where=str(path), mend=self._mend())
         if sha256_file(path) != entry["sha256"]:
-            raise DolphinError("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
+            raise Damaged("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
         return pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
 
     def _path(self, date: str) -> Path:
@@ -190,13 +192,13 @@ class Dataset:
         if not (grid[row] == ts).all():  # a grid with holes
             row = np.minimum(np.searchsorted(grid, ts), len(grid) - 1)
             if not (grid[row] == ts).all():
-                raise DolphinError("rows off the grid", where=str(self._path(date)), mend=self._mend())
+                raise Damaged("rows off the grid", where=str(self._path(date)), mend=self._mend())
         return row
 
 
 def list_datasets(workspace: Workspace) -> list[str]:
     """Names of the datasets that have a manifest."""
-    return sorted(path.stem for path in workspace.catalog.glob("*.json"))
+    return dataset_names(workspace.catalog)
 
 
 def open_dataset(workspace: Workspace, name: str) -> Dataset:
@@ -213,7 +215,7 @@ def open_dataset(workspace: Workspace, name: str) -> Dataset:
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
         known = list_datasets(workspace)
-        raise DolphinError(
+        raise NotFound(
             f"no dataset '{name}'",
             where=str(workspace.catalog),
             mend=nearest(name, known) if known else "make one with 'dolphin data import' or 'data generate'",
@@ -256,11 +258,11 @@ def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Datase
         digest = dataset_digest({key: manifest[key] for key in identity}, manifest["days"])
         sizes = {entry["file"]: entry["bytes"] for entry in manifest["days"].values()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise DolphinError(
+        raise Damaged(
             f"damaged manifest ({error})", where=str(path), mend="restore it from git or import again"
         ) from error
     if digest != dataset.digest:
-        raise DolphinError(
+        raise Damaged(
             "damaged manifest (its digest does not match its contents)",
             where=str(path),
             mend="restore it from git or import again",
@@ -268,11 +270,9 @@ def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Datase
     folder = version_folder(catalog, dataset.name, dataset.digest)
     for file, size in sizes.items():
         if not (folder / file).is_file():
-            raise DolphinError("data file is missing", where=str(folder / file), mend=dataset._mend())
+            raise NotFound("data file is missing", where=str(folder / file), mend=dataset._mend())
         if (folder / file).stat().st_size != size:
-            raise DolphinError(
-                "damaged: digest differs from the manifest's", where=str(folder / file), mend=dataset._mend()
-            )
+            raise Damaged("damaged: digest differs from the manifest's", where=str(folder / file), mend=dataset._mend())
     return dataset
 
 

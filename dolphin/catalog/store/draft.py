@@ -7,7 +7,6 @@ the same file in both (a hard link).
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -36,6 +35,7 @@ from dolphin.catalog.store.layout import (
 from dolphin.catalog.store.sessions import session_closes
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, read_json, sha256_file, sync, sync_files, write_json
+from dolphin.locks import hold
 from dolphin.times import format_day, format_spacing
 
 _DAY = ("file", "rows", "bytes", "sha256", "content", "first_ts", "last_ts")
@@ -254,8 +254,7 @@ def drafting(catalog: Path, name: str, kind: str = "bars") -> Iterator[Draft]:
         raise DolphinError(f"'{name}' names {kind_of(current)} already, not {kind}", mend="choose another --name")
     home = catalog / kind / name
     fresh = not home.exists()
-    handle = _lock(home)
-    try:
+    with hold(home / ".lock", busy="another process is writing this dataset", where=name):
         _sweep(home)
         _sweep_manifests(catalog, home)
         try:  # from here on an interrupt leaves nothing behind
@@ -267,29 +266,6 @@ def drafting(catalog: Path, name: str, kind: str = "bars") -> Iterator[Draft]:
             _sweep(home)
             if fresh and [p.name for p in home.iterdir()] == [".lock"]:
                 shutil.rmtree(home, ignore_errors=True)
-    finally:
-        os.close(handle)
-
-
-def _lock(home: Path) -> int:
-    """Take the lock of a dataset's folder, which is made if need be; closing the handle lets go."""
-    while True:
-        with writing(home):
-            home.mkdir(parents=True, exist_ok=True)
-            handle = os.open(home / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise DolphinError(
-                "another process is writing this dataset", where=home.name, mend="wait for it, then try again"
-            ) from None
-        try:
-            if os.path.samestat(os.fstat(handle), (home / ".lock").stat()):
-                return handle
-        except FileNotFoundError:
-            pass
-        os.close(handle)  # whoever held it before removed the folder: that lock means nothing now
 
 
 def _sweep(home: Path) -> None:

@@ -124,6 +124,21 @@ def current_manifest(catalog: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) and isinstance(found.get("digest"), str) else {}
 
 
+def dataset_names(catalog: Path) -> list[str]:
+    """The names of all datasets, of whatever kind, in order."""
+    return sorted(path.stem for path in catalog.glob("*.json"))
+
+
+def current_manifests(catalog: Path) -> dict[str, dict[str, Any]]:
+    """What every name of the catalog means now, by name; empty for one whose manifest cannot be read."""
+    return {name: current_manifest(catalog, name) for name in dataset_names(catalog)}
+
+
+def label_of(name: str, digest: str, *, current: bool) -> str:
+    """What opens a version: the name, or ``name@digest`` for one that the name does not mean."""
+    return name if current else f"{name}@{digest[:16]}"
+
+
 def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> list[str]:
     """One line per file of a version that is missing or whose SHA-256 is not the manifest's."""
     folder = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))

@@ -20,14 +20,16 @@ from dolphin.catalog.store.layout import (
     check_name,
     current_manifest,
     damaged_files,
+    dataset_names,
     kind_of,
     manifest_path,
     version_folder,
     writing,
 )
 from dolphin.catalog.store.versions import find_version, split_name
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import Damaged, DolphinError, NotFound, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
+from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
 TABLE_KINDS = ("ticks", "features", "series")
@@ -37,7 +39,6 @@ TIME = {"ticks": "ts", "features": "ts", "series": "available_ts"}
 Part = tuple[str, str | None, pl.DataFrame]
 About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 Parts = Iterable[Part] | Callable[[Path], Iterable[Part]]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ class Table:
     def _read(self, entry: Mapping[str, Any]) -> pl.DataFrame:
         path = self._path(entry)
         if not path.is_file():
-            raise DolphinError("data file is missing", where=str(path), mend=self._mend())
+            raise NotFound("data file is missing", where=str(path), mend=self._mend())
         if sha256_file(path) != entry["sha256"]:
-            raise DolphinError("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
+            raise Damaged("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
         return pl.read_parquet(path, hive_partitioning=False)
 
     def _path(self, entry: Mapping[str, Any]) -> Path:
@@ -262,8 +263,8 @@ def open_table(workspace: Workspace, name: str) -> Table:
     check_name(name)
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
-        known = [p.stem for p in workspace.catalog.glob("*.json")]
-        raise DolphinError(
+        known = dataset_names(workspace.catalog)
+        raise NotFound(
             f"no dataset '{name}'",
             where=str(workspace.catalog),
             mend=nearest(name, known) if known else "make one with 'dolphin data import'",
@@ -276,9 +277,9 @@ def open_table(workspace: Workspace, name: str) -> Table:
     for entry in table.manifest["days"].values():
         file = table._path(entry)
         if not file.is_file():
-            raise DolphinError("data file is missing", where=str(file), mend=table._mend())
+            raise NotFound("data file is missing", where=str(file), mend=table._mend())
         if file.stat().st_size != entry["bytes"]:
-            raise DolphinError("damaged: digest differs from the manifest's", where=str(file), mend=table._mend())
+            raise Damaged("damaged: digest differs from the manifest's", where=str(file), mend=table._mend())
     return table
 
 
@@ -295,9 +296,9 @@ def _from_manifest(catalog: Path, manifest: Any, path: Path) -> Table:
         table = Table(manifest["name"], manifest["kind"], manifest["digest"], catalog, manifest)
         files = [(entry["file"], entry["date"], entry["bytes"]) for entry in manifest["days"].values()]
     except (KeyError, TypeError, AttributeError) as error:
-        raise DolphinError(f"damaged manifest ({error})", where=str(path), mend=mend) from error
+        raise Damaged(f"damaged manifest ({error})", where=str(path), mend=mend) from error
     if not same or not files:
-        raise DolphinError("damaged manifest (its digest does not match its contents)", where=str(path), mend=mend)
+        raise Damaged("damaged manifest (its digest does not match its contents)", where=str(path), mend=mend)
     return table
 
 

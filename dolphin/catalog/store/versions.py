@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.catalog.store.draft import drafting
-from dolphin.catalog.store.layout import VERSION_MANIFEST, current_manifest, kind_of, manifest_path
-from dolphin.errors import DolphinError
+from dolphin.catalog.store.layout import VERSION_MANIFEST, current_manifest, kind_of, label_of, manifest_path
+from dolphin.catalog.store.scan_layout import folder_of
+from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 
 #: Folders of the catalog that hold versions, ``<folder>/<name>/<digest16>``.
@@ -42,7 +43,7 @@ class Version:
     @property
     def label(self) -> str:
         """What opens it: the name, or ``name@digest`` for one that the name does not mean."""
-        return self.name if self.current else f"{self.name}@{self.digest[:16]}"
+        return label_of(self.name, self.digest, current=self.current)
 
 
 def split_name(text: str) -> tuple[str, str | None]:
@@ -90,7 +91,7 @@ def find_version(catalog: Path, name: str, digest: str) -> Version:
     if len(fits) == 1:
         return fits[0]
     here = ", ".join(version.digest[:16] for version in versions)
-    raise DolphinError(
+    raise NotFound(
         f"{len(fits)} versions begin with '{digest}'" if fits else f"no version {digest[:16]} on this machine",
         where=name,
         mend=f"versions here: {here}" if here else "make or copy the dataset first",
@@ -118,7 +119,7 @@ def prune_versions(
     """
     current = current_manifest(catalog, name)
     if not current:
-        raise DolphinError(f"no dataset '{name}'", where=str(catalog), mend="see 'dolphin data list'")
+        raise NotFound(f"no dataset '{name}'", where=str(catalog), mend="see 'dolphin data list'")
     with drafting(catalog, name, kind_of(current)):  # nobody else writes meanwhile
         old = [version for version in list_versions(catalog, name) if not version.current]
         gone = [version for version in old[keep:] if version.digest not in used]
@@ -127,6 +128,5 @@ def prune_versions(
             grave = Path(tempfile.mkdtemp(dir=version.folder.parent, prefix=".old."))
             version.folder.rename(grave / version.folder.name)
             shutil.rmtree(grave, ignore_errors=True)
-            scans = catalog / "scans" / version.label
-            shutil.rmtree(scans, ignore_errors=True)
+            shutil.rmtree(folder_of(catalog, version.label), ignore_errors=True)
     return gone

@@ -52,7 +52,8 @@ class Study:
     forked_from : str or None
         The study that this is a new start of.
     hash : str
-        Of the content; budget, storage and validation are left out, so that a study can grow.
+        Of its name and content, so that no two studies share trials; budget, storage and validation are left
+        out, so that a study can grow.
     """
 
     name: str
@@ -135,6 +136,7 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         if key in table and not isinstance(table[key], str):
             table[key] = str(table[key])  # TOML has dates of its own
     identity = {key: table[key] for key in table if key not in ("config", *_OUTSIDE)} | {
+        "study": path.stem,
         "config": replace(config, of_window=()).document(),
         "p60": _percentiles(config),
         "strategy": config.strategy_identity,

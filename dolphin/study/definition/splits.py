@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError, nearest
+from dolphin.times import DAY_NS
 
 Span = tuple[int, int]  # rows [first, last)
 

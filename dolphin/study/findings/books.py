@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dolphin.core.records import DAY_NS, Records
+from dolphin.core.records import Records
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.trials import searched, with_parameters
+from dolphin.times import DAY_NS
 
 _OPENED, _CLOSED = 0, 1
 

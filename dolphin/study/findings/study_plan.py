@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dolphin.config import read_table
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import NotFound, nearest
 from dolphin.files import read_json
+from dolphin.study.trials.choice import Choice
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import is_study_file
 from dolphin.workspace import Workspace
@@ -21,9 +22,7 @@ class Plan:
     """What a study searched for, from its file or what its sweep left."""
 
     name: str
-    objectives: tuple[str, ...] = ("sharpe_365",)
-    directions: tuple[str, ...] = ("maximize",)
-    min_trades: int = 1
+    choice: Choice = field(default_factory=Choice)
     searched: tuple[str, ...] | None = None
     log: tuple[str, ...] = ()
     file: str | None = None
@@ -50,7 +49,7 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
             return _plan(study, read_table(folder / f"{study}.toml"), str(folder / f"{study}.toml"))
     known = Registry(workspace).trials().select(pl.col("study").unique()).collect()["study"].to_list()
     if study not in known:
-        raise DolphinError(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
+        raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
     return Plan(study)
 
 
@@ -61,9 +60,11 @@ def _plan(name: str, table: dict[str, Any], file: str | None) -> Plan:
     search = search if isinstance(search, dict) else {}
     return Plan(
         name=name,
-        objectives=objectives,
-        directions=(directions * len(objectives))[: len(objectives)] if len(directions) == 1 else directions,
-        min_trades=int(table.get("min_trades", 1)),
+        choice=Choice(
+            objectives,
+            directions * len(objectives) if len(directions) == 1 else directions,
+            int(table.get("min_trades", 1)),
+        ),
         searched=tuple(key.rpartition(".")[2] for key in search) or None,
         log=tuple(
             key.rpartition(".")[2] for key, entry in search.items() if isinstance(entry, dict) and entry.get("log")

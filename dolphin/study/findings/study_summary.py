@@ -10,15 +10,16 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import BadInput, Damaged, NotFound, nearest
 from dolphin.files import read_json, write_json
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import Plan, read_plan
 from dolphin.study.measure.metrics import ALL_METRICS, spelled
-from dolphin.study.measure.run import iso
+from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
 from dolphin.study.trials.registry import Registry
-from dolphin.study.trials.trials import searched, with_parameters
+from dolphin.study.trials.trials import latest_search, searched, with_parameters
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 #: Points of a scatter, lines of the parallel coordinates, rows of the table, parameters whose pairs are mapped.
@@ -43,7 +44,7 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     plan = read_plan(workspace, str(study))
     every = _latest(workspace, plan.name)
     if every.is_empty():
-        raise DolphinError(f"no study '{plan.name}' is registered", mend="run 'dolphin sweep' first")
+        raise NotFound(f"no study '{plan.name}' is registered", mend="run 'dolphin sweep' first")
     first = every.row(0, named=True)
     names = [name for name in searched(every, plan.searched) if name in every.columns]
     judged = _judged(every, plan)
@@ -55,9 +56,9 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     return {
         "name": plan.name,
         "file": plan.file,
-        "objectives": list(plan.objectives),
-        "directions": list(plan.directions),
-        "min_trades": plan.min_trades,
+        "objectives": list(plan.choice.objectives),
+        "directions": list(plan.choice.directions),
+        "min_trades": plan.choice.min_trades,
         "parameters": names,
         "log": [name for name in plan.log if name in names],
         "dataset": _dataset(workspace, first),
@@ -70,7 +71,7 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
         "spread": _spread(judged, plan),
         "parallel": _parallel(judged, plan, names),
         "front": _front(judged, plan, names),
-        "top": [_row(row, plan, names) for row in judged.filter(pl.col("_value").is_finite()).head(TOP).to_dicts()],
+        "top": [_row(row, plan, names) for row in judged.filter(pl.col(VALUE).is_not_nan()).head(TOP).to_dicts()],
         **found,
         **_left(folder),
     }
@@ -83,57 +84,37 @@ def plateau_of(workspace: Workspace, study: str | Path) -> Plateau | None:
     if every.is_empty():
         return None
     judged = _judged(every, plan)
-    if judged.is_empty() or not np.isfinite(judged["_value"][0]):
+    if judged.is_empty() or not np.isfinite(judged[VALUE][0]):
         return None
     names = [name for name in searched(every, plan.searched) if name in every.columns]
     return _best_plateau(judged, plan, names)
 
 
 def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.DataFrame:
-    """The trials of the sweep that registered last, over the widest window that it searched; none without one."""
-    searches = pl.col("role").is_null() | (pl.col("role") == "search")
-    mine = Registry(workspace).trials().filter(pl.col("study") == name, searches, pl.col("fold").is_null())
-    trials = mine.drop(without).collect()
-    if trials.is_empty():
-        return trials
-    last = trials.row(-1, named=True)
-    for column in ("study_hash", "dataset_digest"):
-        if last[column] is not None:
-            trials = trials.filter(pl.col(column) == last[column])
-    # Successive halving looks at shorter windows first.
-    width = pl.col("last_ts") - pl.col("first_ts")
-    widest = trials.sort(width, descending=True, maintain_order=True).row(0, named=True)
-    trials = trials.filter(pl.col("first_ts") == widest["first_ts"], pl.col("last_ts") == widest["last_ts"])
-    return with_parameters(trials)
+    """The trials of the sweep that registered last, with their parameters; none without one."""
+    mine = Registry(workspace).trials().filter(pl.col("study") == name, OF_THE_SEARCH)
+    return with_parameters(latest_search(mine.drop(without).collect()))
 
 
 def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """The distinct finished trials, best first, with ``_value``: the first objective, nan if it does not count.
-
-    That is with too few trades, or for a ruined account.
-    """
-    for name in plan.objectives:
+    """The distinct finished trials, best first, with ``_value``: the first objective, nan if one does not count."""
+    for name in plan.choice.objectives:
         if name not in every.columns:
-            raise DolphinError(f"unknown objective '{name}'", where=plan.name, mend=nearest(name, ALL_METRICS))
-    done = every.filter(pl.col("state") == "done").unique("config_hash", keep="first", maintain_order=True)
-    value = pl.col(plan.objectives[0]).cast(pl.Float64)
-    counts = (pl.col("trades") >= plan.min_trades) & value.is_finite() & ~pl.col("ruined").fill_null(False)
-    done = done.with_columns(pl.when(counts).then(value).otherwise(None).alias("_value"))
-    done = done.sort(["_value", "trial"], descending=[plan.directions[0] == "maximize", False], nulls_last=True)
-    return done.with_columns(pl.col("_value").fill_null(float("nan")))
+            raise BadInput(f"unknown objective '{name}'", where=plan.name, mend=nearest(name, ALL_METRICS))
+    return plan.choice.judged(every)
 
 
 def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str, Any]:
-    values = judged["_value"].to_numpy()
+    values = judged[VALUE].to_numpy()
     if not np.isfinite(values).any():
         return {"plateau": None, "importance": None, "maps": [], "stability": None}
-    maximize = plan.directions[0] == "maximize"
+    maximize = plan.choice.maximize
     found = _best_plateau(judged, plan, names)
     shares = importances(judged, names, values, maximize=maximize, log=plan.log)
     order = list(shares["ped_anova"]) if shares else names
     chosen = order[:MAPPED]
     maps = [pair_map(judged, x, y, values, 0, plan.log) for k, x in enumerate(chosen) for y in chosen[k + 1 :]]
-    daily = judged.filter(pl.col("daily_returns").is_not_null(), pl.col("trades") >= plan.min_trades)["daily_returns"]
+    daily = judged.filter(pl.col("daily_returns").is_not_null(), pl.col(VALUE).is_not_nan())["daily_returns"]
     return {
         "plateau": found.as_dict() | {"sentence": found.sentence},
         "importance": shares,
@@ -143,7 +124,7 @@ def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str
 
 
 def _best_plateau(judged: pl.DataFrame, plan: Plan, names: list[str]) -> Plateau:
-    return plateau(judged, names, judged["_value"].to_numpy(), 0, maximize=plan.directions[0] == "maximize")
+    return plateau(judged, names, judged[VALUE].to_numpy(), 0, maximize=plan.choice.maximize)
 
 
 def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +133,7 @@ def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
         dataset = open_dataset(workspace, row["dataset"])
         if dataset.digest != digest:
             dataset = open_dataset(workspace, f"{row['dataset']}@{digest[:16]}")
-    except DolphinError:  # its version is gone; what the registry knows is left
+    except (NotFound, Damaged):  # its version is gone; what the registry knows is left
         return {"name": row["dataset"], "digest": digest, "synthetic": None, "notes": [], "symbols": None}
     notes = dataset.manifest.get("notes", [])
     return {
@@ -175,11 +156,11 @@ def _thinned(count: int, most: int, first: int = 0) -> np.ndarray:
 
 def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
     """The objective by trial number, and the best so far where it rises."""
-    frame = judged.filter(pl.col("_value").is_finite()).sort("trial")
-    values, trials = frame["_value"].to_numpy(), frame["trial"].to_numpy()
+    frame = judged.filter(pl.col(VALUE).is_not_nan()).sort("trial")
+    values, trials = frame[VALUE].to_numpy(), frame["trial"].to_numpy()
     if not len(values):
         return {"trial": [], "value": [], "best_trial": [], "best": [], "total": every.height}
-    best = np.maximum.accumulate(values) if plan.directions[0] == "maximize" else np.minimum.accumulate(values)
+    best = np.maximum.accumulate(values) if plan.choice.maximize else np.minimum.accumulate(values)
     steps = np.flatnonzero(np.diff(best, prepend=np.nan) != 0.0)
     at = _thinned(len(values), POINTS)
     return {
@@ -193,7 +174,7 @@ def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str,
 
 def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
     """A histogram of the objective, and where the chosen trial is."""
-    values = judged["_value"].to_numpy()
+    values = judged[VALUE].to_numpy()
     values = values[np.isfinite(values)]
     if not len(values):
         return {"edges": [], "counts": [], "chosen": None, "median": None, "positive": None}
@@ -210,7 +191,7 @@ def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
 
 def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any]:
     """Parameter values of the best trials and a sample of the rest, words as positions."""
-    frame = judged.filter(pl.col("_value").is_finite())
+    frame = judged.filter(pl.col(VALUE).is_not_nan())
     frame = frame[_thinned(frame.height, LINES, LINES // 3)]
     axes: list[dict[str, Any]] = []
     for name in names:
@@ -222,39 +203,27 @@ def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[st
             place = {word: k for k, word in enumerate(words)}
             told = [None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in column]
             axes.append({"name": name, "values": [None if t is None else place[t] for t in told], "words": words})
-    return {"axes": axes, "value": _short(frame["_value"].to_numpy()), "shown": frame.height, "of": judged.height}
+    return {"axes": axes, "value": _short(frame[VALUE].to_numpy()), "shown": frame.height, "of": judged.height}
 
 
 def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any] | None:
     """The trials that none is better than in every objective, and a sample of the others."""
-    if len(plan.objectives) < 2:
+    if len(plan.choice.objectives) < 2:
         return None
-    known = pl.all_horizontal(pl.col(name).cast(pl.Float64).is_finite() for name in plan.objectives)
-    frame = judged.filter(known, pl.col("_value").is_not_nan())
-    signs = np.array([1.0 if d == "maximize" else -1.0 for d in plan.directions])
-    values = frame.select(plan.objectives).to_numpy().astype(np.float64)
-    inside = pareto(values * signs)
+    frame = judged.filter(pl.col(VALUE).is_not_nan())
+    values = frame.select(plan.choice.objectives).to_numpy().astype(np.float64)
+    inside = pareto(plan.choice.scores(frame))
     at = _thinned(frame.height, POINTS // 2)
     return {
-        "objectives": list(plan.objectives),
+        "objectives": list(plan.choice.objectives),
         "points": [[_short_one(v) for v in row] for row in values[at]],
         "front": [_row(row, plan, names) for row in frame[np.flatnonzero(inside)].to_dicts()[:200]],
         "size": int(inside.sum()),
     }
 
 
-def pareto(values: np.ndarray) -> np.ndarray:
-    """(n,) bool: the rows of ``values`` (n, m) that no other row equals or exceeds in every column and beats in one."""
-    inside = np.ones(len(values), bool)
-    for k in np.argsort(-values.sum(axis=1), kind="stable"):
-        if inside[k]:
-            beaten = (values <= values[k]).all(axis=1) & (values < values[k]).any(axis=1)
-            inside &= ~beaten
-    return inside
-
-
 def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any]:
-    kept = [*plan.objectives, *(name for name in _SHOWN if name not in plan.objectives)]
+    kept = [*plan.choice.objectives, *(name for name in _SHOWN if name not in plan.choice.objectives)]
     return {
         "trial": row["trial"],
         "config_hash": row["config_hash"],
@@ -284,7 +253,7 @@ def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
     first = frame.row(0, named=True)
     paths = [
         {
-            "ts": [iso(ts) for ts in part["ts"]],
+            "ts": [format_time(ts) for ts in part["ts"]],
             "equity": _short(part["equity"].to_numpy()),
             "fold": part["fold"].to_list(),
         }

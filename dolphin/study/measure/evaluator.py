@@ -19,14 +19,12 @@ from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import bare_market, dressed, feature_columns
+from dolphin.progress import Progress
 from dolphin.study.measure.measured import Measured, Measures, measure, spot_check
 from dolphin.study.measure.metrics import ALL_METRICS
 
 #: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
 KEPT = 4
-
-#: Hears of every configuration (times spans) that is done, and of how many there are.
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

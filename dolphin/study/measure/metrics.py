@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.core.records import DAY_NS, Records
+from dolphin.core.records import Records
+from dolphin.times import DAY_NS
 
 #: Names in the order in which they are written and shown.
 METRICS = (

@@ -19,7 +19,7 @@ from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
-from dolphin.core.records import DAY_NS, POSTURES, Market
+from dolphin.core.records import POSTURES, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, write_json
 from dolphin.study.measure.metrics import (
@@ -31,6 +31,7 @@ from dolphin.study.measure.metrics import (
     one,
     spelled,
 )
+from dolphin.times import DAY_NS, format_time
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
 SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
@@ -74,7 +75,7 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
         raise DolphinError(
             "no bars between --from and --to",
             where=where,
-            mend=f"the data closes from {iso(ts[0])} to {iso(ts[-1])}",
+            mend=f"the data closes from {format_time(ts[0])} to {format_time(ts[-1])}",
         )
     return start, stop
 
@@ -82,11 +83,6 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
 def days_of(ts: np.ndarray, start: int, stop: int) -> int:
     """How many UTC days the rows ``start`` to ``stop`` touch."""
     return int(ts[stop - 1] // DAY_NS - ts[start] // DAY_NS) + 1
-
-
-def iso(ts: int | np.integer) -> str:
-    """A time in ISO 8601, UTC, to the second."""
-    return f"{np.datetime64(int(ts), 'ns').astype('datetime64[s]')}Z"
 
 
 def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
@@ -195,8 +191,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "caveats": manifest.get("notes", []),
         "engine_digest": run.engine.digest,
         "config_hash": run.config.hash,
-        "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": iso(ts[run.start])},
-        "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": iso(ts[run.stop - 1])},
+        "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": format_time(ts[run.start])},
+        "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": format_time(ts[run.stop - 1])},
         "final_digest": run.final_digest,
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": library_versions(),

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import (
@@ -29,6 +30,7 @@ from dolphin.errors import DolphinError
 from dolphin.study.definition.spec import Study
 from dolphin.study.space.optuna_space import distributions
 from dolphin.study.space.space import Point, Space
+from dolphin.study.trials.choice import MEASURED, choice_of
 
 #: Registry columns that are shown with a trial, besides its number and the hash of its configuration.
 SHOWN = ("trades", "roi", "max_drawdown", "sharpe_365", "profit_factor", "win_rate")
@@ -103,7 +105,7 @@ class OptunaRecord:
     def __init__(self, study: Study, space: Space, folder: Path, *, fresh: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study, self._folder, self._fresh = study, folder, fresh
-        self._distributions = distributions(space)
+        self._distributions, self._choice = distributions(space), choice_of(study)
         self._optuna: optuna.Study | None = None
         self._backend: BatchJournal | None = None
         self._known: set[int] = set()
@@ -213,11 +215,14 @@ class OptunaRecord:
     def _trial(self, point: Point, row: dict[str, Any]) -> FrozenTrial:
         state = _STATES[row["state"]]
         attributes = {"trial": row["trial"], "config_hash": row["config_hash"]}
-        values, steps = None, {}
+        values, steps, system = None, {}, {}
         if row["state"] == "invalid":
             attributes["note"] = row["note"]
         else:
             attributes |= {name: _finite(row[name]) for name in SHOWN}
+            # Above 0 a constraint is broken: Optuna's best trial is then the study's too.
+            counts = not np.isnan(self._choice.scores_of([row], MEASURED)[0, 0])
+            system = {"constraints": [0.0 if counts else 1.0]}
             scores = [row[name] for name in self._study.objectives]
             if any(_finite(score) is None for score in scores):
                 state, attributes["note"] = TrialState.FAIL, "the objective has no finite value"
@@ -238,7 +243,7 @@ class OptunaRecord:
             params=point,
             distributions={name: self._distributions[name] for name in point},
             user_attrs=attributes,
-            system_attrs={},
+            system_attrs=system,
             intermediate_values=steps,
         )
 

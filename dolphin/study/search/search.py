@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from dolphin.config import Config, Variants, settled
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json
+from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.metrics import unspelled
@@ -21,6 +22,7 @@ from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
 from dolphin.study.space.space import Point, Space
+from dolphin.study.trials.choice import MEASURED, choice_of
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
 
 #: Trials of each batch that are run again alone and compared bit for bit, and of a whole search.
@@ -30,7 +32,6 @@ CHECKS, MOST_CHECKS = 3, 16
 FINISHED = ("done", "invalid", "pruned")
 
 Row = dict[str, Any]
-Progress = Callable[[int, int, str], None]
 OnBatch = Callable[[list[tuple[Point, Row]]], None]
 
 
@@ -157,7 +158,7 @@ class _Loop:
         self.study, self.space, self.evaluator, self.registry = study, space, evaluator, registry
         self.window, self.report, self.variants = window, report, Variants(base)
         self.reasons = base.strategy.reasons
-        self.signs = np.array([1.0 if way == "maximize" else -1.0 for way in study.directions])
+        self.choice = choice_of(study)
         ts, dataset = evaluator.ts, evaluator.dataset
         self.common = {
             "study": study.name,
@@ -196,12 +197,7 @@ class _Loop:
 
     def scores(self, rows: list[Row]) -> np.ndarray:
         """(n, K) float64: larger is better; nan for what cannot be the best."""
-        found = np.full((len(rows), len(self.signs)), np.nan)
-        for k, row in enumerate(rows):
-            done = row["state"] in ("done", "pruned") and not row.get("ruined")
-            if done and row["trades"] >= self.study.min_trades:
-                found[k] = [row[name] for name in self.study.objectives]
-        return found * self.signs
+        return self.choice.scores_of(rows, MEASURED)
 
     def _build(self, todo: list[tuple[int, Point]]) -> tuple[dict[int, Row], dict[int, Config]]:
         """Registry rows, and the configs of those that the constraints and the strategy accept."""
@@ -213,9 +209,9 @@ class _Loop:
             values, broken = self.space.complete(point)
             try:
                 if broken is not None:
-                    raise DolphinError(broken)
+                    raise BadInput(broken)
                 variant = self.variants.of(values)
-            except DolphinError as error:
+            except BadInput as error:
                 row |= {"state": "invalid", "note": str(error), "config_hash": None}
                 row["config"] = canonical_json(values).decode()
             else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import BadInput, nearest
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": abs, "max": max, "min": min, "round": round}
 LONGEST = 500
@@ -45,7 +45,7 @@ class Expression:
             return eval(self.code, {"__builtins__": {}}, {**FUNCTIONS, **{n: values[n] for n in self.names}})
         except (ArithmeticError, TypeError, ValueError) as error:
             given = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names))
-            raise DolphinError(f"'{self.text}' cannot be computed ({error}) for {given}", where=self.where) from None
+            raise BadInput(f"'{self.text}' cannot be computed ({error}) for {given}", where=self.where) from None
 
 
 def parse(text: Any, where: str, known: Collection[str]) -> Expression:
@@ -66,26 +66,26 @@ def parse(text: Any, where: str, known: Collection[str]) -> Expression:
         For anything but an expression of the kinds above over known names.
     """
     if not isinstance(text, str) or not text.strip() or len(text) > LONGEST:
-        raise DolphinError(f"{text!r} is no expression", where=where, mend="write it as text, e.g. 'tp_pct > 0.002'")
+        raise BadInput(f"{text!r} is no expression", where=where, mend="write it as text, e.g. 'tp_pct > 0.002'")
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError):
-        raise DolphinError(
+        raise BadInput(
             f"'{text}' is no expression", where=where, mend="write e.g. 'short_threshold * 2' or 'a < b and c != 0'"
         ) from None
     names = set()
     for node in ast.walk(tree):
         if not isinstance(node, _NODES) or (isinstance(node, ast.Call) and not _is_function(node)):
-            raise DolphinError(
+            raise BadInput(
                 f"'{text}' uses what an expression may not ({type(node).__name__})",
                 where=where,
                 mend=f"use arithmetic, comparisons, and, or, not, if-else, {', '.join(FUNCTIONS)}",
             )
         if isinstance(node, ast.Pow) and not _small_powers(tree):
-            raise DolphinError(f"'{text}' has a power that is not a whole number from -8 to 8", where=where)
+            raise BadInput(f"'{text}' has a power that is not a whole number from -8 to 8", where=where)
         if isinstance(node, ast.Name) and node.id not in FUNCTIONS:
             if node.id not in known:
-                raise DolphinError(f"'{text}' reads the unknown '{node.id}'", where=where, mend=nearest(node.id, known))
+                raise BadInput(f"'{text}' reads the unknown '{node.id}'", where=where, mend=nearest(node.id, known))
             names.add(node.id)
     return Expression(text.strip(), frozenset(names), where, compile(tree, "<expression>", "eval"))
 

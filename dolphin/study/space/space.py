@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin
 
 from dolphin.config import Account, Config, Friction
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import BadInput, DolphinError, nearest
 from dolphin.study.space.expression import Expression, parse
 
 #: A proposal: values of the searched parameters that are active, by their names as written.
@@ -166,7 +166,7 @@ class Space:
             for constraint in self.constraints:
                 if not constraint(names):
                     return values, f"breaks the constraint '{constraint.text}'"
-        except DolphinError as error:
+        except BadInput as error:
             return values, str(error)
         return values, None
 

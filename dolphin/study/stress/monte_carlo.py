@@ -20,9 +20,10 @@ import polars as pl
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
-from dolphin.core.records import DAY_NS, Market, State
+from dolphin.core.records import Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
+from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
 from dolphin.study.measure.measured import Measured, first_difference, measure, measured_of
 from dolphin.study.measure.metrics import ALL_METRICS
@@ -30,6 +31,7 @@ from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.times import DAY_NS
 from dolphin.workspace import Workspace
 
 #: The study name, and the role, under which the runs are registered.
@@ -42,8 +44,6 @@ MISSED = (0.05, 0.1, 0.25, 0.5)
 
 #: Days that a run begun later has left at least, and how many begin at most.
 LEAST_DAYS, MOST_STARTS = 10, 40
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

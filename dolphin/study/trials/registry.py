@@ -7,30 +7,23 @@ chain is one line, appended and synced; a last line without its end was torn by 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dolphin.catalog.store.layout import writing
-from dolphin.errors import DolphinError
-from dolphin.files import publish, sha256_bytes, sha256_file, sync
+from dolphin.errors import Damaged
+from dolphin.files import publish, sha256_file
+from dolphin.ledger import GENESIS, append, follows, last_line, lines_of, sealed
+from dolphin.locks import hold
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import ALL_METRICS, exit_counts
 from dolphin.study.measure.run import Run
 from dolphin.workspace import Workspace
-
-#: Before the first segment.
-GENESIS = "0" * 64
-
-#: Bytes from the chain's end in which its last links are sure to be.
-_TAIL = 4096
 
 _METRIC_TYPES = {"trades": pl.Int64, "bars": pl.Int64, "open_position": pl.Boolean, "ruined": pl.Boolean}
 
@@ -97,7 +90,7 @@ class Registry:
     def append(self, trials: pl.DataFrame) -> None:
         """Add a batch of trials (columns of :data:`SCHEMA`) as one segment."""
         frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
-        with self._locked():
+        with hold(self.folder / ".lock"):
             for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
                 leftover.unlink()
             last, end = self._last_link()
@@ -105,11 +98,10 @@ class Registry:
             segment = self.folder / f"{number:06d}.parquet"
             with publish(segment) as part, writing(segment):
                 frame.write_parquet(part, compression="zstd")
-            link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
-            link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())
+            body = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
             # The link makes the segment count; a segment without one is overwritten by the next.
             with writing(self._chain):
-                self._add(link, end)
+                append(self._chain, _encode(sealed(body, _encode)), end)
 
     def trials(self) -> pl.LazyFrame:
         """All trials in the order of their registration."""
@@ -118,7 +110,7 @@ class Registry:
             return pl.LazyFrame(schema=SCHEMA)
         missing = [path for path in paths if not path.is_file()]
         if missing:
-            raise DolphinError("a segment of the trial registry is missing", where=str(missing[0]))
+            raise Damaged("a segment of the trial registry is missing", where=str(missing[0]))
         return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
 
     def count_on(self, dataset_digest: str) -> int:
@@ -136,9 +128,8 @@ class Registry:
         """Broken links, missing or changed segments; empty if the chain holds."""
         found, previous = [], GENESIS
         for link in self._links():
-            body = {key: link[key] for key in ("segment", "sha256", "previous")}
             path = self.folder / link["segment"]
-            if link["previous"] != previous or link["hash"] != sha256_bytes(json.dumps(body, sort_keys=True).encode()):
+            if not follows(link, previous, _encode):
                 found.append(f"{self._chain}: the chain breaks at {link['segment']}")
             if not path.is_file():
                 found.append(f"{path}: missing")
@@ -152,56 +143,24 @@ class Registry:
         return self.folder / "chain.jsonl"
 
     def _links(self) -> list[dict[str, str]]:
-        try:
-            return self._parse(self._chain.read_bytes())
-        except FileNotFoundError:
-            return []
+        return self._parse(lines_of(self._chain)[0])
 
     def _last_link(self) -> tuple[dict[str, str] | None, int]:
         """The last link, if any, and where in the file the next one goes."""
-        try:
-            with self._chain.open("rb") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                stream.seek(max(0, size - _TAIL))
-                tail = stream.read()
-        except FileNotFoundError:
-            return None, 0
-        whole = tail[: tail.rfind(b"\n") + 1]
-        links = self._parse(whole[whole.rfind(b"\n", 0, -1) + 1 :])
-        return (links[-1] if links else None), size - len(tail) + len(whole)
+        line, end = last_line(self._chain)
+        return (self._parse([line])[0] if line is not None else None), end
 
-    def _add(self, link: dict[str, str], end: int) -> None:
-        """Append a link; what a crash left after ``end`` goes first."""
-        new = not self._chain.exists()
-        handle = os.open(self._chain, os.O_WRONLY | os.O_CREAT, 0o644)
+    def _parse(self, lines: list[bytes]) -> list[dict[str, str]]:
         try:
-            os.ftruncate(handle, end)
-            os.lseek(handle, end, os.SEEK_SET)
-            line = json.dumps(link, sort_keys=True).encode() + b"\n"
-            while line:
-                line = line[os.write(handle, line) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if new:
-            sync(self.folder)
-
-    def _parse(self, text: bytes) -> list[dict[str, str]]:
-        try:
-            links = [json.loads(line) for line in text.split(b"\n")[:-1]]
+            links = [json.loads(line) for line in lines]
             found = [{key: str(link[key]) for key in ("segment", "sha256", "previous", "hash")} for link in links]
             if all(re.fullmatch(r"\d+\.parquet", link["segment"]) for link in found):
                 return found
         except (ValueError, TypeError, KeyError):
             pass
-        raise DolphinError("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
+        raise Damaged("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+
+def _encode(link: dict[str, Any]) -> bytes:
+    """The bytes of a link, and what its hash is taken over."""
+    return json.dumps(link, sort_keys=True).encode()

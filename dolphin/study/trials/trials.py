@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import polars.selectors as cs
 
 from dolphin.catalog import open_dataset
 from dolphin.config import parse_config
-from dolphin.errors import DolphinError, nearest
+from dolphin.errors import Damaged, DolphinError, NotFound, nearest
+from dolphin.progress import Progress
 from dolphin.study.measure.evaluator import LocalEvaluator
 from dolphin.study.measure.measured import run_alone
 from dolphin.study.measure.run import window_rows
+from dolphin.study.trials.choice import OF_THE_SEARCH
 from dolphin.study.trials.registry import SCHEMA, Registry, trial_measures
 from dolphin.workspace import Workspace
 
@@ -42,7 +44,7 @@ def trials_of(workspace: Workspace, study: str | None = None, study_hash: str | 
     elif study is not None:
         known = trials.select(pl.col("study").unique()).collect()["study"].to_list()
         if study not in known:
-            raise DolphinError(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
+            raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
         trials = trials.filter(pl.col("study") == study)
     return with_parameters(trials.collect())
 
@@ -69,6 +71,21 @@ def with_parameters(trials: pl.DataFrame) -> pl.DataFrame:
         if name not in SCHEMA
     ]
     return trials.with_columns(columns)
+
+
+def latest_search(trials: pl.DataFrame) -> pl.DataFrame:
+    """Of a study's trials those of the sweep that registered last, over the widest window that it searched."""
+    found = trials.filter(OF_THE_SEARCH)
+    if found.is_empty():
+        return found
+    last = found.row(-1, named=True)
+    for column in ("study_hash", "dataset_digest"):
+        if last[column] is not None:
+            found = found.filter(pl.col(column) == last[column])
+    # Successive halving looks at shorter windows first.
+    width = pl.col("last_ts") - pl.col("first_ts")
+    widest = found.sort(width, descending=True, maintain_order=True).row(0, named=True)
+    return found.filter(pl.col("first_ts") == widest["first_ts"], pl.col("last_ts") == widest["last_ts"])
 
 
 def select(
@@ -117,7 +134,7 @@ def rerun_sample(
     trials: pl.DataFrame,
     count: int,
     seed: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Rerun:
     """Run ``count`` finished trials, drawn at random, again and compare every registered measure by bits."""
     done = trials.filter(pl.col("state") == "done")
@@ -195,7 +212,7 @@ class _Bench:
                 dataset = open_dataset(self._workspace, row["dataset"])
                 if dataset.digest != digest:
                     dataset = open_dataset(self._workspace, f"{row['dataset']}@{digest[:16]}")
-            except DolphinError:
+            except (NotFound, Damaged):
                 raise _NotRunnableError("its version of the dataset is not here any more") from None
             self._opened[digest] = LocalEvaluator(dataset, threads=1)
         return self._opened[digest]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from dolphin.study.definition.splits import Fold
 from dolphin.study.validation.looks import Looks
 from dolphin.study.validation.pooled import pooled
@@ -19,6 +21,10 @@ def cross_validate(folds: Sequence[Fold], candidates: Candidates, choose: Choose
     judged = []
     for fold in folds:
         many = candidates(fold)
-        place = choose(pooled([looks.search(many, span, fold.number) for span in fold.train])) if many else None
+        place = None
+        if many:
+            pieces = [looks.search(many, span, fold.number) for span in fold.train]
+            ruined = np.any([piece.metrics["ruined"] for piece in pieces], axis=0)
+            place = choose(pooled(pieces) | {"ruined": ruined})
         judged.append(judge(fold, many[place] if place is not None else None, looks))
     return judged

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from dolphin.config import Config
+from dolphin.progress import Progress
 from dolphin.study.definition.splits import Span
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Candidates that are run and registered together; at most so many are lost when the process dies.
 BATCH = 1024
-
-Progress = Callable[[int, int, str], None]
 
 
 class Candidate(NamedTuple):

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dolphin.core.records import DAY_NS
 from dolphin.study.definition.splits import Span, block_spans, paths
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import spelled
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
 from dolphin.study.validation.walk_forward import Judged
+from dolphin.times import DAY_NS
 
 #: A stretch of a path: its rows, the fold that judged it, the measures there (None: nothing chosen, flat).
 Stretch = tuple[Span, int, Measures | None]

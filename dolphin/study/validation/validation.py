@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,19 @@ import polars as pl
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config, Variants, settled, to_toml
 from dolphin.core.strategy import Strategy
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
 from dolphin.files import publish, write_bytes, write_json
+from dolphin.progress import Progress
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import spelled
-from dolphin.study.measure.run import iso, window_rows
+from dolphin.study.measure.run import window_rows
 from dolphin.study.samplers import sampler_class
+from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.cross_validation import cross_validate
-from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import check_poolable, pooled
 from dolphin.study.validation.stitching import (
     distribution,
@@ -35,6 +37,7 @@ from dolphin.study.validation.stitching import (
     value_of,
 )
 from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -117,7 +120,7 @@ def validate(
     plan = plan_of(study, evaluator)
     ts, folds = evaluator.ts, plan.folds
     looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
-    choose = chooser(study.objective, study.direction, study.min_trades)
+    choose = choice_of(study).first
 
     def candidates(fold: Fold) -> list[Candidate]:
         return candidates_of(study, settled(study.config, evaluator.market(study.config), fold.train))
@@ -159,21 +162,6 @@ def validate(
     return report
 
 
-def chooser(objective: str, direction: str, minimum: int) -> Callable[[dict[str, np.ndarray]], int | None]:
-    """Picks the best by an objective among those with enough trades and not ruined; of equals the first."""
-
-    def choose(metrics: dict[str, np.ndarray]) -> int | None:
-        values = np.asarray(metrics[objective], np.float64)
-        counts = (metrics["trades"] >= minimum) & ~(metrics["roi"] <= -1.0)
-        usable = np.flatnonzero(counts & ~np.isnan(values))
-        if not len(usable):
-            return None
-        best = np.argmax(values[usable]) if direction == "maximize" else np.argmin(values[usable])
-        return int(usable[best])
-
-    return choose
-
-
 def candidates_of(study: Study, base: Config) -> list[Candidate]:
     """Candidates of a sampler that does not learn: those that constraints and strategy accept, each once."""
     kind = sampler_class(study.sampler)
@@ -194,7 +182,7 @@ def candidates_of(study: Study, base: Config) -> list[Candidate]:
             try:
                 # What is refused here was registered as invalid by the search over the whole window.
                 variant = variants.of(values) if broken is None else None
-            except DolphinError:
+            except BadInput:
                 variant = None
             if variant is not None:
                 found.setdefault(variant.hash, Candidate(number, variant.config, variant.text, variant.hash))
@@ -243,7 +231,8 @@ def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan
 def _check(study: Study, scheme: Scheme) -> None:
     where = f"{study.name}: [validation]"
     if isinstance(scheme, KFold | Combinatorial):
-        check_poolable(study.objective, study.name)
+        for objective in study.objectives:
+            check_poolable(objective, study.name)
         if not is_fixed(study):
             raise DolphinError(
                 f"{scheme.scheme} compares the same candidates in every fold, and sampler '{study.sampler}' does not",
@@ -296,8 +285,12 @@ def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
     """``from <= close < to``, as the command's --from and --to take them."""
     first, last = int(ts[span[0]]), int(ts[span[1] - 1])
     return {
-        "from": iso(first), "to": iso(last + spacing_ns), "first_ts": first, "last_ts": last, "bars": span[1] - span[0],
-    }  # fmt: skip
+        "from": format_time(first),
+        "to": format_time(last + spacing_ns),
+        "first_ts": first,
+        "last_ts": last,
+        "bars": span[1] - span[0],
+    }
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:

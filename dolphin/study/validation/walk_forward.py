@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,16 @@ import polars as pl
 
 from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
+from dolphin.progress import Progress
 from dolphin.study.definition.splits import Fold, Span
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
+from dolphin.study.trials.choice import best_first, choice_of
 from dolphin.study.trials.registry import Registry
-from dolphin.study.validation.looks import Candidate, Looks, Progress
+from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import pooled
 
 if TYPE_CHECKING:
@@ -87,17 +88,15 @@ def searched(
     """Let the study's sampler search one train window; the best trial, of equals the first."""
     if resume:
         _check_span(study, evaluator, registry, span, fold)
-    sign = 1.0 if study.direction == "maximize" else -1.0
-    best: list[tuple[float, Point, dict[str, Any]]] = []
+    choice = choice_of(study)
+    best: list[tuple[tuple[float, ...], Point, dict[str, Any]]] = []
 
     def on_batch(batch: list[tuple[Point, dict[str, Any]]]) -> None:
-        for point, row in batch:
-            if row["state"] != "done" or row.get("ruined") or row["trades"] < study.min_trades:
-                continue
-            if math.isnan(row[study.objective]):
-                continue
-            if not best or sign * row[study.objective] > best[0][0]:
-                best[:] = [(sign * row[study.objective], point, row)]
+        scores = choice.scores_of([row for _, row in batch])
+        for place in best_first(scores)[:1]:
+            score = tuple(scores[place].tolist())
+            if not best or score > best[0][0]:
+                best[:] = [(score, *batch[place])]
 
     def advance(done: int, total: int, _: str) -> None:
         if progress:

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from dolphin.catalog import Dataset, import_klines
-from dolphin.catalog.derived.scans import FEATURES, missing_days, read_features, scan_folder, write_day
+from dolphin.catalog.derived.scans import missing_days, read_features, scan_folder, write_day
+from dolphin.catalog.store.scan_layout import FEATURES
 from dolphin.errors import DolphinError
 from dolphin.workspace import Workspace
 

@@ -22,9 +22,9 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from dolphin.catalog import readers
-from dolphin.catalog.derived.scans import FEATURES
 from dolphin.catalog.readers.layouts import TICK_COLUMNS
 from dolphin.catalog.readers.reading import Kind
+from dolphin.catalog.store.scan_layout import FEATURES
 
 UNITS = {"ms": 10**6, "us": 10**3, "ns": 1}
 VALUES = ("open", "high", "low", "close", "volume")

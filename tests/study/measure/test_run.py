@@ -19,8 +19,9 @@ from dolphin.errors import DolphinError
 from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import BY_HAND, backtest
 from dolphin.study.measure.metrics import METRICS
-from dolphin.study.measure.run import iso, run, scan_uuid, window_rows, write_run
+from dolphin.study.measure.run import run, scan_uuid, window_rows, write_run
 from dolphin.study.trials.registry import Registry
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"}
@@ -132,7 +133,7 @@ def test_trade_columns_tell_the_market_at_entry(written: Path, market: Market, d
     regime = feature_columns(dataset)["regime"]
     for trade in pl.read_parquet(written / "trades.parquet").iter_rows(named=True):
         entry, last = trade["entry_bar"], trade["exit_bar"]
-        assert trade["ts"] == market.ts[last] and trade["date"] == iso(market.ts[last])[:10]
+        assert trade["ts"] == market.ts[last] and trade["date"] == format_time(market.ts[last])[:10]
         assert trade["vel_div_entry"] == market.features[entry, 0]
         limit = busy.document()["params"]["long_threshold"]
         assert abs(trade["vel_div_entry"]) > limit

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dolphin.study.definition.spec import read_study
 from dolphin.study.trials.best import best_trials
 from dolphin.study.trials.registry import Registry, trial_frame
-from dolphin.study.validation.validation import chooser
 from dolphin.workspace import Workspace, create
 
 STUDY = """\
@@ -51,15 +49,10 @@ def test_neither_the_ruined_nor_the_idle_is_the_best(workspace: Workspace, objec
         trial(4, 1.0),
         trial(5, 2.0, ruined=None),  # registered before ruin was told
         trial(6, 8.5, dataset_digest="other", max_drawdown=0.01),
+        trial(7, float("inf"), max_drawdown=0.01),
+        trial(8, 8.0, role="search", fold=0, max_drawdown=0.01),  # of a train window
+        trial(9, 8.0, role="test", fold=0, max_drawdown=0.01),
     ]
     Registry(workspace).append(trial_frame([row | {"study_hash": study.hash} for row in rows]))
     found = best_trials(Registry(workspace), study, "d")["trial"].to_list()
     assert found == ([5, 4] if len(study.objectives) == 1 else [5])
-
-
-def test_a_fold_never_chooses_a_ruined_account() -> None:
-    metrics = {
-        "trades": np.array([10, 10, 10]), "roi": np.array([-1.0, 0.2, 0.1]), "sharpe_365": np.array([9.0, 2.0, 3.0]),
-    }  # fmt: skip
-    assert chooser("sharpe_365", "maximize", 5)(metrics) == 2
-    assert chooser("roi", "minimize", 5)(metrics) == 2

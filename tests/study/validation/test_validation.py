@@ -26,7 +26,7 @@ from dolphin.study.measure.metrics import ALL_METRICS, spelled
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
-from dolphin.study.validation.validation import ValidationReport, chooser, validate
+from dolphin.study.validation.validation import ValidationReport, validate
 from dolphin.workspace import Workspace, create
 
 MINUTES = 60 * 10**9
@@ -411,9 +411,3 @@ def test_the_purge_is_what_the_strategy_declares(home: Workspace) -> None:
         judge(home, KFOLD, sampler='"grid"', text=blind)
     numbered = judge(home, KFOLD + "\npurge = 31", sampler='"grid"', text=blind)
     assert numbered.document["purge_bars"] == 31
-
-
-def test_the_best_is_the_first_of_equals_with_enough_trades() -> None:
-    metrics = {"roi": np.array([1.0, math.nan, 3.0, 3.0, 9.0]), "trades": np.array([9, 9, 9, 9, 2])}
-    assert chooser("roi", "maximize", 5)(metrics) == 2 and chooser("roi", "minimize", 5)(metrics) == 0
-    assert chooser("roi", "maximize", 50)(metrics) is None
