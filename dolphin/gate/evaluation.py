@@ -16,11 +16,10 @@ import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config.config import Config
-from dolphin.core.records import DAY_NS
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.champions import iso_time, open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
-from dolphin.gate.measure import Measure
+from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.market.assemble import open_market
@@ -124,7 +123,7 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "window": {
             "from": iso(ts[candidate.start]),
             "to": iso(ts[candidate.stop - 1]),
-            "days": (candidate.stop - candidate.start) * candidate.dataset.spacing_ns / DAY_NS,
+            "days": days_spanned(ts, candidate.start, candidate.stop, candidate.dataset.spacing_ns),
             "bars": candidate.stop - candidate.start,
         },
     }

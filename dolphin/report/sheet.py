@@ -14,8 +14,8 @@ from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
 from dolphin.report.style import CHARTS, TABLES
+from dolphin.times import return_day
 
-_DAY = 86_400_000_000_000
 _SHORT_RUN_DAYS = 62
 _NO_TRADES = '<p class="empty">No closed trade in this run.</p>'
 
@@ -87,7 +87,7 @@ def _dataset(run: Run) -> str:
 
 
 def _days(run: Run) -> int:
-    return int(run.equity["ts"][-1] // _DAY - run.equity["ts"][0] // _DAY + 1)
+    return int(return_day(run.equity["ts"][-1]) - return_day(run.equity["ts"][0]) + 1)
 
 
 def _ruin(run: Run) -> int | None:

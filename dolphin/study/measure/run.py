@@ -19,7 +19,7 @@ from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
 from dolphin.config.config import Config
 from dolphin.core.engine import Engine, Recording, engine_for
-from dolphin.core.records import DAY_NS, POSTURES, Market
+from dolphin.core.records import POSTURES, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, write_json
 from dolphin.study.measure.metrics import (
@@ -31,6 +31,7 @@ from dolphin.study.measure.metrics import (
     one,
     spelled,
 )
+from dolphin.times import return_day
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
 SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
@@ -78,8 +79,8 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
 
 
 def days_of(ts: np.ndarray, start: int, stop: int) -> int:
-    """How many UTC days the rows ``start`` to ``stop`` touch."""
-    return int(ts[stop - 1] // DAY_NS - ts[start] // DAY_NS) + 1
+    """At most so many days with a return lie in rows ``start`` to ``stop``; fewer where an exchange was closed."""
+    return int(return_day(ts[stop - 1]) - return_day(ts[start])) + 1
 
 
 def iso(ts: int | np.integer) -> str:

@@ -21,7 +21,7 @@ from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config.config import Config
 from dolphin.core.engine import engine_for
-from dolphin.core.records import DAY_NS, Market, State
+from dolphin.core.records import Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.study.backtest import prepare
@@ -31,6 +31,7 @@ from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.times import return_day
 from dolphin.workspace import Workspace
 
 #: The study name, and the role, under which the runs are registered.
@@ -170,7 +171,7 @@ def _plan(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
 
 def _starts(base: Run) -> list[tuple[int, int]]:
     """(days after the first, row) of the first bar of evenly spaced UTC days, while enough of them are left."""
-    days = base.market.ts[base.start : base.stop] // DAY_NS
+    days = return_day(base.market.ts[base.start : base.stop])
     known, first = np.unique(days, return_index=True)
     count = len(known) - LEAST_DAYS
     if count < 1:

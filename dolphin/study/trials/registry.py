@@ -40,7 +40,7 @@ STATES = ("done", "invalid", "failed", "interrupted", "pruned")
 
 #: One row per trial. ``state`` is one of :data:`STATES`; ``exits`` counts closed trades by reason (JSON),
 #: ``role`` says why it was looked at ("search", "test" ...), ``fold`` for which split of a validation,
-#: ``daily_returns`` are the equity's per UTC day. A column that came later is null in older segments.
+#: ``daily_returns`` are the equity's per UTC day with bars. A column that came later is null in older segments.
 SCHEMA: dict[str, Any] = {
     "time_ns": pl.Int64,
     "study": pl.String,
