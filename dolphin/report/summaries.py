@@ -15,8 +15,8 @@ def period_returns(run: Run, every: str) -> pl.DataFrame:
     """Return equity returns by UTC calendar period.
 
     A bar that closes at midnight belongs to the day that ends there (ENGINE section 5); the first
-    period starts from the initial capital, so the returns compound to the ROI. A period that starts from equity <= 0 has
-    no return (null).
+    period starts from the initial capital, so the returns compound to the ROI. A period that starts
+    from equity <= 0 has no return (null).
 
     Parameters
     ----------
