@@ -14,6 +14,7 @@ from dolphin.config.config import Config, parse_config, read_config
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
+from dolphin.manifests import check_manifest
 from dolphin.study.measure.run import window_rows
 from dolphin.workspace import Workspace
 
@@ -53,6 +54,7 @@ class Candidate:
             If a file of it is missing or was changed, or the dataset has other contents by now.
         """
         folder = Path(folder)
+        check_manifest(folder)
         about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
         config = _config(read_json(folder / "config.json"), folder / "config.json", workspace)
         dataset, start, stop = _window(workspace, about, folder / "run.json")

@@ -17,7 +17,8 @@ import polars as pl
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.core.engine import engine_for
 from dolphin.errors import DolphinError
-from dolphin.files import write_json
+from dolphin.files import json_bytes
+from dolphin.manifests import write_listed
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
 from dolphin.study.measure.metrics import ALL_METRICS, spelled
@@ -123,7 +124,7 @@ def _sweep(
         best = best_trials(registry, study, digest, None if len(study.objectives) > 1 else 10)
         document = study_document(study, evaluator, start, stop, report, best)
         document |= {"state": state, "validated": validation is not None, "optuna_seconds": record.seconds}
-        write_json(workspace.experiments / study.name / "study.json", document)
+        write_listed(workspace.experiments / study.name, {"study.json": json_bytes(document)})
         return best
 
     try:

@@ -24,6 +24,7 @@ from dolphin.core.engine import engine_for
 from dolphin.core.records import Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
+from dolphin.manifests import check_manifest, write_manifest
 from dolphin.study.backtest import prepare
 from dolphin.study.measure.measured import Measured, first_difference, measure, measured_of
 from dolphin.study.measure.metrics import ALL_METRICS
@@ -138,6 +139,7 @@ def stress(
         with publish_folder(out) as part, writing(out):
             rows.write_parquet(part / "stress.parquet", compression="zstd")
             write_json(part / "stress.json", document)
+            write_manifest(part)
     return Stress(base, rows, document)
 
 
@@ -219,7 +221,7 @@ class _Bench:
         now, reasons = time.time_ns(), batch[0].config.strategy.reasons
         measures = [row for part in found for row in trial_measures(part, reasons)]
         rows = [self._row(s, now) | {"state": "done"} | m for s, m in zip(batch, measures, strict=True)]
-        self._registry.append(trial_frame(rows))
+        self._registry.append_once(trial_frame(rows))
 
     def _row(self, scenario: Scenario, now: int) -> dict[str, Any]:
         document = scenario.config.document()
@@ -322,4 +324,5 @@ def read_stress(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
     folder = Path(folder)
     if not (folder / "stress.json").is_file():
         raise DolphinError("holds no stress test", where=str(folder), mend="run 'dolphin stress' first")
+    check_manifest(folder)
     return json.loads((folder / "stress.json").read_bytes()), pl.read_parquet(folder / "stress.parquet")

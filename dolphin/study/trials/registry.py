@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
 from dolphin.errors import DolphinError
 from dolphin.files import publish, sha256_bytes, sha256_file, sync
@@ -64,6 +65,13 @@ SCHEMA: dict[str, Any] = {
     "daily_returns": pl.List(pl.Float64),
 }
 
+#: What makes two rows one look at the data: the same run, whatever its time and number, with the same outcome. An
+#: outcome that differs would mean that a run is not reproducible, and stays on record.
+LOOK = (
+    "study", "role", "sampler", "seed", "state", "config_hash", "config", "dataset_digest", "first_ts", "last_ts",
+    "engine_digest", "trades", "final_equity",
+)  # fmt: skip
+
 
 def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Registry rows as a frame; what a row does not name is null."""
@@ -98,27 +106,46 @@ class Registry:
         """Add a batch of trials (columns of :data:`SCHEMA`) as one segment."""
         frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
         with self._locked():
-            for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
-                leftover.unlink()
-            last, end = self._last_link()
-            number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
-            segment = self.folder / f"{number:06d}.parquet"
-            with publish(segment) as part, writing(segment):
-                frame.write_parquet(part, compression="zstd")
-            link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
-            link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())
-            # The link makes the segment count; a segment without one is overwritten by the next.
-            with writing(self._chain):
-                self._add(link, end)
+            self._append(frame)
+
+    def _append(self, frame: pl.DataFrame) -> None:
+        """Write a segment and its link; the caller holds the lock."""
+        for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
+            leftover.unlink()
+        last, end = self._last_link()
+        number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
+        segment = self.folder / f"{number:06d}.parquet"
+        with publish(segment) as part, writing(segment):
+            frame.write_parquet(part, compression="zstd")
+        link = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
+        link["hash"] = sha256_bytes(json.dumps(link, sort_keys=True).encode())
+        # The link makes the segment count; a segment without one is overwritten by the next.
+        with writing(self._chain):
+            self._add(link, end)
+
+    def append_once(self, trials: pl.DataFrame) -> int:
+        """Like :meth:`append`, without the rows whose look is registered already (:data:`LOOK`); how many were new.
+
+        A run that was killed after its registration, or is simply repeated, is one look.
+        """
+        frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+        with self._locked():
+            known = self.trials().filter(pl.col("study").is_in(frame["study"].unique().to_list())).select(LOOK)
+            new = frame.join(known.collect(), on=LOOK, how="anti", nulls_equal=True, maintain_order="left")
+            if new.height:
+                self._append(new)
+        return new.height
 
     def trials(self) -> pl.LazyFrame:
         """All trials in the order of their registration."""
-        paths = [self.folder / link["segment"] for link in self._links()]
+        links = self._links()
+        paths = [self.folder / link["segment"] for link in links]
         if not paths:
             return pl.LazyFrame(schema=SCHEMA)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise DolphinError("a segment of the trial registry is missing", where=str(missing[0]))
+        check_files(self.folder, ((link["segment"], link["sha256"]) for link in links), "restore it")
         return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
 
     def count_on(self, dataset_digest: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from dolphin.catalog.store.layout import writing
 from dolphin.config.config import Config, to_toml
 from dolphin.config.variants import Variants
 from dolphin.core.engine import engine_for
 from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.features import history_bars
-from dolphin.files import publish, write_bytes, write_json
+from dolphin.files import json_bytes, write_bytes
+from dolphin.manifests import write_listed
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import spelled
@@ -315,9 +316,9 @@ def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:
     folder = workspace.experiments / report.study.name
-    with publish(folder / "oos_equity.parquet") as part, writing(folder / "oos_equity.parquet"):
-        report.equity.write_parquet(part, compression="zstd")
-    write_json(folder / "validation.json", report.document)
+    equity = io.BytesIO()
+    report.equity.write_parquet(equity, compression="zstd")
+    write_listed(folder, {"oos_equity.parquet": equity.getvalue(), "validation.json": json_bytes(report.document)})
     newest = report.newest
     if newest is not None:
         fold = report.document["folds"][-1]
