@@ -50,7 +50,7 @@ def _part_of(target: Path) -> tuple[int, Path]:
 
 
 def sweep(*folders: Path) -> None:
-    """Remove the temporary files of :func:`publish` whose writers were killed; those of living ones stay."""
+    """Remove what killed writers of :func:`publish` and :func:`publish_folder` left; what living ones write stays."""
     for part in (path for folder in folders for path in folder.glob(".*.part")):
         try:
             handle = os.open(part, os.O_RDONLY)
@@ -58,12 +58,32 @@ def sweep(*folders: Path) -> None:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if part.is_file():
+            if part.is_dir():
+                _give_up(part)
+            elif part.is_file():
                 part.unlink(missing_ok=True)
         except BlockingIOError:
             continue
         finally:
             os.close(handle)
+    # Without its part beside it the new folder is in place, and only the removal of the old one was cut short.
+    for old in (path for folder in folders for path in folder.glob(".*.old")):
+        if old.is_dir() and _target_of(old).exists() and not old.with_suffix(".part").exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _target_of(part: Path) -> Path:
+    """The folder that ``.name.random.part`` is a part of."""
+    return part.with_name(part.stem[1:].rpartition(".")[0])
+
+
+def _give_up(part: Path) -> None:
+    """Remove an unfinished folder; what its writer moved aside goes back to its place."""
+    old, target = part.with_suffix(".old"), _target_of(part)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -71,12 +91,13 @@ def publish_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``target``; on success sync its files and move it into place.
 
     An existing ``target`` is moved aside for the blink between two renames and removed afterwards;
-    if the block raises, it stays what it was.
+    if the block raises, it stays what it was. What killed writers left beside it is removed first.
     """
     target = Path(target)
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        sweep(target.parent)
+        handle, part = _folder_part_of(target)
         old = part.with_suffix(".old")
         try:
             yield part
@@ -88,10 +109,22 @@ def publish_folder(target: Path) -> Iterator[Path]:
             part.rename(target)
             sync(target.parent)
         finally:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            shutil.rmtree(part, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+            _give_up(part)
+            os.close(handle)
+
+
+def _folder_part_of(target: Path) -> tuple[int, Path]:
+    """A new temporary folder beside ``target``, locked for as long as the handle is open."""
+    while True:
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        try:
+            handle = os.open(part, os.O_RDONLY)
+        except FileNotFoundError:  # somebody swept it between its making and its opening
+            continue
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if part.exists():
+            return handle, part
+        os.close(handle)
 
 
 @contextmanager
@@ -115,8 +148,12 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 def write_json(target: Path, document: Any) -> None:
     """Write ``document`` as sorted, indented JSON, atomically. NaN is refused."""
-    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-    write_bytes(target, (text + "\n").encode())
+    write_bytes(target, json_bytes(document))
+
+
+def json_bytes(document: Any) -> bytes:
+    """What :func:`write_json` writes."""
+    return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from dolphin.core.units import DAY_NS, SECOND_NS
 from dolphin.errors import DolphinError
@@ -90,6 +91,15 @@ def format_time(ts_ns: int) -> str:
 def format_day(day: int) -> str:
     """``YYYY-MM-DD`` of a day number (days since 1970-01-01)."""
     return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+
+
+def return_day(ts: Any) -> Any:
+    """The UTC day, as a day number, that a bar's return belongs to: one that closes at midnight ends its day.
+
+    ENGINE section 5, so that 55 days of bars are 55 daily returns. Anchors and day resets are of
+    floor(ts / 24 h). An int, an array, a Polars series or expression of ns UTC.
+    """
+    return (ts - 1) // DAY_NS
 
 
 def days_between(first_ts: int, last_ts: int) -> range:

@@ -29,6 +29,7 @@ def backtest(
     start: From = None,
     stop: To = None,
     sets: Sets = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another run in that folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """One configuration over one window: metrics, trades, equity, digests."""
@@ -38,7 +39,7 @@ def backtest(
     home = workspace.find()
     settings = load_config(config, sets)
     with progress_bar() as progress:
-        run = run_backtest(home, name, settings, *window(start, stop), out=out, progress=progress)
+        run = run_backtest(home, name, settings, *window(start, stop), out=out, force=force, progress=progress)
     from dolphin.study.measure.run import metrics_document, run_document
 
     metrics = metrics_document(run)

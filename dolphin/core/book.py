@@ -193,10 +193,10 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
     """Mark to bar ``i``'s prices: equity, peak, drawdown, day returns, exposure."""
     account = state.account[0]
     ts = market.ts[i]
-    if ts >= account.day_end:
+    if ts > account.day_end:  # a bar that closes at midnight ends its day (ENGINE section 5)
         if account.bars > 0:
             close_day(state)
-        account.day_end = (ts // DAY_NS + 1) * DAY_NS
+        account.day_end = ((ts - 1) // DAY_NS + 1) * DAY_NS
     equity = account.capital
     if account.open_positions > 0:
         account.exposed_bars += 1
@@ -219,12 +219,12 @@ def mark(state, slots, market, i):  # type: ignore[no-untyped-def]
 def mark_flat(state, market, start, stop):  # type: ignore[no-untyped-def]
     """:func:`mark` for bars ``start`` to ``stop`` of an account that is flat throughout: days and bars move on."""
     account = state.account[0]
-    if market.ts[stop - 1] >= account.day_end:
+    if market.ts[stop - 1] > account.day_end:
         for i in range(start, stop):
-            if market.ts[i] >= account.day_end:
+            if market.ts[i] > account.day_end:
                 if account.bars + i > start:
                     close_day(state)
-                account.day_end = (market.ts[i] // DAY_NS + 1) * DAY_NS
+                account.day_end = ((market.ts[i] - 1) // DAY_NS + 1) * DAY_NS
     account.bars += stop - start
     if account.capital <= 0.0:
         account.ruined = 1

@@ -14,6 +14,7 @@ from dolphin.config import Config, parse_config, read_config
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
+from dolphin.manifests import check_manifest
 from dolphin.study.measure.run import window_rows
 from dolphin.workspace import Workspace
 
@@ -53,6 +54,7 @@ class Candidate:
             If a file of it is missing or was changed, or the dataset has other contents by now.
         """
         folder = Path(folder)
+        check_manifest(folder)
         about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
         config = _config(read_json(folder / "config.json"), folder / "config.json", workspace)
         dataset, start, stop = _window(workspace, about, folder / "run.json")
@@ -72,8 +74,7 @@ class Candidate:
         """A config file on (a part of) a dataset."""
         config = read_config(file, research=workspace.research)
         opened = open_dataset(workspace, dataset)
-        ts = opened.first_ts + opened.spacing_ns * np.arange(opened.n_bars, dtype=np.int64)
-        start, stop = window_rows(ts, start_ns, stop_ns, dataset)
+        start, stop = window_rows(opened.grid(), start_ns, stop_ns, dataset)
         return cls(Path(file).stem, "config", config, opened, start, stop, {})
 
     @classmethod
@@ -156,8 +157,7 @@ def _window(workspace: Workspace, about: Any, path: Path) -> tuple[Dataset, int,
             where=str(path),
             mend="get that version of the data, or run it again on the present one",
         ) from error
-    rows = [(ts - dataset.first_ts) // dataset.spacing_ns for ts in times]
-    if rows != [start, stop - 1] or not 0 <= start < stop <= dataset.n_bars:
+    if not 0 <= start < stop <= dataset.n_bars or dataset.grid()[[start, stop - 1]].tolist() != list(times):
         raise DolphinError("its rows and times do not fit the dataset", where=str(path), mend="run it again")
     return dataset, start, stop
 

@@ -19,7 +19,7 @@ from dolphin.config import Config, settled
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.champions import open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
-from dolphin.gate.measure import Measure
+from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.market.assemble import open_market
@@ -28,7 +28,7 @@ from dolphin.progress import Progress
 from dolphin.study.measure.metrics import METRICS, spelled
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.registry import Registry
-from dolphin.times import DAY_NS, format_time
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 Climb = Callable[..., Any]
@@ -124,7 +124,7 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "window": {
             "from": format_time(ts[candidate.start]),
             "to": format_time(ts[candidate.stop - 1]),
-            "days": (candidate.stop - candidate.start) * candidate.dataset.spacing_ns / DAY_NS,
+            "days": days_spanned(ts, candidate.start, candidate.stop, candidate.dataset.spacing_ns),
             "bars": candidate.stop - candidate.start,
         },
     }

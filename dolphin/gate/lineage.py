@@ -13,6 +13,7 @@ from dolphin.catalog.store.layout import dataset_names
 from dolphin.errors import DolphinError, NotFound, nearest
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, champion_at, open_champion, pointer_path
+from dolphin.manifests import check_manifest
 from dolphin.workspace import Workspace
 
 _METRICS = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365")
@@ -37,6 +38,7 @@ def lineage_of(workspace: Workspace, text: str, *, check_sources: bool = False) 
     if text in POINTERS and not path.exists():
         return _champion(workspace, open_champion(workspace, text), check_sources)
     if (path / "run.json").is_file():
+        check_manifest(path)
         config = read_json(path / "config.json")
         facts = {"final_digest": read_json(path / "run.json").get("final_digest")}
         return Node("run", str(path), facts, _run(workspace, read_json(path / "run.json"), config, check_sources))
@@ -132,5 +134,6 @@ def used_versions(workspace: Workspace) -> set[str]:
     used = {champion.document("run.json")["dataset"]["digest"] for champion in champions(workspace)}
     for folder in (workspace.root / "runs", workspace.experiments):
         for path in folder.rglob("run.json"):
+            check_manifest(path.parent, path.name)
             used.add(read_json(path)["dataset"]["digest"])
     return used

@@ -18,6 +18,11 @@ from dolphin.study.measure.run import Run, run
 from dolphin.times import DAY_NS, format_time
 
 
+def days_spanned(ts: np.ndarray, start: int, stop: int, spacing_ns: int) -> float:
+    """Days of 24 h from the opening of row ``start`` to the close of row ``stop - 1``, closed hours included."""
+    return (int(ts[stop - 1]) - int(ts[start]) + spacing_ns) / DAY_NS
+
+
 @dataclass(frozen=True)
 class Measured:
     """Metrics of one window; ``metrics`` is empty and ``problem`` says why if it cannot be measured."""
@@ -72,8 +77,8 @@ class Measure:
     def _rows(self, window: Window) -> tuple[int, int, str]:
         """Rows of a window, and why it cannot be measured.
 
-        The last D days are the last D x 24 h of bars, so that data whose bars close at midnight is
-        not cut a day short by its last bar.
+        The last D days are the D x 24 h up to the last close, so that data whose bars close at midnight
+        is not cut a day short by its last bar; an exchange's nights and weekends count.
         """
         ts = self.market.ts
         if window.start is not None and window.stop is not None:
@@ -83,20 +88,20 @@ class Measure:
             return start, stop, ""
         if window.days is None:
             return self.start, self.stop, ""
-        bars = window.days * DAY_NS // self.dataset.spacing_ns
-        if bars > self.stop - self.start:
+        opens = int(ts[self.stop - 1]) - window.days * DAY_NS
+        if opens < int(ts[self.start]) - self.dataset.spacing_ns:
             return self.start, self.stop, self._too_short(window.days)
-        return self.stop - bars, self.stop, ""
+        return int(np.searchsorted(ts, opens, side="right")), self.stop, ""
 
     def _too_short(self, days: int) -> str:
-        have = (self.stop - self.start) * self.dataset.spacing_ns / DAY_NS
+        have = days_spanned(self.market.ts, self.start, self.stop, self.dataset.spacing_ns)
         return f"needs {days} days of bars, the gate window has {have:.4g}"
 
     def _text(self, window: Window, start: int, stop: int) -> str:
         ts = self.market.ts
         if start >= stop or stop > len(ts):
             return f"{window.start} to {window.stop}"
-        days = (stop - start) * self.dataset.spacing_ns / DAY_NS
+        days = days_spanned(ts, start, stop, self.dataset.spacing_ns)
         return f"{format_time(ts[start])} to {format_time(ts[stop - 1])} ({days:.4g} days)"
 
     def _run(self, start: int, stop: int) -> Run:

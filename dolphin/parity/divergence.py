@@ -19,6 +19,7 @@ from dolphin.core.digest import STAGES
 from dolphin.core.records import CLOSE, NONE, OPEN, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
+from dolphin.manifests import check_manifest
 from dolphin.market.assemble import open_market
 from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace
@@ -87,6 +88,7 @@ def read_recorded(folder: Path) -> Recorded:
     folder = Path(folder)
     if not folder.is_dir():
         raise DolphinError("no such run folder", where=str(folder), mend="give a folder that --out wrote")
+    check_manifest(folder)
     run, config = read_json(folder / "run.json"), read_json(folder / "config.json")
     try:
         frame = pl.read_parquet(folder / "digests.parquet")

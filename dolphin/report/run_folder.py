@@ -10,6 +10,7 @@ import polars as pl
 
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
+from dolphin.manifests import check_manifest
 
 METRICS = (
     "trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252",
@@ -84,6 +85,7 @@ def read_run(folder: Path) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise DolphinError("no such run folder", where=str(folder), mend="give a folder that a backtest wrote")
+    check_manifest(folder)
     config = _document(folder / "config.json", ("config", "hash"))
     resolved = _mapping(config["config"], folder / "config.json", "config")
     account = _mapping(resolved.get("account"), folder / "config.json", "config.account")

@@ -14,7 +14,7 @@ from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
 from dolphin.report.style import CHARTS, TABLES
-from dolphin.times import DAY_NS
+from dolphin.times import return_day
 
 _SHORT_RUN_DAYS = 62
 _NO_TRADES = '<p class="empty">No closed trade in this run.</p>'
@@ -87,7 +87,7 @@ def _dataset(run: Run) -> str:
 
 
 def _days(run: Run) -> int:
-    return int(run.equity["ts"][-1] // DAY_NS - run.equity["ts"][0] // DAY_NS + 1)
+    return int(return_day(run.equity["ts"][-1]) - return_day(run.equity["ts"][0]) + 1)
 
 
 def _ruin(run: Run) -> int | None:

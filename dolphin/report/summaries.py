@@ -14,9 +14,9 @@ from dolphin.report.run_folder import Run
 def period_returns(run: Run, every: str) -> pl.DataFrame:
     """Return equity returns by UTC calendar period.
 
-    A bar belongs to the day of floor(ts / 24 h), as everywhere; the first period starts from the
-    initial capital, so the returns compound to the ROI. A period that starts from equity <= 0 has
-    no return (null).
+    A bar that closes at midnight belongs to the day that ends there (ENGINE section 5); the first
+    period starts from the initial capital, so the returns compound to the ROI. A period that starts
+    from equity <= 0 has no return (null).
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def period_returns(run: Run, every: str) -> pl.DataFrame:
     polars.DataFrame
         ``period`` (date), ``equity`` (last of the period), ``ret`` (fraction or null).
     """
-    moment = pl.from_epoch("ts", time_unit="ns").dt.truncate(every).dt.date()
+    moment = pl.from_epoch(pl.col("ts") - 1, time_unit="ns").dt.truncate(every).dt.date()
     closes = (
         run.equity.group_by(moment.alias("period"), maintain_order=True).agg(pl.col("equity").last())
     ).with_columns(pl.col("equity").shift(1, fill_value=run.initial_capital).alias("base"))

@@ -58,8 +58,8 @@ def favoured_side(mean, momentum, params):  # type: ignore[no-untyped-def]
 def allot(state, params, market, i):  # type: ignore[no-untyped-def]
     """Share the account's capital between the sleeves for the UTC day whose first bar is ``i``."""
     account, memory = state.account[0], state.memory
-    # ``day_end`` is still that of the day before; a day that the run did not see has no mean.
-    follows = market.ts[i] < account.day_end + DAY_NS
+    # A day that the run did not see has no mean.
+    follows = account.bars > 0 and market.ts[i] // DAY_NS == market.ts[i - 1] // DAY_NS + 1
     mean = memory[SUM] / memory[COUNT] if follows else 0.0
     favoured = favoured_side(mean, market.features[i, 2], params)
     for s in range(2):
@@ -76,7 +76,7 @@ def allot(state, params, market, i):  # type: ignore[no-untyped-def]
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """``vel_div`` per sleeve, with the sleeve's capital in place of the account's."""
     account, memory = state.account[0], state.memory
-    if market.ts[i] >= account.day_end:
+    if account.bars == 0 or market.ts[i] // DAY_NS != market.ts[i - 1] // DAY_NS:
         allot(state, params, market, i)
     vel_div = market.features[i, 0]
     if vel_div == vel_div:

@@ -12,7 +12,7 @@ from dolphin.core.records import Market
 from dolphin.files import canonical_json
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.progress import Progress
-from dolphin.study.measure.run import Run, check_out, run, window_rows, writing_run
+from dolphin.study.measure.run import Run, check_out, check_same, run, window_rows, writing_run
 from dolphin.study.trials.registry import Registry, run_measures, trial_frame
 from dolphin.workspace import Workspace
 
@@ -43,16 +43,19 @@ def backtest(
     stop_ns: int | None = None,
     *,
     out: Path | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
 
-    With ``out`` the run folder is written. The run is registered either way, also one that fails or is
-    interrupted.
+    With ``out`` the run folder is written; one that holds another run is replaced only with ``force``. The run is
+    registered either way, also one that fails or is interrupted; a run that is registered already is not again.
     """
     if out is not None:
         check_out(out)  # before the work, not after it
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
+    if out is not None and not force:
+        check_same(out, dataset, config, int(market.ts[start]), int(market.ts[stop - 1]))
     row = {
         "time_ns": time.time_ns(),
         "study": BY_HAND,
@@ -76,5 +79,5 @@ def backtest(
     # The folder appears after the registration: no result is seen that is not counted.
     regime = feature_columns(dataset)["regime"]
     with writing_run(done, regime, out) if out is not None else nullcontext():
-        Registry(workspace).append(trial_frame([row]))
+        Registry(workspace).append_once(trial_frame([row]))
     return done

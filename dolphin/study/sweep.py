@@ -14,8 +14,9 @@ import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.errors import DolphinError
-from dolphin.files import write_json
+from dolphin.files import json_bytes
 from dolphin.locks import hold
+from dolphin.manifests import write_listed
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
@@ -121,7 +122,7 @@ def _sweep(
         best = best_trials(registry, study, digest, None if len(study.objectives) > 1 else 10)
         document = study_document(study, evaluator, start, stop, report, best)
         document |= {"state": state, "validated": validation is not None, "optuna_seconds": record.seconds}
-        write_json(workspace.experiments / study.name / "study.json", document)
+        write_listed(workspace.experiments / study.name, {"study.json": json_bytes(document)})
         return best
 
     try:

@@ -85,11 +85,11 @@ def write_source(folder: Path, *frames: pl.DataFrame) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder by relative path, locks aside; None for a folder."""
+    """Everything below a folder by relative path, locks and notes of checks aside; None for a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
-        if path.name != ".lock"
+        if path.name not in (".lock", "verified.json")
     }
 
 

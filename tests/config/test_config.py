@@ -48,8 +48,15 @@ def test_the_defaults_are_the_specification() -> None:
     assert document["strategy"] == "vel_div" and document["preset"] is None
     assert {key: document["params"][key] for key in SPEC_PARAMS} == SPEC_PARAMS
     assert set(document["params"]) == {*SPEC_PARAMS, "soft_cap", "abs_cap"}
-    assert document["friction"] == {"slippage_bps": 2.0, "fee_bps": 2.0, "fill_timing": "close"}
-    assert document["account"] == {"initial_capital": 25_000.0}
+    assert document["friction"] == {
+        "slippage_bps": 2.0,
+        "fee_bps": 2.0,
+        "maker_fee_bps": 2.0,
+        "fill_timing": "close",
+        "fill_model": "scan_price",
+        "volume_share": 0.1,
+    }
+    assert document["account"] == {"initial_capital": 25_000.0, "maintenance_margin": 0.005}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +168,7 @@ def test_records_hold_choices_by_position() -> None:
     assert (record["direction"][0], record["vol_gate_mode"][0], record["acb_day_reset"][0]) == (2, 2, 1)
     assert record["tp_pct"][0] == 0.0095 and record["max_hold_bars"][0] == 125
     friction = parse_config({"friction": {"fee_bps": 3.0, "fill_timing": "next"}}, where="x").friction_record()
-    assert friction.dtype == FRICTION and friction[0].item() == (2e-4, 3e-4, 1)
+    assert friction.dtype == FRICTION and friction[0].item() == (2e-4, 3e-4, 2e-4, 0.1, 0.005, 1)
 
 
 REJECTED = [

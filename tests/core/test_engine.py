@@ -124,7 +124,7 @@ def test_a_sweep_skips_shares_and_resumes_without_changing_a_bit(seed, combinati
         # Exits by reason and day ends are those of trades and curve.
         reasons = np.bincount(run.trades["reason"], minlength=len(VEL_DIV.reasons))
         assert (many.exits[c] == reasons).all()
-        day = market.ts[begin:] // DAY_NS
+        day = (market.ts[begin:] - 1) // DAY_NS
         ends = run.equity[np.flatnonzero(np.diff(day))]
         assert (many.day_ends[c, : len(ends)] == ends).all() and not many.day_ends[c, len(ends) :].any()
 

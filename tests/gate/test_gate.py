@@ -186,7 +186,7 @@ def test_windows_lie_at_the_end_and_repeat_by_hand(candidate: Candidate) -> None
 def test_rolling_window_is_the_worst_of_all(candidate: Candidate) -> None:
     measure = measure_of(candidate)
     equity, ts = measure.whole.recording.equity, measure.market.ts
-    ends = [25_000.0] + [equity[ts // DAY == day][-1] for day in sorted(set(ts // DAY))]
+    ends = [25_000.0] + [equity[(ts - 1) // DAY == day][-1] for day in sorted(set((ts - 1) // DAY))]
     worst = min(ends[k + 2] / ends[k] - 1.0 for k in range(len(ends) - 2))
     assert measure.over(Window("rolling", 2, rolling=True)).metrics["roi"] == worst
 

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dolphin.manifests import write_manifest
+
 START = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) * 10**9
 ASSETS = ["ADAUSDT", "BTCUSDT", "DOGEUSDT", "ETHUSDT", "LINKUSDT", "SOLUSDT", "XRPUSDT"]
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -177,6 +179,7 @@ def write_run(
     pl.DataFrame({k: (columns | {"drawdown": drawdown})[k] for k in order}).write_parquet(folder / "equity.parquet")
     digests = np.random.default_rng(seed).integers(0, 2**64, bars, dtype=np.uint64)
     pl.DataFrame({"ts": columns["ts"], "digest": digests}).write_parquet(folder / "digests.parquet")
+    write_manifest(folder)
     return folder
 
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from dolphin.errors import DolphinError
+from dolphin.manifests import write_manifest
 from dolphin.report import tear_sheet, write_tear_sheet
 from dolphin.report.numerals import number, percent
 
@@ -265,6 +266,7 @@ def test_datetime_stamps_and_numeric_sides_read_the_same(folder):
         if name == "trades":
             frame = frame.with_columns(pl.when(pl.col("side") == "LONG").then(1).otherwise(-1).alias("side"))
         frame.write_parquet(path)
+    write_manifest(folder)
     after = Page(tear_sheet(folder))
 
     assert after.figures == before.figures
@@ -310,6 +312,7 @@ def _edit(path, change):
 )
 def test_an_incomplete_document_is_refused(folder, name, change, word):
     _edit(folder / name, change)
+    write_manifest(folder)
 
     with pytest.raises(DolphinError, match=word):
         tear_sheet(folder)
@@ -331,6 +334,7 @@ def test_an_incomplete_document_is_refused(folder, name, change, word):
 def test_a_damaged_table_is_refused(folder, name, change, word):
     path = folder / f"{name}.parquet"
     change(pl.read_parquet(path)).write_parquet(path)
+    write_manifest(folder)
 
     with pytest.raises(DolphinError, match=word):
         tear_sheet(folder)

@@ -26,11 +26,11 @@ def test_period_returns_compound_to_the_roi(make_run, every):
     assert periods["period"].is_sorted() and periods["period"].n_unique() == periods.height
 
 
-def test_a_bar_at_midnight_opens_the_new_day(make_run):
+def test_a_bar_at_midnight_ends_its_day(make_run):
     run = read_run(make_run(bars=3 * 288, spacing=300 * 10**9))  # closes 00:05 of 1 January to 00:00 of the 4th
 
     assert [str(day) for day in period_returns(run, "1d")["period"]] == [
-        "2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04",
+        "2024-01-01", "2024-01-02", "2024-01-03",
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.catalog.store.dataset import Dataset
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
 from dolphin.catalog.store.scan_layout import (
     DETAIL,
@@ -33,9 +34,11 @@ from dolphin.catalog.store.scan_layout import (
     state_file,
 )
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
-from dolphin.errors import Damaged, DolphinError
-from dolphin.files import publish, sha256_file, sweep, write_json
+from dolphin.errors import DolphinError
+from dolphin.files import publish, read_json, sha256_file, sweep, write_json
 from dolphin.times import DAY_NS, parse_time
+
+_RESCAN = "remove it and run 'dolphin scan' again"
 
 FLUSH_SECONDS = 2.0  # between two writings of the manifest: what a kill may cost
 
@@ -192,6 +195,7 @@ class ScanDays:
                 where=self.dataset.name,
                 mend=f"run 'dolphin scan {self.dataset.name}'",
             )
+        self._check([what for date in days for what in entries[date]["files"].items()])  # all at once
         frame = pl.concat([self._frame(entries[date]) for date in days])
         return {name: np.ascontiguousarray(frame[name].to_numpy()) for name in frame.columns if name != SCAN_NUMBER}
 
@@ -223,16 +227,15 @@ class ScanDays:
 
     def _frame(self, entry: Mapping[str, Any]) -> pl.DataFrame:
         parts = []
-        for path, what in self._files(entry):
-            if sha256_file(path) != what["sha256"]:
-                raise Damaged(
-                    "damaged: digest differs from the manifest's",
-                    where=str(path),
-                    mend=f"remove it and run 'dolphin scan {self.dataset.name}'",
-                )
+        self._check(entry["files"].items())
+        for path, _ in self._files(entry):
             known = [c for c in pl.read_parquet_schema(path) if c not in self.dataset.symbols]
             parts.append(pl.read_parquet(path, columns=known, hive_partitioning=False))
         return pl.concat([parts[0], *(part.drop("ts") for part in parts[1:])], how="horizontal")
+
+    def _check(self, files: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        mend = f"remove it and run 'dolphin scan {self.dataset.name}'"
+        check_files(self.folder, ((file, what["sha256"]) for file, what in files), mend)
 
     def _rows(self, date: str) -> int:
         """Bars of the grid on this day."""
@@ -271,6 +274,21 @@ class ScanDays:
 def scan_folder(dataset: Dataset, windows: Sequence[int] | None = None) -> Path:
     """Where the scan days of a dataset lie; other windows than the default in a folder below."""
     return folder_of(dataset.root, dataset.label, windows)
+
+
+def scanned_files(folder: Path) -> dict[str, str]:
+    """Name and SHA-256 of every file that the manifest of a scan folder lists, of whatever version or scanner."""
+    found = read_json(folder / "manifest.json")
+    try:
+        return {file: what["sha256"] for day in found["days"].values() for file, what in day["files"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise DolphinError("damaged manifest", where=str(folder / "manifest.json"), mend=_RESCAN) from None
+
+
+def check_scans(folder: Path, names: Iterable[str]) -> None:
+    """Check files of a scan folder against its manifest at first opening."""
+    listed = scanned_files(folder)
+    check_files(folder, ((name, listed.get(name, "")) for name in names), _RESCAN)
 
 
 def missing_days(dataset: Dataset, scanner: str, *, deep: bool = False) -> tuple[str, ...]:

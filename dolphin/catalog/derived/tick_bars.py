@@ -21,6 +21,7 @@ from dolphin.catalog.quality.gaps import Gaps
 from dolphin.catalog.store.dataset import Dataset, from_manifest
 from dolphin.catalog.store.draft import Draft, drafting
 from dolphin.catalog.store.instruments import MIN_NOTIONAL, Instrument
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import COLUMNS, VALUES, Identity, manifest_path, version_folder
 from dolphin.catalog.store.tables import Table
 from dolphin.errors import DolphinError, nearest
@@ -124,7 +125,9 @@ def tick_counts(dataset: Dataset) -> pl.LazyFrame:
     entry = dataset.manifest.get("files", {}).get(TICK_COUNTS)
     if entry is None:
         raise DolphinError("was not made of ticks", where=dataset.name, mend="see 'dolphin data bars'")
-    return pl.scan_parquet(version_folder(dataset.root, dataset.name, dataset.digest) / entry["file"])
+    folder = version_folder(dataset.root, dataset.name, dataset.digest)
+    check_files(folder, [(entry["file"], entry["sha256"])], dataset._mend())
+    return pl.scan_parquet(folder / entry["file"])
 
 
 def _write_days(draft: Draft, ticks: Table, spacing_ns: int) -> list[pl.DataFrame]:

@@ -11,6 +11,7 @@ import polars as pl
 from dolphin.catalog.quality.jumps import Jumps
 from dolphin.catalog.quality.rules import REPORT
 from dolphin.catalog.store.dataset import Dataset
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import version_folder
 from dolphin.errors import DolphinError, Refused
 
@@ -83,6 +84,8 @@ def read_quality(dataset: Dataset) -> QualityReport:
             mend=f"make it again: {manifest.get('made', 'dolphin data import')}",
         )
     folder = version_folder(dataset.root, dataset.name, dataset.digest)
+    known = [(files[name]["file"], files[name]["sha256"]) for name in (QUALITY, FLAGGED_JUMPS) if name in files]
+    check_files(folder, known, dataset._mend())
     tables = {
         name: pl.read_parquet(folder / files[name]["file"]) if name in files else schema
         for name, schema in ((QUALITY, pl.DataFrame(schema=REPORT)), (FLAGGED_JUMPS, Jumps([]).table()))

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.catalog.derived.scans import scan_folder
+from dolphin.catalog.derived.scans import check_scans, scan_folder
 from dolphin.catalog.query import sql as catalog_sql
 from dolphin.catalog.store.dataset import Dataset, Prices, open_dataset
-from dolphin.catalog.store.layout import current_manifest, files_beside, kind_of
+from dolphin.catalog.store.layout import checked_files_beside, current_manifest, kind_of
 from dolphin.catalog.store.tables import Table, open_table
 from dolphin.catalog.store.versions import find_version, list_versions, split_name
 from dolphin.errors import DolphinError
@@ -95,7 +95,7 @@ class Handle:
     def bars(self) -> pl.LazyFrame:
         """symbol, ts (close, ns), open, high, low, close, volume."""
         dataset = self._bars("bars")
-        return _scan([dataset._path(date) for date in self.days])
+        return _scan(dataset.files(self.days))
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -103,7 +103,7 @@ class Handle:
         if isinstance(self.data, Dataset):
             return self.bars
         entries = sorted(self.data.manifest["days"].items())
-        return _scan([self.data._path(entry) for _, entry in entries if self._inside(entry["date"])])
+        return _scan(list(self.data._checked(entry for _, entry in entries if self._inside(entry["date"]))))
 
     @property
     def features(self) -> pl.LazyFrame:
@@ -125,12 +125,13 @@ class Handle:
                 where=dataset.label,
                 mend=f"run 'dolphin scan {dataset.label}'",
             )
+        check_scans(scan_folder(dataset), [path.name for path in files])
         return _scan(files)
 
     @property
     def quality(self) -> pl.LazyFrame:
         """What the quality rules counted: ``quality.parquet`` where there is one, else the counts of the manifest."""
-        files = files_beside(self.workspace.catalog, self.manifest, "quality")
+        files = checked_files_beside(self.workspace.catalog, self.manifest, "quality")
         if files:
             return _scan(files)
         counts = (self.manifest.get("quality") or {}).get("counts", {})
@@ -141,7 +142,7 @@ class Handle:
     @property
     def rejected(self) -> pl.LazyFrame:
         """The rows that a quality rule refused, with the rule's name; no row where none was."""
-        files = files_beside(self.workspace.catalog, self.manifest, "rejected")
+        files = checked_files_beside(self.workspace.catalog, self.manifest, "rejected")
         return _scan(files) if files else pl.LazyFrame(schema={"rule": pl.String})
 
     def sql(self, query: str) -> pl.DataFrame:

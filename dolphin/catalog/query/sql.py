@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from dolphin.catalog.derived.scans import check_scans
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import (
+    checked_files_beside,
     current_manifest,
     current_manifests,
     files_beside,
@@ -43,10 +47,11 @@ _FILE_DATE = "CAST(right(parse_filename(filename, true), 10) AS DATE) AS date"
 
 @dataclass(frozen=True)
 class View:
-    """A name that a query can use, and what stands behind it."""
+    """A name that a query can use, and what stands behind it; ``check`` raises if a file behind it is damaged."""
 
     name: str
     select: str
+    check: Callable[[], object] = field(default=lambda: None, compare=False)
 
 
 class Query:
@@ -89,17 +94,28 @@ def views_of(catalog: Path, manifest: Mapping[str, Any], name: str) -> list[View
     kind = kind_of(manifest)
     folder = version_folder(catalog, manifest["name"], manifest["digest"], kind)
     beside = {suffix: files_beside(catalog, manifest, suffix) for suffix in ("quality", "rejected")}
-    aside = [View(f"{name}_{suffix}", _plain(files)) for suffix, files in beside.items() if files]
+    again = f"make it again: {manifest.get('made', 'dolphin data import')}"
+    rows = [(entry["file"], entry["sha256"]) for entry in manifest["days"].values()]
+    check = partial(check_files, folder, rows, again)
+    aside = [
+        View(f"{name}_{suffix}", _plain(files), partial(checked_files_beside, catalog, manifest, suffix))
+        for suffix, files in beside.items()
+        if files
+    ]
     if kind != "bars":
         parted = any(entry.get("symbol") for entry in manifest["days"].values())
-        return [View(name, _parts(folder / "date=*" / "**" / f"{kind}.parquet", parted)), *aside]
-    found = [View(name, _parquet(folder / manifest["spacing"] / "date=*.parquet"))]
+        return [View(name, _parts(folder / "date=*" / "**" / f"{kind}.parquet", parted), check), *aside]
+    found = [View(name, _parquet(folder / manifest["spacing"] / "date=*.parquet"), check)]
     current = current_manifest(catalog, manifest["name"]).get("digest") == manifest["digest"]
     scans = folder_of(catalog, label_of(manifest["name"], manifest["digest"], current=current))
-    for suffix, place in (("scan", scans), ("detail", scans / DETAIL)):
-        if any(place.glob(DAYS)):
-            found.append(View(f"{name}_{suffix}", _parquet(place / DAYS)))
+    for suffix, files in (("scan", scans / DAYS), ("detail", scans / DETAIL / DAYS)):
+        if any(files.parent.glob(DAYS)):
+            found.append(View(f"{name}_{suffix}", _parquet(files), partial(_check_scans, scans, files)))
     return found + aside
+
+
+def _check_scans(scans: Path, files: Path) -> None:
+    check_scans(scans, [str(path.relative_to(scans)) for path in sorted(files.parent.glob(files.name))])
 
 
 def catalog_views(catalog: Path) -> list[View]:
@@ -201,6 +217,7 @@ def run(catalog: Path, text: str, views: list[View], tables: Relations) -> Query
         mentioned = [name for name in names if name.lower() in text.lower()] or names
         for view in views:
             if view.name in mentioned:
+                view.check()
                 connection.execute(f"CREATE VIEW {quoted(view.name)} AS {view.select}")
         for name, frame in tables.items():
             if name in mentioned and name.lower() not in _names(views):

@@ -15,6 +15,7 @@ from dolphin.catalog.store.cache import Arrays, Writer, cached
 from dolphin.catalog.store.cache_limit import read_limit, shrink
 from dolphin.catalog.store.filling import Filler
 from dolphin.catalog.store.instruments import Instrument
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import (
     COLUMNS,
     SCHEMA_VERSION,
@@ -31,7 +32,7 @@ from dolphin.catalog.store.layout import (
 from dolphin.catalog.store.sessions import ALWAYS_OPEN, calendar, session_closes
 from dolphin.catalog.store.versions import find_version, split_name
 from dolphin.errors import Damaged, DolphinError, NotFound, nearest
-from dolphin.files import read_json, sha256_file
+from dolphin.files import read_json
 from dolphin.times import DAY_NS, days_between, format_day
 from dolphin.workspace import Workspace
 
@@ -146,7 +147,21 @@ class Dataset:
 
     def frame(self) -> pl.LazyFrame:
         """The rows as they were stored: symbol, ts (close ns), open, high, low, close, volume."""
-        return pl.scan_parquet([self._path(date) for date in self.manifest["days"]], hive_partitioning=False)
+        return pl.scan_parquet(self.files(), hive_partitioning=False)
+
+    def files(self, dates: Sequence[str] | None = None) -> list[Path]:
+        """The Parquet files of these days, by default of all, checked against the manifest at first opening.
+
+        Raises
+        ------
+        DolphinError
+            If one is missing or damaged; its name is in the message.
+        """
+        dates = tuple(self.manifest["days"]) if dates is None else dates
+        entries = [self.manifest["days"][date] for date in dates]
+        folder = version_folder(self.root, self.name, self.digest)
+        check_files(folder, ((entry["file"], entry["sha256"]) for entry in entries), self._mend())
+        return [folder / entry["file"] for entry in entries]
 
     def day(self, date: str, columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
         """The rows (of these columns) of one UTC day, after checking the file against the manifest.
@@ -156,12 +171,7 @@ class Dataset:
         DolphinError
             If the file is missing or damaged; its name is in the message.
         """
-        path, entry = self._path(date), self.manifest["days"][date]
-        if not path.is_file():
-            raise NotFound("data file is missing", where=str(path), mend=self._mend())
-        if sha256_file(path) != entry["sha256"]:
-            raise Damaged("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
-        return pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
+        return pl.read_parquet(self.files([date])[0], columns=list(columns), hive_partitioning=False)
 
     def _path(self, date: str) -> Path:
         return version_folder(self.root, self.name, self.digest) / self.manifest["days"][date]["file"]
@@ -175,6 +185,7 @@ class Dataset:
         writer.put("ts", grid)
         close = writer.array("close", shape, np.float64)
         age = writer.array("age", shape, np.int32)
+        self.files()  # all at once, before the first is read
         fill, symbols, low = Filler(shape[1]), pl.Enum(list(self.symbols)), 0
         for date in sorted(self.manifest["days"]):
             frame = self.day(date, ("symbol", "ts", "close"))

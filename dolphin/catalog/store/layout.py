@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog.store.instruments import Instrument
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
@@ -108,11 +109,23 @@ def writing(where: Path) -> Iterator[None]:
 
 def files_beside(catalog: Path, manifest: Mapping[str, Any], folder: str) -> list[Path]:
     """The files beside the rows of a version: ``rejected`` (one per rule) or ``quality``."""
-    listed = [entry["file"] for name, entry in manifest.get("files", {}).items() if name.startswith(folder)]
-    if manifest.get("rejected") and folder == "rejected":  # of a version made before there was one per rule
-        listed.append(manifest["rejected"]["file"])
     home = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))
-    return sorted(home / file for file in listed)
+    return sorted(home / file for file, _ in files_of(manifest, folder))
+
+
+def checked_files_beside(catalog: Path, manifest: Mapping[str, Any], folder: str) -> list[Path]:
+    """:func:`files_beside`, checked against the manifest at first opening."""
+    home = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))
+    check_files(home, files_of(manifest, folder), f"make it again: {manifest.get('made', 'dolphin data import')}")
+    return files_beside(catalog, manifest, folder)
+
+
+def files_of(manifest: Mapping[str, Any], folder: str) -> list[tuple[str, str]]:
+    """Name and SHA-256 of the files beside the rows of a version whose names begin with ``folder``."""
+    found = [(e["file"], e["sha256"]) for name, e in manifest.get("files", {}).items() if name.startswith(folder)]
+    if manifest.get("rejected") and folder == "rejected":  # of a version made before there was one per rule
+        found.append((manifest["rejected"]["file"], manifest["rejected"]["sha256"]))
+    return found
 
 
 def current_manifest(catalog: Path, name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog.store.draft import Draft, drafting, write_parquet
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import (
     check_name,
     current_manifest,
@@ -28,7 +29,7 @@ from dolphin.catalog.store.layout import (
 )
 from dolphin.catalog.store.versions import find_version, split_name
 from dolphin.errors import Damaged, DolphinError, NotFound, nearest
-from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
+from dolphin.files import canonical_json, read_json, sha256_bytes
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
@@ -74,12 +75,13 @@ class Table:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every Parquet file, by date and symbol."""
-        return tuple(self._path(entry) for _, entry in sorted(self.manifest["days"].items()))
+        """Every Parquet file, by date and symbol, checked against the manifest at first opening."""
+        return self._checked(entry for _, entry in sorted(self.manifest["days"].items()))
 
     def files_of(self, date: str) -> tuple[Path, ...]:
         """The Parquet files of one date, by symbol."""
-        return tuple(self._path(entry) for _, entry in sorted(self.manifest["days"].items()) if entry["date"] == date)
+        days = sorted(self.manifest["days"].items())
+        return self._checked(entry for _, entry in days if entry["date"] == date)
 
     def frame(self) -> pl.LazyFrame:
         """All rows, by date, symbol and time."""
@@ -101,12 +103,13 @@ class Table:
         return pl.concat([self._read(entry) for entry in entries])
 
     def _read(self, entry: Mapping[str, Any]) -> pl.DataFrame:
-        path = self._path(entry)
-        if not path.is_file():
-            raise NotFound("data file is missing", where=str(path), mend=self._mend())
-        if sha256_file(path) != entry["sha256"]:
-            raise Damaged("damaged: digest differs from the manifest's", where=str(path), mend=self._mend())
-        return pl.read_parquet(path, hive_partitioning=False)
+        return pl.read_parquet(self._checked([entry])[0], hive_partitioning=False)
+
+    def _checked(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Path, ...]:
+        chosen = list(entries)
+        folder = version_folder(self.root, self.name, self.digest, self.kind)
+        check_files(folder, ((entry["file"], entry["sha256"]) for entry in chosen), self._mend())
+        return tuple(folder / entry["file"] for entry in chosen)
 
     def _path(self, entry: Mapping[str, Any]) -> Path:
         return version_folder(self.root, self.name, self.digest, self.kind) / entry["file"]

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dolphin.errors import DolphinError, nearest
-from dolphin.times import DAY_NS
+from dolphin.times import return_day
 
 Span = tuple[int, int]  # rows [first, last)
 
@@ -128,7 +128,7 @@ def parse_scheme(table: Any, where: str) -> Scheme:
 
 
 def split(scheme: Scheme, ts: np.ndarray, start: int, stop: int, *, horizon: int = 0, memory: int = 0) -> list[Fold]:
-    """The folds of rows ``start`` to ``stop``; borders lie between UTC days.
+    """The folds of rows ``start`` to ``stop``; borders lie between the UTC days of returns.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def split(scheme: Scheme, ts: np.ndarray, start: int, stop: int, *, horizon: int
     DolphinError
         If the window is too short for the scheme.
     """
-    days = np.unique(ts[start:stop] // DAY_NS)
-    edges = np.append(start + np.searchsorted(ts[start:stop], days * DAY_NS), stop)
+    days, first_rows = np.unique(return_day(ts[start:stop]), return_index=True)
+    edges = np.append(start + first_rows, stop)
     match scheme:
         case Holdout():
             first = len(days) - max(1, round(len(days) * scheme.share))

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.catalog import Dataset
 from dolphin.core.records import Records
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.trials import searched, with_parameters
-from dolphin.times import DAY_NS
+from dolphin.times import DAY_NS, return_day
 
 _OPENED, _CLOSED = 0, 1
 
@@ -122,10 +123,11 @@ def frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> Any:
     return pd.DataFrame({name: done[name].to_numpy() for name in ALL_METRICS}, index=index)
 
 
-def returns_frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> Any:
+def returns_frame(trials: pl.DataFrame, parameters: list[str] | None = None, dataset: Dataset | None = None) -> Any:
     """The daily returns of a sweep's finished trials, UTC days by trials; columns as :func:`frame`'s index.
 
-    All trials must be of one window. ``returns_frame(trials).vbt.returns(freq="D").sharpe_ratio()`` is a
+    All trials must be of one window; where its data follow an exchange's calendar, ``dataset`` says which days
+    have bars. ``returns_frame(trials).vbt.returns(freq="D").sharpe_ratio()`` is a
     Series by parameters.
     """
     import pandas as pd
@@ -135,9 +137,17 @@ def returns_frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> 
         raise DolphinError("the trials are of several windows", mend="filter them by first_ts and last_ts")
     if done["daily_returns"].null_count():
         raise DolphinError("some of the trials were registered without daily returns", mend="filter them")
-    first, last = done["first_ts"][0] // DAY_NS, done["last_ts"][0] // DAY_NS
-    days = pd.DatetimeIndex((np.arange(first, last + 1) * DAY_NS).astype("datetime64[ns]"), tz="UTC", name="day")
+    first, last = done["first_ts"][0], done["last_ts"][0]
+    if dataset is None:
+        numbers = np.arange(return_day(first), return_day(last) + 1)
+    else:
+        ts = dataset.grid()
+        numbers = np.unique(return_day(ts[(ts >= first) & (ts <= last)]))
     returns = np.array(done["daily_returns"].to_list(), dtype=np.float64)
+    if returns.shape[1] != len(numbers):
+        mend = "give dataset=dolphin.open(NAME).data" if dataset is None else "give the dataset that they ran on"
+        raise DolphinError(f"{returns.shape[1]} daily returns, {len(numbers)} days in the window", mend=mend)
+    days = pd.DatetimeIndex((numbers * DAY_NS).astype("datetime64[ns]"), tz="UTC", name="day")
     return pd.DataFrame(returns.T, index=days, columns=columns)
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from dolphin.config import read_table
 from dolphin.errors import NotFound, nearest
 from dolphin.files import read_json
+from dolphin.manifests import check_manifest
 from dolphin.study.trials.choice import Choice
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import is_study_file
@@ -41,6 +42,7 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
     table = read_table(Path(file)) if file else None
     left = workspace.experiments / name / "study.json"  # as it was run, options of the command included
     if left.is_file():
+        check_manifest(left.parent, left.name)
         return _plan(name, read_json(left)["study"], file)
     if table is not None:
         return _plan(name, table, file)

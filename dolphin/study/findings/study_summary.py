@@ -11,7 +11,8 @@ import polars as pl
 
 from dolphin.catalog import open_dataset
 from dolphin.errors import BadInput, Damaged, NotFound, nearest
-from dolphin.files import read_json, write_json
+from dolphin.files import json_bytes, read_json
+from dolphin.manifests import check_manifest, write_listed
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import Plan, read_plan
@@ -51,7 +52,10 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     folder = workspace.experiments / plan.name
     found = _sensitivity(judged, plan, names)
     if folder.is_dir():
-        write_json(folder / "sensitivity.json", _spelled({k: v for k, v in found.items() if k != "maps"}))
+        write_listed(
+            folder,
+            {"sensitivity.json": json_bytes(_spelled({k: v for k, v in found.items() if k != "maps"}))},
+        )
     registry = Registry(workspace)
     return {
         "name": plan.name,
@@ -235,6 +239,8 @@ def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any
 def _left(folder: Path) -> dict[str, Any]:
     """What sweep and validation left in the study's folder; None where they did not."""
     found: dict[str, Any] = {"sweep": None, "validation": None, "oos": None}
+    if (folder / "study.json").is_file() or (folder / "validation.json").is_file():
+        check_manifest(folder)
     if (folder / "study.json").is_file():
         found["sweep"] = read_json(folder / "study.json")
     if (folder / "validation.json").is_file():

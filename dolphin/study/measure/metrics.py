@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dolphin.core.records import Records
-from dolphin.times import DAY_NS
+from dolphin.times import return_day
 
 #: Names in the order in which they are written and shown.
 METRICS = (
@@ -162,7 +162,7 @@ def exit_counts(exits: np.ndarray, reasons: tuple[str, ...]) -> dict[str, int]:
 
 def daily_equity(ts: np.ndarray, equity: np.ndarray, initial_capital: float) -> np.ndarray:
     """Equity at the start and at the last bar of each UTC day, (days + 1,) float64."""
-    days = ts // DAY_NS
+    days = return_day(ts)
     last = np.flatnonzero(np.diff(days, append=days[-1] + 1))
     return np.concatenate([[initial_capital], equity[last]])
 

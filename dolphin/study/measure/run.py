@@ -21,7 +21,8 @@ from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Market
 from dolphin.errors import DolphinError
-from dolphin.files import publish_folder, write_json
+from dolphin.files import publish_folder, read_json, write_json
+from dolphin.manifests import write_manifest
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -31,13 +32,14 @@ from dolphin.study.measure.metrics import (
     one,
     spelled,
 )
-from dolphin.times import DAY_NS, format_time
+from dolphin.times import format_time, return_day
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
 SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
 REGIMES = np.array(["NEUTRAL", "BULL", "BEAR"])  # by regime code 0, +1, -1
 #: The role whose value at entry has a column among the 24; NaN for strategies without it.
 SIGNAL = "vel_div"
+_REPLACE = "name a new folder for --out, or replace it with --force"
 LIBRARIES = ("numba", "numpy", "polars", "vectorbt", "nautilus_trader")
 
 
@@ -81,8 +83,8 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
 
 
 def days_of(ts: np.ndarray, start: int, stop: int) -> int:
-    """How many UTC days the rows ``start`` to ``stop`` touch."""
-    return int(ts[stop - 1] // DAY_NS - ts[start] // DAY_NS) + 1
+    """At most so many days with a return lie in rows ``start`` to ``stop``; fewer where an exchange was closed."""
+    return int(return_day(ts[stop - 1]) - return_day(ts[start])) + 1
 
 
 def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
@@ -228,7 +230,28 @@ def writing_run(run: Run, regime: np.ndarray, out: Path) -> Iterator[None]:
         write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
+        write_manifest(part)
         yield
+
+
+def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_ts: int) -> None:
+    """Refuse a folder that holds the run of another configuration, dataset or window."""
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        return
+    try:
+        about = read_json(path)
+        held = {
+            "configuration": about["config_hash"],
+            "dataset": about["dataset"]["digest"],
+            "window": (about["first_bar"]["ts"], about["last_bar"]["ts"]),
+        }
+    except (DolphinError, KeyError, TypeError):
+        raise DolphinError("holds a run that cannot be read", where=str(path), mend=_REPLACE) from None
+    wanted = {"configuration": config.hash, "dataset": dataset.digest, "window": (first_ts, last_ts)}
+    other = [name for name, value in wanted.items() if held[name] != value]
+    if other:
+        raise DolphinError(f"holds the run of another {' and '.join(other)}", where=str(out), mend=_REPLACE)
 
 
 def check_out(out: Path) -> Path:

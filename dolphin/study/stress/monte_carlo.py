@@ -23,6 +23,7 @@ from dolphin.config import Config
 from dolphin.core.records import Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
+from dolphin.manifests import check_manifest, write_manifest
 from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
 from dolphin.study.measure.measured import Measured, first_difference, measure, measured_of
@@ -31,7 +32,7 @@ from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
-from dolphin.times import DAY_NS
+from dolphin.times import return_day
 from dolphin.workspace import Workspace
 
 #: The study name, and the role, under which the runs are registered.
@@ -136,6 +137,7 @@ def stress(
         with publish_folder(out) as part, writing(out):
             rows.write_parquet(part / "stress.parquet", compression="zstd")
             write_json(part / "stress.json", document)
+            write_manifest(part)
     return Stress(base, rows, document)
 
 
@@ -169,7 +171,7 @@ def _plan(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
 
 def _starts(base: Run) -> list[tuple[int, int]]:
     """(days after the first, row) of the first bar of evenly spaced UTC days, while enough of them are left."""
-    days = base.market.ts[base.start : base.stop] // DAY_NS
+    days = return_day(base.market.ts[base.start : base.stop])
     known, first = np.unique(days, return_index=True)
     count = len(known) - LEAST_DAYS
     if count < 1:
@@ -217,7 +219,7 @@ class _Bench:
         now, reasons = time.time_ns(), batch[0].config.strategy.reasons
         measures = [row for part in found for row in trial_measures(part, reasons)]
         rows = [self._row(s, now) | {"state": "done"} | m for s, m in zip(batch, measures, strict=True)]
-        self._registry.append(trial_frame(rows))
+        self._registry.append_once(trial_frame(rows))
 
     def _row(self, scenario: Scenario, now: int) -> dict[str, Any]:
         document = scenario.config.document()
@@ -320,4 +322,5 @@ def read_stress(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
     folder = Path(folder)
     if not (folder / "stress.json").is_file():
         raise DolphinError("holds no stress test", where=str(folder), mend="run 'dolphin stress' first")
+    check_manifest(folder)
     return json.loads((folder / "stress.json").read_bytes()), pl.read_parquet(folder / "stress.parquet")

@@ -12,7 +12,7 @@ import polars as pl
 from dolphin.study.measure.measured import Measured
 from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import Run, metrics_document
-from dolphin.times import DAY_NS, format_time
+from dolphin.times import format_day, return_day
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 DRAWDOWNS = (0.1, 0.2, 0.3, 0.5)
@@ -146,10 +146,9 @@ def _levels(measured: Measured) -> np.ndarray:
 
 
 def _days(base: Run) -> list[str]:
-    """The moment before the first bar's day, then the end of every day, as the dates of these."""
-    ts = base.market.ts
-    first, last = int(ts[base.start]) // DAY_NS, int(ts[base.stop - 1]) // DAY_NS
-    return [format_time(day * DAY_NS)[:10] for day in range(first, last + 2)]
+    """The moment before the first bar's day, then the end of every day that has bars, as the dates of these."""
+    days = np.unique(return_day(base.market.ts[base.start : base.stop])).tolist()
+    return [format_day(day) for day in (days[0], *(day + 1 for day in days))]
 
 
 def _trade_path(orders: dict[str, np.ndarray]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
 from dolphin.errors import Damaged
 from dolphin.files import publish, sha256_file
@@ -33,7 +34,7 @@ STATES = ("done", "invalid", "failed", "interrupted", "pruned")
 
 #: One row per trial. ``state`` is one of :data:`STATES`; ``exits`` counts closed trades by reason (JSON),
 #: ``role`` says why it was looked at ("search", "test" ...), ``fold`` for which split of a validation,
-#: ``daily_returns`` are the equity's per UTC day. A column that came later is null in older segments.
+#: ``daily_returns`` are the equity's per UTC day with bars. A column that came later is null in older segments.
 SCHEMA: dict[str, Any] = {
     "time_ns": pl.Int64,
     "study": pl.String,
@@ -56,6 +57,13 @@ SCHEMA: dict[str, Any] = {
     "exits": pl.String,
     "daily_returns": pl.List(pl.Float64),
 }
+
+#: What makes two rows one look at the data: the same run, whatever its time and number, with the same outcome. An
+#: outcome that differs would mean that a run is not reproducible, and stays on record.
+LOOK = (
+    "study", "role", "sampler", "seed", "state", "config_hash", "config", "dataset_digest", "first_ts", "last_ts",
+    "engine_digest", "trades", "final_equity",
+)  # fmt: skip
 
 
 def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -91,26 +99,45 @@ class Registry:
         """Add a batch of trials (columns of :data:`SCHEMA`) as one segment."""
         frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
         with hold(self.folder / ".lock"):
-            for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
-                leftover.unlink()
-            last, end = self._last_link()
-            number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
-            segment = self.folder / f"{number:06d}.parquet"
-            with publish(segment) as part, writing(segment):
-                frame.write_parquet(part, compression="zstd")
-            body = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
-            # The link makes the segment count; a segment without one is overwritten by the next.
-            with writing(self._chain):
-                append(self._chain, _encode(sealed(body, _encode)), end)
+            self._append(frame)
+
+    def _append(self, frame: pl.DataFrame) -> None:
+        """Write a segment and its link; the caller holds the lock."""
+        for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
+            leftover.unlink()
+        last, end = self._last_link()
+        number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
+        segment = self.folder / f"{number:06d}.parquet"
+        with publish(segment) as part, writing(segment):
+            frame.write_parquet(part, compression="zstd")
+        body = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
+        # The link makes the segment count; a segment without one is overwritten by the next.
+        with writing(self._chain):
+            append(self._chain, _encode(sealed(body, _encode)), end)
+
+    def append_once(self, trials: pl.DataFrame) -> int:
+        """Like :meth:`append`, without the rows whose look is registered already (:data:`LOOK`); how many were new.
+
+        A run that was killed after its registration, or is simply repeated, is one look.
+        """
+        frame = trials.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+        with hold(self.folder / ".lock"):
+            known = self.trials().filter(pl.col("study").is_in(frame["study"].unique().to_list())).select(LOOK)
+            new = frame.join(known.collect(), on=LOOK, how="anti", nulls_equal=True, maintain_order="left")
+            if new.height:
+                self._append(new)
+        return new.height
 
     def trials(self) -> pl.LazyFrame:
         """All trials in the order of their registration."""
-        paths = [self.folder / link["segment"] for link in self._links()]
+        links = self._links()
+        paths = [self.folder / link["segment"] for link in links]
         if not paths:
             return pl.LazyFrame(schema=SCHEMA)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise Damaged("a segment of the trial registry is missing", where=str(missing[0]))
+        check_files(self.folder, ((link["segment"], link["sha256"]) for link in links), "restore it")
         return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
 
     def count_on(self, dataset_digest: str) -> int:

@@ -20,7 +20,7 @@ from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import spelled
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
 from dolphin.study.validation.walk_forward import Judged
-from dolphin.times import DAY_NS
+from dolphin.times import return_day
 
 #: A stretch of a path: its rows, the fold that judged it, the measures there (None: nothing chosen, flat).
 Stretch = tuple[Span, int, Measures | None]
@@ -64,7 +64,7 @@ def equity_frame(ways: Sequence[Sequence[Stretch]], ts: np.ndarray, capital: flo
 def day_closes(ts: np.ndarray, span: Span) -> np.ndarray:
     """Close of the last bar of each UTC day of a span that has bars, (days,) int64."""
     rows = ts[span[0] : span[1]]
-    return np.asarray(rows[np.flatnonzero(np.diff(rows // DAY_NS, append=rows[-1] // DAY_NS + 1))])
+    return np.asarray(rows[np.flatnonzero(np.diff(return_day(rows), append=return_day(rows[-1]) + 1))])
 
 
 def path_document(number: int, way: Sequence[Stretch], ts: np.ndarray) -> dict[str, Any]:

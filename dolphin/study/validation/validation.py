@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from dolphin.catalog.store.layout import writing
 from dolphin.config import Config, Variants, settled, to_toml
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
-from dolphin.files import publish, write_bytes, write_json
+from dolphin.files import json_bytes, write_bytes
+from dolphin.manifests import write_listed
 from dolphin.progress import Progress
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
@@ -295,9 +296,9 @@ def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:
     folder = workspace.experiments / report.study.name
-    with publish(folder / "oos_equity.parquet") as part, writing(folder / "oos_equity.parquet"):
-        report.equity.write_parquet(part, compression="zstd")
-    write_json(folder / "validation.json", report.document)
+    equity = io.BytesIO()
+    report.equity.write_parquet(equity, compression="zstd")
+    write_listed(folder, {"oos_equity.parquet": equity.getvalue(), "validation.json": json_bytes(report.document)})
     newest = report.newest
     if newest is not None:
         fold = report.document["folds"][-1]

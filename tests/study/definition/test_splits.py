@@ -19,7 +19,7 @@ HOUR = DAY_NS // 24
 
 def hours(days: int) -> np.ndarray:
     """Hourly closes of whole UTC days."""
-    return np.arange(days * 24, dtype=np.int64) * HOUR
+    return np.arange(1, days * 24 + 1, dtype=np.int64) * HOUR
 
 
 def folds(days: int, horizon: int = 0, memory: int = 0, **table: Any) -> list[Fold]:
@@ -47,7 +47,7 @@ def test_a_window_inside_the_data_keeps_its_rows() -> None:
     ts = hours(12)
     (fold,) = split(parse_scheme({"scheme": "holdout", "share": 0.5}, "x"), ts, 30, 200)
     assert fold.train[0][0] == 30 and fold.test[0][1] == 200 and fold.train[0][1] == fold.test[0][0]
-    assert ts[fold.test[0][0]] % DAY_NS == 0
+    assert ts[fold.test[0][0]] % DAY_NS == HOUR  # midnight's bar is of the day before
 
 
 def test_kfold_purges_before_and_embargoes_after() -> None:
@@ -131,7 +131,7 @@ def test_no_training_bar_sees_the_test(table: dict[str, Any], days: int, horizon
         assert not np.intersect1d(train, test).size and train.min() >= late and test.max() < len(ts)
         after = memory + horizon if fold.blocks else 0
         for low, high in fold.test:
-            assert ts[low] % DAY_NS == 0 or low == late
+            assert ts[low] % DAY_NS == HOUR or low == late
             # A trade from before the border, and a feature that looks back over it, stay out.
             assert not np.any((train >= high) & (train < high + after))
             assert not np.any((train < low) & (train >= low - (horizon if fold.blocks else 0)))

@@ -106,7 +106,7 @@ fee_bps = { choices = [1.0, 2.0] }
     found, expected = ([float(source[name]) for name in ALL_METRICS] for source in (chosen, row))
     np.testing.assert_array_equal(found, expected)
     returns = returns_frame(trials)
-    assert returns.shape == (3, 12) and str(returns.index[0]) == "2025-01-01 00:00:00+00:00"
+    assert returns.shape == (4, 12) and str(returns.index[0]) == "2024-12-31 00:00:00+00:00"
     assert returns.columns.equals(metrics.index) and (returns.iloc[:, 3] == trials["daily_returns"][3].to_list()).all()
 
     with warnings.catch_warnings():

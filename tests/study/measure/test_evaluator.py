@@ -53,7 +53,7 @@ def test_a_batch_is_its_single_measurements(dataset: Dataset, variants: list[Con
         found = evaluator.evaluate(Batch(variants, SPANS, checks=(0, 7, 23)), done.append)
     assert sum(done) == len(variants) * len(SPANS)
     assert found.metrics["trades"].min() > 0 and found.daily is not None
-    assert [daily.shape for daily in found.daily] == [(24, 3), (24, 2), (24, 2)]
+    assert [daily.shape for daily in found.daily] == [(24, 4), (24, 2), (24, 2)]  # the first bar closes at midnight
     for c, config in enumerate(variants):
         market = open_market(dataset, config)
         for s, span in enumerate(SPANS):

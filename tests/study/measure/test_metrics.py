@@ -29,7 +29,7 @@ def by_hand(done: Run) -> dict[str, Any]:
     capital = done.config.account.initial_capital
     pnl = [float(x) for x in done.recording.trades["pnl"]]
     equity = [float(x) for x in done.recording.equity]
-    days = [int(t) // DAY_NS for t in done.market.ts[done.start : done.stop]]
+    days = [(int(t) - 1) // DAY_NS for t in done.market.ts[done.start : done.stop]]
     wins, losses = [p for p in pnl if p > 0], [p for p in pnl if p <= 0]
     peak, drawdown = capital, 0.0
     for value in equity:
@@ -188,7 +188,7 @@ def test_nan_is_spelled() -> None:
 def test_daily_equity_takes_each_days_last_bar() -> None:
     hour = DAY_NS // 24
     ts = np.array([0, 5, 23, 24, 30, 49]) * hour
-    assert daily_equity(ts, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 0.5).tolist() == [0.5, 3.0, 5.0, 6.0]
+    assert daily_equity(ts, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 0.5).tolist() == [0.5, 1.0, 4.0, 5.0, 6.0]
 
 
 def test_worst_rolling_roi_against_a_loop() -> None:

@@ -121,7 +121,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     document = read_json(home.experiments / "look" / "validation.json")
     assert document == json.loads(json.dumps(report.document))
     equity = pl.read_parquet(home.experiments / "look" / "oos_equity.parquet")
-    assert [f["train"][0]["from"][:10] for f in document["folds"]][1:] == ["2025-01-06", "2025-01-11", "2025-01-16"]
+    assert [f["train"][0]["from"][:10] for f in document["folds"]][1:] == ["2025-01-05", "2025-01-10", "2025-01-15"]
     assert len(document["folds"]) == 4 and len(document["paths"]) == 1
     searched, tested = looks(home, "search"), looks(home, "test")
     assert searched.group_by("fold", maintain_order=True).len()["len"].to_list() == [24] * 4
@@ -146,7 +146,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
         assert part["ts"][-1] == fold["test"][0]["last_ts"]
         # Compounding: every test run is scaled to the equity that the one before it left.
         begin = curve[-1]
-        ends = np.flatnonzero(np.diff(test.market.ts[test.start : test.stop] // DAY_NS, append=-1))
+        ends = np.flatnonzero(np.diff((test.market.ts[test.start : test.stop] - 1) // DAY_NS, append=-1))
         curve += (begin * test.recording.equity[ends] / 25_000.0).tolist()
         gain, loss = gain + test.metrics["gross_win"], loss + test.metrics["gross_loss"]
         objective = fold["objective"]
@@ -161,7 +161,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     assert document["efficiency"]["efficiency"] == pytest.approx(days.mean() / inside.mean(), rel=1e-12)
     # best.toml is the choice of the newest train window, and says so.
     best_toml = home.experiments / "look" / "best.toml"
-    assert "newest train window, 2025-01-16" in best_toml.read_text().splitlines()[0]
+    assert "newest train window, 2025-01-15" in best_toml.read_text().splitlines()[0]
     assert read_config(best_toml).hash == document["folds"][-1]["chosen"]["config_hash"]
 
 
@@ -221,7 +221,7 @@ def test_combinatorial_paths(home: Workspace) -> None:
     equity = report.equity
     for path in document["paths"]:
         part = equity.filter(pl.col("path") == path["number"])
-        assert part["ts"].is_sorted() and part["ts"].n_unique() == part.height == DAYS == path["days"]
+        assert part["ts"].is_sorted() and part["ts"].n_unique() == part.height == DAYS + 1 == path["days"]
         assert part["equity"][-1] == pytest.approx(25_000.0 * (1.0 + path["metrics"]["roi"]), rel=1e-12)
     sharpes = [path["metrics"]["sharpe_365"] for path in document["paths"]]
     assert document["distribution"]["sharpe_365"]["q50"] == pytest.approx(np.median(sharpes), rel=1e-12)
@@ -375,12 +375,12 @@ def test_a_market_without_an_edge_is_worse_out_of_sample(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("validation", "options", "said"),
     [
-        (WALK.replace("10", "40"), {}, "30 days are too few for this validation: it needs 40 [+] 5 days"),
-        ('scheme = "kfold"\nfolds = 2\nembargo = 5000', {}, "30 days are too few .* purge and embargo"),
+        (WALK.replace("10", "40"), {}, "31 days are too few for this validation: it needs 40 [+] 5 days"),
+        ('scheme = "kfold"\nfolds = 2\nembargo = 5000', {}, "31 days are too few .* purge and embargo"),
         (KFOLD, {"objective": "turnover"}, "look: .*objective 'turnover' is not defined over stretches"),
         (KFOLD, {"sampler": '"tpe"'}, "kfold compares the same candidates in every fold, and sampler 'tpe' does not"),
         (WALK + "\nstep = 3", {}, "step = 3 is shorter than test = 5: days would be judged twice"),
-        (WALK.replace("10", "2"), {}, "fold 0 trains on bars 0 to 576, all within the warm-up of 752"),
+        (WALK.replace("10", "2"), {}, "fold 0 trains on bars 0 to 289, all within the warm-up of 752"),
         (WALK.replace("walk_forward", "walk"), {}, "unknown scheme 'walk'"),
     ],
 )
