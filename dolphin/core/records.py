@@ -80,7 +80,7 @@ SLOT = _record(
     funding="f8",
 )
 
-#: Realised capital, mark-to-market equity, and the running sums that all metrics come from. ``funding_paid`` is
+#: Realised capital, mark-to-market equity, and the running sums that all metrics come from. ``funding`` is
 #: what was received, less what was paid; ``traded`` the notional of all fills, ``day`` the number of UTC days that
 #: have ended. An engine puts a field before them that names its strategy (:mod:`dolphin.core.hooks`).
 ACCOUNT = _record(
@@ -91,7 +91,7 @@ ACCOUNT = _record(
     gross_win="f8",
     gross_loss="f8",
     fees_paid="f8",
-    funding_paid="f8",
+    funding="f8",
     traded="f8",
     trades="i8",
     wins="i8",

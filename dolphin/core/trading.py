@@ -40,7 +40,7 @@ def pay_funding(state, market, i):  # type: ignore[no-untyped-def]
             if rate == rate and rate != 0.0:
                 payment = -(slot.side * slot.qty * market.price[i, slot.asset] * rate)
                 account.capital += payment
-                account.funding_paid += payment
+                account.funding += payment
                 slot.funding += payment
                 slot.realised += payment
 

@@ -27,7 +27,16 @@ METRICS = (
 
 
 #: What else is measured of every run (:func:`metrics_of` defines them).
-MORE_METRICS = ("exposure", "turnover", "worst_10_days", "tail_ratio", "gross_win", "gross_loss", "ruined")
+MORE_METRICS = (
+    "exposure",
+    "turnover",
+    "worst_10_days",
+    "tail_ratio",
+    "gross_win",
+    "gross_loss",
+    "ruined",
+    "funding_paid",
+)
 
 #: All of them.
 ALL_METRICS = METRICS + MORE_METRICS
@@ -62,6 +71,7 @@ def metrics_of(
           both are or with fewer than two returns.
         - ``gross_win``, ``gross_loss``: sums of the closed trades' gains and losses net of fees, both >= 0.
         - ``ruined``: realised capital was at or below zero.
+        - ``funding_paid``: funding of all positions, above zero where more was paid than received.
     """
     levels = daily_levels(accounts, initial_capital, day_ends)
     trades = accounts["trades"]
@@ -97,6 +107,7 @@ def metrics_of(
         "gross_win": accounts["gross_win"].copy(),
         "gross_loss": accounts["gross_loss"].copy(),
         "ruined": accounts["ruined"] > 0,
+        "funding_paid": 0.0 - accounts["funding"],
     }
 
 

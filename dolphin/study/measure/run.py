@@ -101,7 +101,7 @@ def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int)
 
 
 def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
-    """The 24 columns of ENGINE section 4, then ``entry_bar`` and ``exit_bar``.
+    """The 24 columns of ENGINE section 4, then ``entry_bar`` and ``exit_bar``, and ``funding`` where there is any.
 
     ``ts`` and ``date`` are of the exit bar's close; what holds "at entry" is of the bar that
     decided. ``regime`` (T,) int8 is the scanner's.
@@ -143,6 +143,8 @@ def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
             "exit_bar": trades["exit_bar"],
         }
     )
+    if len(market.funding):  # what the position received, less what it paid; no part of its P&L
+        frame = frame.with_columns(pl.Series("funding", trades["funding"]))
     text = ("date", "strategy", "asset", "side", "exit_reason", "posture", "regime_signal", "scan_uuid")
     return frame.with_columns(pl.col(name).cast(pl.String) for name in text)
 
