@@ -344,7 +344,7 @@ def test_p60_is_resolved_on_the_gate_window(workspace: Workspace, tmp_path: Path
     file.write_text('[params]\nvol_p60 = "p60"\n')
     found = evaluate(workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False)
     assert found.candidate["quantiles_of_the_gate_window"] == {"vol_p60": 60.0}
-    assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.vol_p60_of_window
+    assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.of_window
 
 
 def test_config_toml_reads_back_to_the_same_hash() -> None:
