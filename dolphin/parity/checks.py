@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
 from dolphin.config import Config
@@ -269,12 +270,11 @@ def _shortened(market: Market, rows: int) -> Market:
 
 def _frozen_like(copy: Market, original: Market) -> Market:
     """Views with the original's write flags, so that no second kernel is compiled for them."""
-    views = []
-    for values, model in zip(copy, original, strict=True):
-        view = values.view()
-        view.flags.writeable = model.flags.writeable
-        views.append(view)
-    return Market(*views)
+    views: dict[str, NDArray[Any]] = {}
+    for name in Market._fields:
+        views[name] = getattr(copy, name).view()
+        views[name].flags.writeable = getattr(original, name).flags.writeable
+    return Market(**views)
 
 
 def _scan_peek(market: Market, config: Config, reference: int, cut: int, seed: int) -> str | None:
