@@ -48,7 +48,7 @@ class View:
 
     name: str
     select: str
-    check: Callable[[], None] = field(default=lambda: None, compare=False)
+    check: Callable[[], object] = field(default=lambda: None, compare=False)
 
 
 class Query:
