@@ -46,8 +46,9 @@ compiling = Compiling()
 def _phase(item: pytest.Item, name: str) -> Generator[None, Any, Any]:
     began, compiled = used(), compiling.seconds
     result = yield
-    cost = used() - began - (compiling.seconds - compiled)
-    item.user_properties.append((f"cpu_{name}", cost))
+    compiled = compiling.seconds - compiled
+    cost = used() - began - compiled
+    item.user_properties += [(f"cpu_{name}", cost), (f"cpu_{name}_compiling", compiled)]
     if cost > LIMIT and item.get_closest_marker("slow") is None:
         pytest.fail(f"the {name} of this test took {cost:.1f} s of CPU, more than {LIMIT:g} (mark it slow)", False)
     return result

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from command_line import MINUTE, Answer, process, klines, tree, write_source
+from command_line import MINUTE, Answer, klines, process, tree, write_source
 
 Call = Callable[..., Answer]
 Words = list[object]
