@@ -22,7 +22,7 @@ def test_every_room_of_the_tests_is_a_room_of_the_package() -> None:
 
 
 def test_every_room_of_the_package_has_tests() -> None:
-    assert rooms(PACKAGE, "*.py") <= rooms(TESTS, "test_*.py")
+    assert rooms(PACKAGE, "[!_]*.py") <= rooms(TESTS, "test_*.py")
 
 
 def test_what_lies_at_the_top_tests_a_module_at_the_top() -> None:

@@ -269,7 +269,7 @@ WORDS: dict[str, tuple[str, list[str]]] = {
     "spacing of a market": ("data generate --name k --preset edge --spacing 7m", ["'7m' is no bar spacing"]),
     "name of a market": ("data generate --name a/b --preset edge --days 1", ["'a/b' cannot name a dataset"]),
     "parity with no folder": ("parity {home}/runs/run {tmp}/none", ["none: no such run folder"]),
-    "parity with a foreign folder": ("parity {home}/runs/run {home}/research", ["run.json", "no such file"]),
+    "parity with a foreign folder": ("parity {home}/runs/run {home}/research", ["manifest.json", "no such file"]),
     "report of no folder": ("report {tmp}/none --out {tmp}/x.html", ["none: no such run folder"]),
     "report of a foreign folder": ("report {home}/research --out {tmp}/x.html", ["no such file"]),
     "report onto a folder": ("report {home}/runs/run --out {tmp}", ["is a folder"]),

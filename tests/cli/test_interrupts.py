@@ -178,7 +178,7 @@ FULL = {
     "import": "data import {tmp}/next --name k",
     "generate": "data generate --name g --preset null --days 1 --assets 8 --spacing 1m",
     "scan": "scan m",
-    "backtest": "backtest m --config {home}/config.toml --out {home}/runs/run --set tp_pct=0.0031",
+    "backtest": "backtest m --config {home}/config.toml --out {home}/runs/run --set tp_pct=0.0031 --force",
     "sweep": "sweep {home}/study.toml",
     "report": "report {home}/runs/run --out {home}/sheet.html",
 }
