@@ -129,8 +129,8 @@ class Config:
 
     @property
     def engine(self) -> Engine:
-        """The compiled engine; under a fill model that fills in parts it is one for positions that change size."""
-        return engine_for(_in_parts(self.strategy) if self.friction.model.partial else self.strategy)
+        """The compiled engine, for the strategy as fill model and funding make it trade."""
+        return engine_for(_traded(self.strategy, self.friction.model.partial, self.market.funding is not None))
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -183,9 +183,13 @@ class Config:
 
 
 @functools.cache
-def _in_parts(strategy: Strategy) -> Strategy:
-    """The strategy with positions that may change size, because the market fills its orders in parts."""
-    return replace(strategy, resize=True) if strategy.plain else strategy
+def _traded(strategy: Strategy, in_parts: bool, funded: bool) -> Strategy:
+    """The strategy, with positions that change size where orders fill in parts, and that pay funding where there is."""
+    if in_parts and strategy.plain:
+        strategy = replace(strategy, resize=True)
+    if funded and "funding" not in strategy.market_columns:
+        strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"))
+    return strategy
 
 
 def friction_records(many: Sequence[Config]) -> Records:
@@ -203,7 +207,7 @@ def friction_records(many: Sequence[Config]) -> Records:
 
 def columns_needed(config: Config) -> tuple[str, ...]:
     """Which of :data:`~dolphin.core.records.MARKET_COLUMNS` this configuration needs, in that order."""
-    asked = {*config.strategy.market_columns, *config.friction.model.columns}
+    asked = {*config.engine.strategy.market_columns, *config.friction.model.columns}
     return tuple(name for name in MARKET_COLUMNS if name in asked)
 
 

@@ -88,6 +88,11 @@ def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     return _njit(function, **INLINE)
 
 
+def cold(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A building block that few bars reach: called, not inlined, so that what surrounds it stays small."""
+    return _njit(function, error_model="numpy", _nrt=False)
+
+
 def hook(stub: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate what gives ``stub`` its body for the types of its arguments (``numba.extending.overload``)."""
     decorator: Callable[..., Any] = overload(stub, jit_options=INLINE, strict=False)

@@ -29,7 +29,7 @@ class CompiledRun(NamedTuple):
 
 
 @functools.cache
-def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:  # type: ignore[no-untyped-def]
+def engine_of(decide, slots, orders, resize, margin, memory, reasons, columns) -> Engine:  # type: ignore[no-untyped-def]
     return Engine(
         Strategy(
             name="random",
@@ -43,6 +43,7 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:
             orders=orders,
             resize=resize,
             margin=margin,
+            market_columns=columns,
         )
     )
 
@@ -55,8 +56,8 @@ def market_of(case: Case) -> Market:
 
 def run_compiled(case: Case) -> CompiledRun:
     """One call per bar, and the batch loop, which must give the same digests."""
-    resize = case.resize
-    engine = engine_of(case.decide, case.slots, case.orders, resize, case.margin, case.memory, case.reasons)
+    declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
+    engine = engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
     market, assets = market_of(case), case.market["price"].shape[1]
     params = np.zeros(1, np.dtype([(name, "f8" if isinstance(v, float) else "i8") for name, v in case.params.items()]))
     for name, value in case.params.items():
