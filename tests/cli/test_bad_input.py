@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from command_line import MINUTE, Answer, dolphin, klines, tree, write_source
+from command_line import MINUTE, Answer, klines, process, tree, write_source
 
 Call = Callable[..., Answer]
 Words = list[object]
@@ -323,7 +323,7 @@ def test_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
 
 @pytest.mark.parametrize("words", ["data show mm", "scan m --fast", "gate nobody", "sweep none.toml"])
 def test_as_a_process_too(pristine: Path, tmp_path: Path, words: str) -> None:
-    done = dolphin(pristine, *words.split(), cwd=tmp_path)
+    done = process(pristine, *words.split(), cwd=tmp_path)
     assert done.code == 2 and done.out == "" and done.complaint
 
 
