@@ -169,8 +169,9 @@ def guard(state, s, params, market, i):  # type: ignore[no-untyped-def]
     width = average_range(market, i, s, params.range_bars)
     if bracketed:
         trigger = of_ticks(ticks_away(price, -side, params.stop_atr * width, instrument), instrument)
-        # A tick above 0 may be on the price; a stop never moves back.
-        if side * (trigger - working.trigger) > 0.0 and side * (price - trigger) > 0.0:
+        # It never moves back, nor to where there is no room between price and limit.
+        ahead = side * (price - trigger) > 0.0 and side * (working.limit - trigger) > 0.0
+        if ahead and side * (trigger - working.trigger) > 0.0:
             ask_close(state, s, BRACKET_FILLED)
             by_bracket(state.intents[s], working.limit, trigger, 0)
         return
