@@ -13,7 +13,7 @@ import numpy as np
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.core.records import CLOSE, NONE, REDUCE, Market, Records
 from dolphin.core.strategy import Plugged
 from dolphin.live.own_features import OwnFeatures
 
@@ -44,7 +44,7 @@ def own_market(source: Market, start: int, stop: int) -> Market:
 def order_direction(order: Records) -> int:
     """+1 if the order buys, -1 if it sells."""
     side = int(order["side"])
-    return side if order["action"] == OPEN else -side
+    return -side if order["action"] in (CLOSE, REDUCE) else side
 
 
 class Session:
