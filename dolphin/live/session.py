@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import NONE, OPEN, Floats, Market, Records
+from dolphin.core.records import CLOSE, NONE, REDUCE, Floats, Market, Records
 from dolphin.core.strategy import Plugged
 from dolphin.live.own_features import OwnFeatures
 
@@ -45,7 +45,7 @@ def own_market(source: Market, start: int, stop: int) -> Market:
 def order_direction(order: Records) -> int:
     """+1 if the order buys, -1 if it sells."""
     side = int(order["side"])
-    return side if order["action"] == OPEN else -side
+    return -side if order["action"] in (CLOSE, REDUCE) else side
 
 
 class Session:

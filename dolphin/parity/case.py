@@ -83,12 +83,12 @@ class Case:
         state = self.engine.new_state(market.price.shape[1], self.capital)
         stages = np.zeros((self.bars, len(STAGES)), np.uint64)
         fills: list[tuple] = []
-        actions = state.fills["action"]
+        actions, slots = state.fills["action"], len(state.slots)
 
         def on_bar(i: int, words: Words) -> None:
             stages[i - self.start] = words
             if actions.any():
-                fills.extend(_filled(state.fills, i))
+                fills.extend(_filled(state.fills, slots, i))
 
         digests = self.engine.run_per_bar(state, self.params, self.friction, market, self.start, self.stop, on_bar)
         return Trace(digests, stages, np.array(fills, ORDER_FILLED))
@@ -166,10 +166,11 @@ def unequal_fills(ours: Records, theirs: Records) -> str | None:
     return None
 
 
-def _filled(fills: Records, bar: int) -> list[tuple]:
+def _filled(fills: Records, slots: int, bar: int) -> list[tuple]:
     rows = []
-    for slot, fill in enumerate(fills):
+    for k, fill in enumerate(fills):
         if fill["action"] != NONE:
+            slot = k % slots  # a slot may have several fills in a bar, one in each bank
             money = (float(fill[name]) for name in ("qty", "price", "fee"))
             rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), order_direction(fill), *money))
     return rows
