@@ -24,7 +24,7 @@ CAPITAL = 25_000.0
 
 
 def random_market(seed: int, bars: int = 360, assets: int = 5) -> dict[str, np.ndarray]:
-    """Columns by name: late listings, stretches without a real price, gaps, halts. Where no bar came the price stands."""
+    """Columns by name: late listings, gaps, halts, and where no bar came the price stands."""
     market = _market(Generator(PCG64(seed)), bars, assets, CAPITAL, 0.2)
     for name in ("open", "high", "low"):
         market[name] = np.where(np.isnan(market[name]), market["price"], market[name])

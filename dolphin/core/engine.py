@@ -16,6 +16,7 @@ from dolphin.core import kernels
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
 from dolphin.core.hooks import account_of
+from dolphin.core.passage import new_passage
 from dolphin.core.records import (
     ORDER,
     RANKED,
@@ -34,6 +35,9 @@ NO_TRADES = np.zeros(0, TRADE)
 
 #: Combinations of one task: many share more answers of the ranking, few keep all threads busy to the end.
 CHUNK = 256
+
+#: The same where bars are passed by events, and the fewest for which a block's index pays.
+EVENTS_CHUNK, EVENTS_LEAST = 1024, 16
 
 #: Answers of the ranking that the combinations of a chunk share (a power of two).
 RANKING = 8192
@@ -147,6 +151,7 @@ class Engine:
         *,
         threads: int = 1,
         chunk: int | None = None,
+        events: bool | None = None,
         on_done: Callable[[int], None] | None = None,
     ) -> None:
         """All combinations (leading axis of ``states``, ``params``, ``friction``) on all threads.
@@ -154,15 +159,25 @@ class Engine:
         ``states`` hold the results afterwards, and another call with them goes on from there. A
         combination's floats do not depend on its neighbours, on ``chunk`` or on ``threads``; what a
         chunk shares are the answers of the ranking. ``on_done(n)`` hears of ``n`` finished ones.
+
+        Where the strategy has events, nothing is disturbed and no funding is paid, bars are passed by events;
+        ``events`` says whether they are even for few combinations (True), or never (False). No bit depends on it.
         """
         count = len(params)
-        chunk = chunk or min(CHUNK, -(-count // threads))
+        can = self.strategy.events is not None and "missed" not in friction.dtype.names and not len(market.funding)
+        by_events = can and (-(-count // threads) >= EVENTS_LEAST if events is None else events)
+        chunk = chunk or min(EVENTS_CHUNK if by_events else CHUNK, -(-count // threads))
 
         def work(low: int) -> int:
             high = min(low + chunk, count)
             part = State._make([field[low:high] for field in states[:-1]] + [np.empty_like(states.scratch)])
             part = part._replace(ranking=np.full((1, RANKING), NOT_RANKED, RANKED))
-            self.kernels.run_many(part, params[low:high], friction[low:high], market, start, stop, NO_TRADES)
+            some = part, params[low:high], friction[low:high], market
+            if by_events:
+                passage = new_passage(market.features.shape[1], market.price.shape[1])
+                self.kernels.run_events(*some, passage, start, stop, NO_TRADES)
+            else:
+                self.kernels.run_many(*some, start, stop, NO_TRADES)
             return high - low
 
         with ThreadPoolExecutor(max_workers=threads) as pool:

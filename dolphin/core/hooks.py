@@ -132,6 +132,36 @@ def _may_enter(state, params, market, i):  # type: ignore[no-untyped-def]
     return body
 
 
+def enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
+    """Whether a flat account may want something at a bar whose features lie between ``low`` and ``high``."""
+    raise NotImplementedError
+
+
+@hook(enters_between)
+def _enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
+    chosen = _strategy(state).events.enters
+
+    def body(state, params, low, high):  # type: ignore[no-untyped-def]
+        return chosen(params, low, high)
+
+    return body
+
+
+def stays_between(state, params):  # type: ignore[no-untyped-def]
+    """Floor, ceiling and bar of the band in which the one open position stays."""
+    raise NotImplementedError
+
+
+@hook(stays_between)
+def _stays_between(state, params):  # type: ignore[no-untyped-def]
+    chosen = _strategy(state).events.stays
+
+    def body(state, params):  # type: ignore[no-untyped-def]
+        return chosen(state.slots[0], state.account[0].capital, params)
+
+    return body
+
+
 def match(order, direction, friction, market, i):  # type: ignore[no-untyped-def]
     """The fill model: how much of the order fills in bar ``i`` (0: nothing), at which price, and whether passively."""
     raise NotImplementedError

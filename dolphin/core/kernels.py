@@ -15,12 +15,10 @@ from dolphin.core.digest import (
 from dolphin.core.hooks import decide, feature_count, may_enter, skips, slot_count
 from dolphin.core.jit import inline, kernel
 from dolphin.core.missing import is_disturbed, miss_entries
+from dolphin.core.passage import BLOCK, index_block, pass_flat, pass_held
 from dolphin.core.records import MARKET, NONE, State
 from dolphin.core.refusals import refuse
 from dolphin.core.trading import begin, lay, liquidate, match_working, pay_funding, trade_now
-
-#: Bars that all combinations pass before the next ones are read: they stay in the cache.
-BLOCK = 2048
 
 
 @inline
@@ -116,6 +114,25 @@ def run_digested(state, params, friction, market, start, stop, trades, digests):
         digests[i - start] = state.account[0].digest
 
 
+@inline
+def combination(states, c):  # type: ignore[no-untyped-def]
+    """Combination ``c`` of a sweep; all share the first row of ``ranking``."""
+    return State(
+        states.account[c],
+        states.slots[c],
+        states.intents[c],
+        states.working[c],
+        states.fills[c],
+        states.refused[c],
+        states.exits[c],
+        states.day_ends[c],
+        states.memory[c],
+        states.signals[c],
+        states.ranking[0],
+        states.scratch,
+    )
+
+
 @kernel(nogil=True, _nrt=False)
 def run_many(states, params, friction, market, start, stop, trades):  # type: ignore[no-untyped-def]
     """All combinations over bars ``start`` to ``stop``, blocks of bars outside, no digest.
@@ -127,24 +144,34 @@ def run_many(states, params, friction, market, start, stop, trades):  # type: ig
     for low in range(start, stop, BLOCK):
         high = min(low + BLOCK, stop)
         for c in range(params.shape[0]):
-            state = State(
-                states.account[c],
-                states.slots[c],
-                states.intents[c],
-                states.working[c],
-                states.fills[c],
-                states.refused[c],
-                states.exits[c],
-                states.day_ends[c],
-                states.memory[c],
-                states.signals[c],
-                states.ranking[0],
-                states.scratch,
-            )
+            state = combination(states, c)
             i = low
             while i < high:
                 if skips(state) and not is_disturbed(friction[c]) and idle(state):
                     i = skip(state, params[c], market, i, high)
+                if i < high:
+                    step(state, params[c], friction[c], market, i, trades)
+                i += 1
+
+
+@kernel(nogil=True, _nrt=False)
+def run_events(states, params, friction, market, passage, start, stop, trades):  # type: ignore[no-untyped-def]
+    """:func:`run_many` of a strategy that has events, not disturbed: the step only at bars that may change something.
+
+    ``passage`` is filled for one block after the other.
+    """
+    for low in range(start, stop, BLOCK):
+        high = min(low + BLOCK, stop)
+        index_block(passage, market, low, high)
+        for c in range(params.shape[0]):
+            state = combination(states, c)
+            i = low
+            while i < high:
+                if state.slots[0].side != 0:
+                    if state.working[0].action == NONE:
+                        i = pass_held(state, params[c], market, passage, low, i, high)
+                elif idle(state):
+                    i = pass_flat(state, params[c], market, passage, low, i, high)
                 if i < high:
                     step(state, params[c], friction[c], market, i, trades)
                 i += 1

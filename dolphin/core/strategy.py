@@ -59,6 +59,28 @@ class Plugged(NamedTuple):
     columns: tuple[int, ...]
 
 
+class Events(NamedTuple):
+    """What a strategy of one slot says of many bars at once, so that a sweep need not run the step at each.
+
+    Both functions are inline like ``decide``, and both may err on one side only: an answer that is too careful
+    costs time, never a bit.
+
+    Attributes
+    ----------
+    enters : callable
+        ``enters(params, low, high)``: False only where ``may_enter`` is False at every bar whose features lie
+        between ``low`` and ``high``, (F,) each. A NaN lies nowhere: a column of nothing else has inf and -inf.
+    stays : callable
+        ``stays(slot, capital, params)`` for an open position: floor, ceiling and a bar. ``decide`` wants nothing
+        and leaves ``memory`` as it is at every earlier bar at which the price of the position's asset lies
+        strictly between the two, the risk inputs are those of the bar before, the posture is not HIBERNATE and
+        no UTC day begins.
+    """
+
+    enters: Callable[..., bool]
+    stays: Callable[..., tuple[float, float, int]]
+
+
 @dataclass(frozen=True)
 class Strategy:
     """A plug-in compiled into the step.
@@ -106,6 +128,9 @@ class Strategy:
         parameters.
     market_columns : tuple of str
         What of :data:`~dolphin.core.records.MARKET_COLUMNS` it reads beside closes.
+    events : Events, optional
+        Lets a sweep pass many bars at once. Needs ``may_enter``, one slot, and nothing but market orders that
+        open and close.
 
     Raises
     ------
@@ -135,6 +160,7 @@ class Strategy:
     orders: tuple[str, ...] = ()
     resize: bool = False
     margin: bool = False
+    events: Events | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, Mapping):
@@ -153,6 +179,8 @@ class Strategy:
                 return f"has a {what} that is not decorated with dolphin.core.jit.inline"
             if (found := function.py_func.__code__.co_argcount) != arguments:
                 return f"has a {what} of {found} arguments, not {arguments}"
+        if self.events is not None and (wrong := self._events_mistake(self.events)):
+            return wrong
         if not isinstance(self.params, type) or not hasattr(self.params, "model_fields"):
             return f"has params that are no pydantic model but {self.params!r}"
         for name, about in self.params.model_fields.items():
@@ -173,6 +201,16 @@ class Strategy:
         if not isinstance(self.market_columns, tuple) or not set(self.market_columns) <= set(MARKET_COLUMNS):
             return f"asks for market_columns {self.market_columns!r}, which are a tuple of {', '.join(MARKET_COLUMNS)}"
         return self._features_mistake() or self._quantiles_mistake() or _symbols_mistake(self._default_symbols())
+
+    def _events_mistake(self, events: Events) -> str | None:
+        if not isinstance(events, Events):
+            return f"has events that are no Events but {events!r}"
+        for name, function in zip(Events._fields, events, strict=True):
+            if not hasattr(function, "py_func") or function.py_func.__code__.co_argcount != 3:
+                return f"has events whose {name} is no function of 3 arguments, decorated with dolphin.core.jit.inline"
+        if self.may_enter is None or self.slots != 1 or not self.plain or "funding" in self.market_columns:
+            return "has events, which take may_enter, one slot, market orders that open and close, and no funding"
+        return None
 
     def _features_mistake(self) -> str | None:
         roles = self._default_features()
@@ -316,7 +354,7 @@ class Strategy:
     @property
     def functions(self) -> list[Callable[..., Any]]:
         """What of it is compiled into the step."""
-        return [self.decide] if self.may_enter is None else [self.decide, self.may_enter]
+        return [self.decide, *([self.may_enter] if self.may_enter is not None else ()), *(self.events or ())]
 
     @property
     def source(self) -> Path:

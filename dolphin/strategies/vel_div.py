@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
 from dolphin.core.records import APEX, DAY_NS, HIBERNATE, STALKER
-from dolphin.core.strategy import Strategy
+from dolphin.core.strategy import Events, Strategy
 from dolphin.core.wishes import ask_close, ask_open
 
 REASONS = (
@@ -23,6 +24,9 @@ REASONS = (
     "MAX_HOLD",
 )
 LIQUIDATION, HIBERNATE_HALT, ACB_TURN, STOP_LOSS, FIXED_TP, MAX_HOLD = range(1, 7)
+
+#: By how much a price may miss an exit and still be looked at: far more than what rounding can do.
+HAIR = 1e-9
 
 #: The 60th percentile of ``vol`` on 5-second bars by which the gate was first set.
 LEGACY_VOL_P60 = 0.000099
@@ -199,6 +203,38 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
         enter(state, 0, side, state.account[0].capital, params, market, i)
 
 
+@inline
+def enters(params, low, high):  # type: ignore[no-untyped-def]
+    """:func:`may_enter` of all bars whose features lie between ``low`` and ``high``."""
+    if low[1] > high[1]:
+        return False
+    if params.vol_gate_mode == 0 and high[1] < params.vol_p60:
+        return False
+    if params.vol_gate_mode == 1 and low[1] > params.vol_p60:
+        return False
+    if params.direction != 1 and low[0] < params.short_threshold:
+        return True
+    return params.direction != 0 and high[0] > params.long_threshold
+
+
+@inline
+def stays(slot, capital, params):  # type: ignore[no-untyped-def]
+    """The prices between which :func:`exit_reason` finds nothing, a hair inside, and the bar of MAX_HOLD."""
+    side, entry, margin = slot.side, slot.entry_price, params.maintenance_margin
+    gain = entry * (1.0 + side * (params.tp_pct - HAIR))
+    loss = entry * (1.0 - side * (params.stop_pct - HAIR))
+    floor, ceiling = (loss, gain) if side > 0 else (gain, loss)
+    if params.stop_pct == 0.0:
+        floor, ceiling = (-np.inf, gain) if side > 0 else (gain, np.inf)
+    if margin > 0.0:
+        # capital + side * qty * (price - entry) = margin * qty * price, solved for the price.
+        own = capital / slot.qty
+        ruin = (entry - side * own) / (1.0 - side * margin)
+        far = HAIR * (entry + abs(own)) / (1.0 - side * margin)
+        floor, ceiling = (max(floor, ruin + far), ceiling) if side > 0 else (floor, min(ceiling, ruin - far))
+    return floor, ceiling, slot.entry_bar + params.max_hold_bars
+
+
 def warmup_bars(params: VelDivParams) -> int:
     """Rows before the first decision: the longest window and its velocity, and the ranking's."""
     longest = 750 if params.vel_div == "v50-v750" else 150
@@ -225,4 +261,5 @@ VEL_DIV = Strategy(
     may_enter=may_enter,
     horizon_bars=horizon_bars,
     quantiles={"vol_p60": "vol"},
+    events=Events(enters, stays),
 )

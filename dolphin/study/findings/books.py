@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset
-from dolphin.core.records import CLOSE, NONE, REDUCE, Records
+from dolphin.core.records import CLOSE, NONE, REDUCE, Records, Words
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
@@ -103,7 +103,7 @@ def _replayed(run: Run) -> Records:
     params, friction = run.config.params_record(), run.config.friction_record()
     actions, rows = state.fills["action"], []
 
-    def on_bar(i: int, stages: Records) -> None:
+    def on_bar(i: int, stages: Words) -> None:
         if actions.any():
             for fill in state.fills[actions != NONE]:
                 shrinks = fill["action"] in (CLOSE, REDUCE)
