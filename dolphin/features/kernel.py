@@ -235,20 +235,27 @@ def take_in(close, state):  # type: ignore[no-untyped-def]
         state.clock[0] += 1
 
 
+@inline
+def begin_row(ts, t, close, state):  # type: ignore[no-untyped-def]
+    """Take in row ``t``, at a day's first bar with sums made anew; its number, and whether it is a day's first."""
+    row = state.clock[0]
+    day = ts[t] // DAY_NS
+    absorb(row, t, close, state)
+    fresh = day != state.clock[1]
+    if fresh:
+        anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
+        state.warm[:] = 0
+    state.clock[0] = row + 1
+    state.clock[1] = day
+    return row, fresh
+
+
 @kernel(nogil=True)
 def measure_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
     """Compute what the prices of these rows decide, the state going on from the row before them."""
     assets = close.shape[1]
     for t in range(close.shape[0]):
-        row = state.clock[0]
-        day = ts[t] // DAY_NS
-        absorb(row, t, close, state)
-        fresh = day != state.clock[1]
-        if fresh:
-            anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
-            state.warm[:] = 0
-        state.clock[0] = row + 1
-        state.clock[1] = day
+        row, fresh = begin_row(ts, t, close, state)
         for w in range(state.windows.size):
             length = state.windows[w]
             if not fresh:
