@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dolphin.core import kernels
+from dolphin.core.compiling import guarded
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
 from dolphin.core.hooks import account_of
@@ -55,7 +56,7 @@ class Engine:
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.digest = hashlib.sha256(f"{step_digest()} {strategy.digest}".encode()).hexdigest()
-        self.kernels: Any = kernels
+        self.kernels: Any = guarded(kernels, strategy)
         self._account = account_of(strategy)
 
     def new_state(self, assets: int, initial_capital: float, days: int = 0) -> State:
