@@ -95,12 +95,11 @@ def _place(error: Exception, files: set[str]) -> tuple[str, int] | None:
             return file, int(line)
     found = None
     for local in (value for frame in _frames(error) for value in frame.values()):
-        loc = getattr(local, "loc", None)
+        loc: Any = getattr(local, "loc", None)
         if getattr(loc, "filename", None) in files:
             found = loc.filename, loc.line  # deeper ones come later
-    loc = getattr(error, "loc", None)
-    if found is None and getattr(loc, "filename", None) in files:
-        found = loc.filename, loc.line  # type: ignore[union-attr]
+    if found is None and getattr(getattr(error, "loc", None), "filename", None) in files:
+        found = error.loc.filename, error.loc.line  # type: ignore[attr-defined]
     return found
 
 
@@ -171,8 +170,12 @@ _TELL: tuple[tuple[str, Callable[[re.Match[str], Any], tuple[str, str | None]]],
     (r"array index type Literal\[str\]\(([^)]*)\)", lambda m, _: (f"uses the text '{m[1]}' as an index", NAME_SYMBOLS)),
     (r"array index type unicode_type", lambda m, _: ("uses a text as an index", NAME_SYMBOLS)),
     (r"array index type (\w+)", lambda m, _: (f"uses a {m[1]} as an index", "an index is a whole number")),
-    (r"NRT required|Only accept returning of array|numba/np/arrayobj", lambda m, _: ("allocates memory", NO_ALLOCATION)),
-    (r"Cannot unify (\S+) and (\S+) for '(\w+)", lambda m, _: (f"'{m[3]}' is both {_kind(m[1])} and {_kind(m[2])}", None)),
+    (r"NRT required|Only accept returning of array|numba/np/arrayobj", lambda m, _: (
+        "allocates memory", NO_ALLOCATION,
+    )),
+    (r"Cannot unify (\S+) and (\S+) for '(\w+)", lambda m, _: (
+        f"'{m[3]}' is both {_kind(m[1])} and {_kind(m[2])}", None,
+    )),
     (r"Cannot cast (\S+) to (\w+)", lambda m, _: (f"puts {_kind(m[1])} where a {m[2]} belongs", None)),
     (r"No definition for lowering (State|Market)\(\.\.\.\)\.(\w+) =", lambda m, _: (
         f"assigns to {m[1].lower()}.{m[2]}", "write into its elements; of market and params nothing may be written",
