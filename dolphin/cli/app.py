@@ -34,6 +34,7 @@ from dolphin.cli import (
     sweep,
     trials,
 )
+from dolphin.core.mistakes import StrategyError
 from dolphin.errors import DolphinError
 
 app = typer.Typer(
@@ -75,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
     except DolphinError as error:
         return _complain(str(error), error.exit_code)
+    except StrategyError as error:
+        return _complain(str(error), 2)
     except TyperException as error:
         # Without arguments the help is what was asked for, and already printed.
         return _complain(f"{error.format_message()} (see 'dolphin --help')", 2) if error.format_message() else 2

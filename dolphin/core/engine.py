@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin.core import kernels
+from dolphin.core.compiling import guarded
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
 from dolphin.core.hooks import account_of
@@ -62,7 +63,7 @@ class Engine:
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.digest = hashlib.sha256(f"{step_digest()} {strategy.digest}".encode()).hexdigest()
-        self.kernels: Any = kernels
+        self.kernels: Any = guarded(kernels, strategy)
         self._account = account_of(strategy)
 
     def new_state(self, assets: int, initial_capital: float, days: int = 0) -> State:
