@@ -139,7 +139,9 @@ def enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
 
 @hook(enters_between)
 def _enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
-    chosen = _strategy(state).events.enters
+    events = _strategy(state).events
+    assert events is not None
+    chosen = events.enters
 
     def body(state, params, low, high):  # type: ignore[no-untyped-def]
         return chosen(params, low, high)
@@ -154,7 +156,9 @@ def stays_between(state, params):  # type: ignore[no-untyped-def]
 
 @hook(stays_between)
 def _stays_between(state, params):  # type: ignore[no-untyped-def]
-    chosen = _strategy(state).events.stays
+    events = _strategy(state).events
+    assert events is not None
+    chosen = events.stays
 
     def body(state, params):  # type: ignore[no-untyped-def]
         return chosen(state.slots[0], state.account[0].capital, params)

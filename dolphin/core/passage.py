@@ -16,7 +16,7 @@ import numpy as np
 from dolphin.core.book import LESS, close_day
 from dolphin.core.hooks import enters_between, may_enter, stays_between
 from dolphin.core.jit import inline
-from dolphin.core.records import DAY_NS, HIBERNATE, Records
+from dolphin.core.records import DAY_NS, HIBERNATE, Floats, Ints
 from dolphin.core.trading import begin
 
 #: Bars that all combinations pass before the next ones are read: they stay in the cache.
@@ -36,11 +36,11 @@ class Passage(NamedTuple):
     the bar before, the posture is HIBERNATE, a UTC day begins, or the block.
     """
 
-    feature_low: Records
-    feature_high: Records
-    price_low: Records
-    price_high: Records
-    turn: Records
+    feature_low: Floats
+    feature_high: Floats
+    price_low: Floats
+    price_high: Floats
+    turn: Ints
 
 
 def new_passage(features: int, assets: int) -> Passage:
@@ -103,7 +103,7 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
                 odd = not (np.abs(prices[i, j]) < np.inf)
                 lowest[j] = -np.inf if odd else lowest[j]
                 highest[j] = np.inf if odd else highest[j]
-        stretch += 1
+        stretch += 1  # noqa: SIM113 (compiled)
     following = high
     for i in range(high - 1, low, -1):
         if turns(market, i):

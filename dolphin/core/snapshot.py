@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +59,8 @@ def from_arrays(engine: Engine, assets: int, arrays: Mapping[str, Records]) -> S
     return state
 
 
-def _kept(state: State) -> dict[str, Records]:
-    return {name: values for name, values in zip(State._fields, state, strict=True) if name not in LEFT_OUT}
+def _kept(state: State) -> dict[str, Any]:
+    return {name: values for name, values in state._asdict().items() if name not in LEFT_OUT}
 
 
 def _fields(name: str, values: Records) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dolphin.config import Config, columns_needed
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import APEX, HIBERNATE, INSTRUMENT, NO_SYMBOLS, STALKER, Market, Records, neutral_risk
+from dolphin.core.records import APEX, HIBERNATE, INSTRUMENT, NO_SYMBOLS, STALKER, Floats, Market, Records, neutral_risk
 from dolphin.features import scan
 from dolphin.market.assemble import choose
 from dolphin.market.plugins import of_rows
@@ -94,7 +94,7 @@ def _prices(ticks: np.ndarray, instruments: Records) -> np.ndarray:
     return np.ascontiguousarray(ticks * instruments["tick_num"] / instruments["tick_den"])
 
 
-def _columns(rng: np.random.Generator, ticks: np.ndarray, real: np.ndarray, instruments: Records) -> dict[str, Records]:
+def _columns(rng: np.random.Generator, ticks: np.ndarray, real: np.ndarray, instruments: Records) -> dict[str, Floats]:
     """What there is beside closes (T, N), by the rules of docs/strategies.md for rows that did not come."""
     before = np.vstack([ticks[:1], ticks[:-1]])
     opened = np.where(real & np.isfinite(before), before, ticks)

@@ -91,7 +91,7 @@ def pure(case: Case) -> str:
     """Nothing but intents, memory and scratch is another after a decision than before it."""
     kept = case.watch.strategy.memory_of(case.watch.assets)
     for name, market, timing in case.each():
-        pristine = {part: values.tobytes() for part, values in zip(Market._fields, market, strict=True)}
+        pristine = {part: values.tobytes() for part, values in market._asdict().items()}
         before: dict[str, Any] = {}
 
         def look(
@@ -104,7 +104,7 @@ def pure(case: Case) -> str:
             pristine: dict[str, bytes] = pristine,
             where: str = _where(name, timing),
         ) -> None:
-            seen = {f"state.{part}": values for part, values in zip(State._fields, state, strict=True)
+            seen = {f"state.{part}": values for part, values in state._asdict().items()
                     if part not in WRITABLE} | {"params": params}  # fmt: skip
             if kept == 0:
                 seen["state.memory"] = state.memory
@@ -115,14 +115,14 @@ def pure(case: Case) -> str:
                 if values.tobytes() != before[part].tobytes():
                     which = _changed(part, before[part], values)
                     raise Broken(f"decide changed {which} at bar {i} ({where})", i, which)
-            for part, values in zip(Market._fields, market, strict=True):
+            for part, values in market._asdict().items():
                 if values.tobytes() != pristine[part]:
                     raise Broken(f"decide changed market.{part} at bar {i} ({where})", i, f"market.{part}")
 
         try:
             case.watch.run(market, 0, case.stop(market), fill_next=TIMINGS[timing], look=look)
         finally:  # what was written is taken back: other rules read these rows
-            for part, values in zip(Market._fields, market, strict=True):
+            for part, values in market._asdict().items():
                 if values.tobytes() != pristine[part]:
                     values[...] = np.frombuffer(pristine[part], values.dtype).reshape(values.shape)
     return "decide wrote its intents, memory and scratch, and nothing else"

@@ -124,7 +124,7 @@ def first_difference(
     return found
 
 
-def _pairs(name: str, a: Records, b: Records) -> Iterator[tuple[str, Records, Records]]:
+def _pairs(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
     for field in a.dtype.names or ():
         if field != "digest" and not field.startswith("strategy_"):
             yield field, a[field], b[field]
