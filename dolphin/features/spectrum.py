@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from dolphin.core.jit import inline, kernel, source_digest
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features.block import WINDOWS, check_windows
 from dolphin.features.kernel import begin_row, centred, new_state, take_in
@@ -27,12 +28,12 @@ MOST_TURNS = 60  # of QL for one eigenvalue; two or three are usual
 
 
 def spectra(
-    ts: np.ndarray,
-    close: np.ndarray,
+    ts: Ints,
+    close: Floats,
     low: int = 0,
     high: int | None = None,
     windows: Sequence[int] = WINDOWS,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Floats, Ints]:
     """Eigenvalues of every bar and window, in falling order.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.config import Config, columns_needed
 from dolphin.core.logarithm import ln_array
@@ -56,7 +57,8 @@ def _market(config: Config, seed: int) -> Market:
             real[begin : begin + int(rng.integers(1, 9)), j] = False
     scanned = scan(ts, _prices(_filled(ticks, real)[0], instruments), 0).columns()
     real[: BEFORE + 60, 4] = False  # listed later than the others
-    ticks, age = (part[BEFORE:] for part in _filled(ticks, real))
+    ticks, age = _filled(ticks, real)
+    ticks, age = ticks[BEFORE:], age[BEFORE:]
     close, real = _prices(ticks, instruments), real[BEFORE:]
     ts, columns = ts[BEFORE:], {name: values[BEFORE:] for name, values in scanned.items()}
     more = _columns(rng, ticks, real, instruments)
@@ -82,7 +84,7 @@ def _instruments() -> Records:
     return records
 
 
-def _filled(ticks: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _filled(ticks: Floats, real: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.int32]]:
     """Ticks forward-filled where there is no row (NaN before the first), and bars since the last row (-1 before)."""
     rows = np.arange(len(ticks))[:, None]
     last = np.maximum.accumulate(np.where(real, rows, -1), axis=0)
@@ -90,11 +92,11 @@ def _filled(ticks: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return filled, np.where(last >= 0, rows - last, -1).astype(np.int32)
 
 
-def _prices(ticks: np.ndarray, instruments: Records) -> np.ndarray:
+def _prices(ticks: Floats, instruments: Records) -> Floats:
     return np.ascontiguousarray(ticks * instruments["tick_num"] / instruments["tick_den"])
 
 
-def _columns(rng: np.random.Generator, ticks: np.ndarray, real: np.ndarray, instruments: Records) -> dict[str, Floats]:
+def _columns(rng: np.random.Generator, ticks: Floats, real: Floats, instruments: Records) -> dict[str, Floats]:
     """What there is beside closes (T, N), by the rules of docs/strategies.md for rows that did not come."""
     before = np.vstack([ticks[:1], ticks[:-1]])
     opened = np.where(real & np.isfinite(before), before, ticks)
