@@ -24,7 +24,7 @@ CAPITAL = 25_000.0
 
 
 def random_market(seed: int, bars: int = 360, assets: int = 5) -> dict[str, np.ndarray]:
-    """Columns by name: late listings, gaps, halts, and where no bar came the price stands."""
+    """Columns by name: late listings, gaps, halts, stretches without a real price, in which the last one stands."""
     market = _market(Generator(PCG64(seed)), bars, assets, CAPITAL, 0.2)
     for name in ("open", "high", "low"):
         market[name] = np.where(np.isnan(market[name]), market["price"], market[name])
@@ -34,7 +34,8 @@ def random_market(seed: int, bars: int = 360, assets: int = 5) -> dict[str, np.n
 def hand_market(prices: Any, *, wide: float = 0.0, age: Any = None) -> dict[str, np.ndarray]:
     """Columns by name from closes (T, N) on ticks of 0.01; high and low ``wide`` above and below the close."""
     price = np.array(prices, np.float64)
-    market = random_market(0, len(price), price.shape[1])
+    filler = random_market(0, 60, price.shape[1])
+    market = {name: x if name == "instruments" else x[: len(price)] for name, x in filler.items()}
     records = market["instruments"]
     records["tick"], records["tick_num"], records["tick_den"] = 0.01, 1.0, 100.0
     records["lot"], records["lot_num"], records["lot_den"] = 0.001, 1.0, 1000.0
@@ -120,3 +121,20 @@ def _assert_swept(engine: Engine, params: BaseModel, case: Case, alone: State) -
             assert getattr(states, part)[k].tobytes() == getattr(alone, part).tobytes(), part
         for name in ("capital", "equity", "max_drawdown", "trades", "fees_paid", "traded"):
             assert states.account[name][k, 0] == alone.account[name][0], name
+
+
+def assert_warm(strategy: Strategy, params: BaseModel, case: Case, start: int) -> None:
+    """A run that begins at row ``start`` trades the same with no more history than the strategy asks for."""
+    engine, record, friction = engine_for(strategy), params_records([params]), friction_of_case(case)
+    market, assets = market_of(case), case.market["price"].shape[1]
+    first = start + 1 - strategy.warmup_bars(params)
+    assert first > 0
+    rows = {name: values[first:] for name, values in market.by_row().items()}
+    whole = engine.run(engine.new_state(assets, CAPITAL), record, friction, market, start, case.bars)
+    short = engine.run(
+        engine.new_state(assets, CAPITAL), record, friction, market._replace(**rows), start - first, case.bars - first
+    )
+    assert len(whole.trades) > 3
+    assert short.equity.tobytes() == whole.equity.tobytes()
+    for name in ("qty", "entry_price", "exit_price", "pnl", "reason", "asset", "side"):
+        assert short.trades[name].tobytes() == whole.trades[name].tobytes(), name
