@@ -53,11 +53,10 @@ def market_of(case: Case) -> Market:
     return Market(**{name: case.market[name] for name in names}, **asked)
 
 
-def run_compiled(case: Case) -> CompiledRun:
-    """One call per bar, and the batch loop, which must give the same digests."""
+def records_of(case: Case) -> tuple[Engine, Records, Records]:
+    """The engine of a case, its parameters and its friction."""
     resize = case.resize
     engine = engine_of(case.decide, case.slots, case.orders, resize, case.margin, case.memory, case.reasons)
-    market, assets = market_of(case), case.market["price"].shape[1]
     params = np.zeros(1, np.dtype([(name, "f8" if isinstance(v, float) else "i8") for name, v in case.params.items()]))
     for name, value in case.params.items():
         params[name] = value
@@ -65,6 +64,13 @@ def run_compiled(case: Case) -> CompiledRun:
     friction["slippage"], friction["fee"] = case.friction.slippage, case.friction.taker
     friction["maker_fee"], friction["maintenance"] = case.friction.maker, case.friction.maintenance
     friction["volume_share"], friction["fill_next"] = case.friction.volume_share, case.friction.timing == "next"
+    return engine, params, friction
+
+
+def run_compiled(case: Case) -> CompiledRun:
+    """One call per bar, and the batch loop, which must give the same digests."""
+    engine, params, friction = records_of(case)
+    market, assets = market_of(case), case.market["price"].shape[1]
     state = engine.new_state(assets, case.capital)
     run = CompiledRun(np.zeros(0), [], [], [], [], engine.run(
         engine.new_state(assets, case.capital), params, friction, market, 0, case.bars
