@@ -1,7 +1,7 @@
 """Mistakes in a strategy, told in one line: numba says them in hundreds, from inside the step.
 
-A kernel that failed is not asked why. The strategy's own functions are compiled again, alone: what is then said
-is about them, and names their lines.
+A kernel is not asked why it failed. The strategy's own functions are compiled alone, before it where it is not
+compiled yet: what is then said is about them, and names their lines.
 """
 
 from __future__ import annotations
@@ -46,33 +46,59 @@ def guarded(kernels: ModuleType, strategy: Strategy) -> Any:
 
 
 def _guard(kernel: Any, strategy: Strategy) -> Callable[..., Any]:
+    passed = False
+
     def call(*arguments: Any) -> Any:
+        nonlocal passed
+        if not passed and not _on_disk(kernel, arguments):
+            # A mistake is told before the step around it is compiled, which takes twenty times as long.
+            found = _uncompilable(strategy, arguments)
+            if found is not None:
+                raise found
+        passed = True
         try:
             return kernel(*arguments)
         except Exception as error:
-            found = _mistake(error, strategy, arguments)
-            if found is None:
+            raised = _raised(error, strategy) or _uncompilable(strategy, arguments)
+            if raised is None:
                 raise
-            raise found from None
+            raise raised from None
 
     return call
 
 
-def _mistake(error: Exception, strategy: Strategy, arguments: tuple[Any, ...]) -> StrategyError | None:
-    """What the strategy did wrong when a kernel failed on ``arguments``; None if it compiles and raised nothing."""
+def _on_disk(kernel: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether numba has compiled the kernel for these arguments before."""
+    cache, signature = kernel._cache, tuple(map(numba.typeof, arguments))
+    return cache._index_key(signature, kernel.targetctx.codegen()) in cache._cache_file._load_index()
+
+
+def _raised(error: Exception, strategy: Strategy) -> StrategyError | None:
+    """What the strategy's code raised, if it did."""
     files = {str(path) for path in strategy.sources}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in files:
             reason = f"raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
             return StrategyError(frame.filename, frame.lineno or 1, reason)
+    return None
+
+
+def _uncompilable(strategy: Strategy, arguments: tuple[Any, ...]) -> StrategyError | None:
+    """Why the strategy does not compile for a kernel's arguments; None if it does, or the kernel decides nothing."""
     if len(arguments) < 4 or not isinstance(arguments[3], Market):
         return None
     state, params, _, market = arguments[:4]
     if state.account.ndim == 2:  # many of them
         state = State._make([*(field[0] for field in state[:-1]), state.scratch])
     known = tuple(map(numba.typeof, (state, params[0], market, 0)))
+    return mistake_of(strategy, known, params.dtype.names or ())
+
+
+def mistake_of(strategy: Strategy, known: tuple[Any, ...], params: Iterable[str]) -> StrategyError | None:
+    """Why ``decide`` or ``may_enter`` does not compile for these numba types of its four arguments; None if both do."""
+    files = {str(path) for path in strategy.sources}
     for function, of in ((strategy.decide, known), (strategy.may_enter, known[1:])):
-        if function is not None and (wrong := told(function, of, files, {*(params.dtype.names or ())})):
+        if function is not None and (wrong := told(function, of, files, set(params))):
             return wrong
     return None
 
@@ -94,12 +120,10 @@ def _place(error: Exception, files: set[str]) -> tuple[str, int] | None:
         if str(file) in files:
             return file, int(line)
     found = None
-    for local in (value for frame in _frames(error) for value in frame.values()):
+    for local in (error, *(value for frame in _frames(error) for value in frame.values())):
         loc: Any = getattr(local, "loc", None)
         if getattr(loc, "filename", None) in files:
             found = loc.filename, loc.line  # deeper ones come later
-    if found is None and getattr(getattr(error, "loc", None), "filename", None) in files:
-        found = error.loc.filename, error.loc.line  # type: ignore[attr-defined]
     return found
 
 
@@ -173,8 +197,8 @@ _TELL: tuple[tuple[str, Callable[[re.Match[str], Any], tuple[str, str | None]]],
     (r"NRT required|Only accept returning of array|numba/np/arrayobj", lambda m, _: (
         "allocates memory", NO_ALLOCATION,
     )),
-    (r"Cannot unify (\S+) and (\S+) for '(\w+)", lambda m, _: (
-        f"'{m[3]}' is both {_kind(m[1])} and {_kind(m[2])}", None,
+    (r"Cannot unify (\S+) and (\S+) for '(\$?\w+)", lambda m, _: (
+        f"{'a value' if m[3][0] == '$' else repr(m[3])} is both {_kind(m[1])} and {_kind(m[2])}", None,
     )),
     (r"Cannot cast (\S+) to (\w+)", lambda m, _: (f"puts {_kind(m[1])} where a {m[2]} belongs", None)),
     (r"No definition for lowering (State|Market)\(\.\.\.\)\.(\w+) =", lambda m, _: (

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from dolphin.config import Config
 from dolphin.core.book import mark
 from dolphin.core.bounds import bounds_checked
-from dolphin.core.compiling import told
+from dolphin.core.compiling import mistake_of
 from dolphin.core.engine import NO_TRADES, Engine, engine_for
 from dolphin.core.hooks import slot_count
 from dolphin.core.jit import checked, inline, kernel
@@ -147,13 +147,12 @@ class Watch:
         self.assets = market.price.shape[1]
         self.engine: Engine = engine_for(_stand_in(self.strategy, self.assets))
         self.params = config.params_record()
+        known = tuple(map(numba.typeof, (self.new_state(), self.params[0], market, 0)))
+        wrong = mistake_of(self.strategy, known, self.params.dtype.names or ())
+        if wrong is not None:
+            raise wrong
         decide = bounds_checked(self.strategy.decide)
         may = self.strategy.may_enter and bounds_checked(self.strategy.may_enter)
-        known = tuple(map(numba.typeof, (self.new_state(), self.params[0], market, 0)))
-        files = {str(path) for path in self.strategy.sources}
-        for function, of in ((decide, known), (may, known[1:])):
-            if function is not None and (wrong := told(function, of, files, {*(self.params.dtype.names or ())})):
-                raise wrong
         self._decide = checked(lambda state, params, market, i: decide(state, params[0], market, i))
         self._may = may and checked(lambda params, market, i: may(params[0], market, i))
 

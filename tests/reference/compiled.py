@@ -70,14 +70,22 @@ def friction_of_case(case: Case) -> Records:
     return friction
 
 
+def engine_of_case(case: Case) -> Engine:
+    declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
+    return engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
+
+
+def records_of(case: Case) -> tuple[Engine, Records, Records]:
+    """The engine of a case, its parameters and its friction."""
+    return engine_of_case(case), params_of(case), friction_of_case(case)
+
+
 def run_compiled(case: Case, engine: Engine | None = None, params: Records | None = None) -> CompiledRun:
     """One call per bar, and the batch loop, which must give the same digests.
 
     ``engine`` and ``params``: of a strategy that is already an engine, in place of the case's ``decide``.
     """
-    if engine is None:
-        declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
-        engine = engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
+    engine = engine_of_case(case) if engine is None else engine
     params = params_of(case) if params is None else params
     market, assets, friction = market_of(case), case.market["price"].shape[1], friction_of_case(case)
     state = engine.new_state(assets, case.capital)
