@@ -16,7 +16,9 @@ import pytest
 from numba.core import event
 from numba.core.caching import NullCache
 
-LIMIT = 25.0  # seconds of CPU that one phase of a test may take unless it is marked slow (a busy machine doubles it)
+#: Seconds of CPU that one phase of a test, and the processes it started, may take unless it is marked slow. A busy
+#: machine doubles what a test takes alone.
+LIMIT, LIMIT_OF_CHILDREN = 20.0, 90.0
 
 
 def used() -> tuple[float, float]:
