@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}; run 'dolphin doctor' to see what can be written", 2)
+    except ImportError as error:
+        if error.name != "dolphin.core.jit":
+            raise
+        return _complain(str(error), 2)
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
     finally:

@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import Any
 
 # SVML's log and exp differ from machine to machine; nothing of ours may ever be lowered to it.
-os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")
+os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
 
 import numba
 import numba.core.config
 from numba.extending import overload
 
-from dolphin.errors import DolphinError
-
 #: numba's types know neither the private option nor the settings that are read from the environment.
 _njit: Any = numba.njit
 _config: Any = numba.core.config
 
-if _config.USING_SVML:  # numba was imported before us, or the environment asks for it
-    raise DolphinError(
-        "numba is running with Intel's SVML, whose results differ from machine to machine",
-        mend="set NUMBA_DISABLE_INTEL_SVML=1, or import dolphin before numba",
+if _config.USING_SVML:  # numba was imported before us
+    raise ImportError(
+        "numba is running with Intel's SVML, whose results differ from machine to machine; "
+        "set NUMBA_DISABLE_INTEL_SVML=1, or import dolphin before numba",
+        name=__name__,
     )
 
 PACKAGE = Path(__file__).resolve().parent.parent

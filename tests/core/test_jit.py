@@ -47,5 +47,9 @@ def test_a_numba_that_runs_with_svml_is_refused() -> None:
     program = "import numba\nnumba.config.USING_SVML = True\nimport dolphin.core.jit"  # as where the library is there
     done = python(program)
     assert done.returncode == 1
-    assert "DolphinError: numba is running with Intel's SVML" in done.stderr.splitlines()[-1]
+    assert "ImportError: numba is running with Intel's SVML" in done.stderr.splitlines()[-1]
     assert "NUMBA_DISABLE_INTEL_SVML=1" in done.stderr.splitlines()[-1]
+    command = "import sys; from dolphin.cli import main; sys.exit(main(['doctor']))"
+    done = python(f"import numba\nnumba.config.USING_SVML = True\n{command}")
+    assert done.returncode == 2 and done.stderr.startswith("dolphin: numba is running with Intel's SVML")
+    assert len(done.stderr.splitlines()) == 1
