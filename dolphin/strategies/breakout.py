@@ -22,8 +22,8 @@ from dolphin.core.wishes import ask_close, ask_open, ask_out, by_bracket, by_sto
 REASONS = ("", "LIQUIDATION", "HIBERNATE_HALT", "BRACKET", "STOP_LOSS", "MAX_HOLD")
 HIBERNATE_HALT, BRACKET_FILLED, STOP_LOSS, MAX_HOLD = range(2, 6)
 
-# Memory per asset, for highs and then for lows: the channel's edge, and for how many bars it lies in the channel yet.
-# Edge 0 is not known, for so many bars yet (0 bars: nobody looked).
+# Memory per asset, for highs and then for lows: the channel's edge (0: not known), and for how many bars it lies in
+# the channel yet.
 EDGE, LEFT, PER_SIDE = 0, 1, 2
 MEMORY = 2 * PER_SIDE
 
@@ -53,17 +53,19 @@ class BreakoutParams(BaseModel):
 @inline
 def look(memory, m, values, side, j, channel, i):  # type: ignore[no-untyped-def]
     """Find the highest (side +1) or lowest (-1) of column ``j`` in the last ``channel`` rows; of equals the latest."""
-    edge, left, missing = 0.0, 0, channel - 1 - i
-    for k in range(max(i - channel + 1, 0), i + 1):
-        value = values[k, j]
-        if not value > 0.0:
-            missing = channel - (i - k)
-        elif edge == 0.0 or side * (value - edge) >= 0.0:
-            edge, left = value, channel - (i - k)
-    if missing > 0:
-        edge, left = 0.0, missing
+    first = i - channel + 1
+    memory[m + EDGE] = 0.0
+    memory[m + LEFT] = 1.0
+    if first < 0 or not values[first, j] > 0.0:  # once it has had a price a column is never NaN again
+        return
+    edge = values[first, j]
+    for k in range(first + 1, i + 1):
+        edge = max(edge, values[k, j]) if side > 0 else min(edge, values[k, j])
+    last = i
+    while values[last, j] != edge:
+        last -= 1
     memory[m + EDGE] = edge
-    memory[m + LEFT] = left
+    memory[m + LEFT] = channel - (i - last)
 
 
 @inline
