@@ -61,7 +61,7 @@ MISTAKES = [
     ("intent.qty = market.price[i, 0.5]", LINE, "uses a float64 as an index; an index is a whole number"),
     ("intent.qty = np.zeros(3)[0]", LINE, "allocates memory; kernels allocate nothing"),
     ("state.slots = 3", LINE, "assigns to state.slots; write into its elements"),
-    ("x = 1 if i > 3 else 'a'; intent.qty = x", LINE, "is both 1 and the text 'a'"),
+    ("x = 1 if i > 3 else 'a'; intent.qty = x", LINE, "a value is both "),
 ]
 
 
@@ -101,8 +101,14 @@ def test_a_sweep_says_the_same(tmp_path: Path) -> None:
 
 def test_what_decide_raises_is_told_with_its_line(tmp_path: Path) -> None:
     engine, file = engine_of(tmp_path, "\n    if i > 3:\n        raise ValueError('no bar')")
+    params, state, market = (
+        params_records([engine.strategy.params()]),
+        engine.new_state(5, 25_000.0),
+        random_market(1, 9),
+    )
+    engine.kernels.decide_bar(state, params, friction(), market, 3)
     with pytest.raises(StrategyError) as caught:
-        run(engine)
+        engine.kernels.decide_bar(state, params, friction(), market, 4)
     assert str(caught.value) == f"{file}:{LINE + 2}: raised ValueError: no bar"
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from markets import friction, params, random_market
 from reference.compiled import market_of, records_of
 from reference.random_case import random_case
 from reference.test_differential import FEW, declared
@@ -71,7 +70,3 @@ def test_what_does_not_fit_is_one_line(values: dict, said: str) -> None:
 def test_a_disturbed_run_keeps_its_signals() -> None:
     state = ENGINE.new_state(5, 100.0)._replace(signals=np.array([2]))
     assert from_arrays(ENGINE, 5, to_arrays(state)).signals.tolist() == [2]
-    market = random_market(1, bars=50)
-    resumed = from_arrays(ENGINE, 5, to_arrays(ENGINE.new_state(5, 100.0)))
-    fresh = ENGINE.run(ENGINE.new_state(5, 100.0), params(), friction(), market, 0, 50)
-    assert (ENGINE.run(resumed, params(), friction(), market, 0, 50).digests == fresh.digests).all()
