@@ -161,7 +161,11 @@ class Engine:
         ``events`` says whether they are even for few combinations (True), or never (False). No bit depends on it.
         """
         count = len(params)
-        can = self.strategy.events is not None and "missed" not in friction.dtype.names and not len(market.funding)
+        can = (
+            self.strategy.events is not None
+            and "missed" not in (friction.dtype.names or ())
+            and not len(market.funding)
+        )
         by_events = can and (-(-count // threads) >= EVENTS_LEAST if events is None else events)
         chunk = chunk or min(EVENTS_CHUNK if by_events else CHUNK, -(-count // threads))
 
