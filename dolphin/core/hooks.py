@@ -16,7 +16,7 @@ import numpy as np
 from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.jit import hook
 from dolphin.core.records import ACCOUNT, FRICTION
-from dolphin.core.strategy import Strategy
+from dolphin.core.strategy import Events, Strategy
 
 #: By tag: what the engines of this process were made for.
 STRATEGIES: dict[str, Strategy] = {}
@@ -47,6 +47,13 @@ def _strategy(state: Any) -> Strategy:
     """The strategy of a State's numba type."""
     account = dict(zip(state.fields, state.types, strict=True))["account"].dtype
     return STRATEGIES[next(name for name in account.fields if name.startswith(_STRATEGY))]
+
+
+def _events(state: Any) -> Events:
+    """The events of a strategy that has them."""
+    events = _strategy(state).events
+    assert events is not None
+    return events
 
 
 def _model(friction: Any) -> FillModel:
@@ -139,9 +146,7 @@ def enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
 
 @hook(enters_between)
 def _enters_between(state, params, low, high):  # type: ignore[no-untyped-def]
-    events = _strategy(state).events
-    assert events is not None
-    chosen = events.enters
+    chosen = _events(state).enters
 
     def body(state, params, low, high):  # type: ignore[no-untyped-def]
         return chosen(params, low, high)
@@ -156,9 +161,7 @@ def stays_between(state, params):  # type: ignore[no-untyped-def]
 
 @hook(stays_between)
 def _stays_between(state, params):  # type: ignore[no-untyped-def]
-    events = _strategy(state).events
-    assert events is not None
-    chosen = events.stays
+    chosen = _events(state).stays
 
     def body(state, params):  # type: ignore[no-untyped-def]
         return chosen(state.slots[0], state.account[0].capital, params)

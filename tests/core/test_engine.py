@@ -115,7 +115,7 @@ def test_a_sweep_skips_shares_and_resumes_without_changing_a_bit(seed, combinati
     cuts = sorted(data.draw(st.lists(st.integers(begin, LONG), max_size=3)))
     many = ENGINE.new_states(4, np.full(count, CAPITAL), days=11)
     for low, high in itertools.pairwise([begin, *cuts, LONG]):
-        ENGINE.run_many(many, p, f, market, low, high, threads=2, chunk=3)
+        ENGINE.run_many(many, p, f, market, low, high, threads=2, chunk=3, events=False)
     singles = ENGINE.new_states(4, np.full(count, CAPITAL), days=11)
     for c in range(count):
         state = State._make([*(field[c] for field in singles[:-1]), singles.scratch])

@@ -15,7 +15,7 @@ from dolphin.config import params_records
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN
-from dolphin.core.strategy import Strategy
+from dolphin.core.strategy import Events, Strategy
 from dolphin.strategies.vel_div import VEL_DIV
 
 HOLD = 3
@@ -105,6 +105,12 @@ def plain(state, params, market, i):
         ({"decide": plain}, "has a decide that is not decorated with dolphin.core.jit.inline"),
         ({"decide": three}, "has a decide of 3 arguments, not 4"),
         ({"may_enter": long_first}, "has a may_enter of 4 arguments, not 3"),
+        ({"events": VEL_DIV.events}, "has events, which take may_enter, one slot, market orders that open and close"),
+        ({"events": (three, three)}, "has events that are no Events but ("),
+        (
+            {"events": Events(long_first, three)},
+            "has events whose enters is no function of 3 arguments, decorated with",
+        ),
         ({"params": {"a": 1.0}}, "has params that are no pydantic model but {'a': 1.0}"),
         ({"params": Odd}, "has a parameter 'weights' that is no float, int, bool, str or Literal"),
         ({"features": "vol"}, "has features that are no tuple but 'vol'"),
