@@ -18,7 +18,7 @@ from numba.core.caching import NullCache
 
 #: Seconds of CPU that one phase of a test, and the processes it started, may take unless it is marked slow. A busy
 #: machine doubles what a test takes alone.
-LIMIT, LIMIT_OF_CHILDREN = 20.0, 90.0
+LIMIT, LIMIT_OF_CHILDREN = 45.0, 120.0
 
 
 def used() -> tuple[float, float]:

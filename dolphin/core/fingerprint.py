@@ -68,9 +68,10 @@ class _Module:
                     if isinstance(argument, ast.Name):
                         self.bodies.setdefault(argument.id, []).append(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            for target in ast.walk(node):
-                if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store):
-                    self.nodes[target.id] = node
+            stored = [t.id for t in ast.walk(node) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
+            self.nodes |= dict.fromkeys(stored, node)
+            if not stored:  # into a table or an object that has its name elsewhere
+                self.rest.append(node)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dolphin."):
             for alias in node.names:
                 module = str(node.module).removeprefix("dolphin.")
@@ -259,7 +260,7 @@ def text_of(function: FunctionType) -> str:
 def of_functions(functions: Iterable[Callable[..., Any]]) -> str:
     """SHA-256 of functions, all that they call, the constants that they read and the names that they go by."""
     reached, constants, places = reach(functions)
-    texts = sorted((f.__module__, f.__qualname__, text_of(f)) for f in reached)
+    texts = sorted((f.__qualname__, text_of(f)) for f in reached)
     framework = sorted(of_framework(places).items())
     return _sha256((texts, constants, framework))
 

@@ -7,6 +7,7 @@ strategy's ``decide`` is inlined into it, and what a strategy does not declare i
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -71,6 +72,8 @@ def only_where(declared: Callable[[Strategy], bool], otherwise: Any = None) -> C
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         names = ", ".join(inspect.signature(function).parameters)
         stub, nothing = (eval(f"lambda {names}: otherwise", {"otherwise": otherwise}) for _ in range(2))
+        functools.update_wrapper(stub, function)
+        functools.update_wrapper(nothing, function)
 
         def chosen(state, *others):  # type: ignore[no-untyped-def]
             return function if declared(_strategy(state)) else nothing

@@ -54,7 +54,7 @@ MISTAKES = [
     ),
     ("state.account[0]", "state.acount[0]", "state has no field 'acount'; did you mean 'account'?"),
     ("market.instruments[asset]", 'market.instruments["BTC"]', "uses the text 'BTC' as an index; name it in Strategy("),
-    ("intent.reason = TAKE_PROFIT if", 'intent.reason = "won" if', "is both the text 'won' and"),
+    ("TAKE_PROFIT if move", '"won" if move', "is both 2 and the text 'won'"),
     ("lots_below(capital", "plain(capital", "calls 'plain', which is a plain Python function; decorate it with"),
     ("capital = state", "capital = np.zeros(1)[0] + state", "allocates memory; kernels allocate nothing"),
 ]
