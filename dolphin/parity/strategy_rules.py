@@ -57,7 +57,8 @@ class Case:
         """The run that the others are compared with."""
         if (name, timing) not in self.runs:
             market = self.markets[name]
-            copy = Market(*(np.array(values) for values in market))  # it is not yet known whether decide writes
+            # A copy: it is not yet known whether decide writes.
+            copy = Market(**{part: np.array(values) for part, values in market._asdict().items()})
             self.runs[name, timing] = self.watch.run(copy, 0, self.stop(market), fill_next=TIMINGS[timing])
         return self.runs[name, timing]
 
