@@ -71,7 +71,7 @@ app.command("report")(report.report)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code (0 yes, 1 an honest no, 2 could not run, 130 interrupted)."""
     command = typer.main.get_command(app)
-    sys.unraisablehook = _interrupt_again
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
     except DolphinError as error:
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
     finally:
-        sys.unraisablehook = sys.__unraisablehook__
+        sys.unraisablehook = before
     # Typer turns an interrupt inside a verb into this code.
     return _interrupted() if code == 130 else code if isinstance(code, int) else 0
 

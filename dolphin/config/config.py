@@ -67,7 +67,7 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     initial_capital: Annotated[float, Field(gt=0.0, le=1e15)] = 25_000.0
-    maintenance_margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
+    cross_maintenance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
 
 
 class MarketTables(BaseModel):
@@ -200,7 +200,7 @@ def friction_records(many: Sequence[Config]) -> Records:
     records["fee"] = np.array([f.fee_bps for f in friction]) / 1e4
     records["maker_fee"] = np.array([f.maker_fee_bps for f in friction]) / 1e4
     records["volume_share"] = [f.volume_share for f in friction]
-    records["maintenance"] = [config.account.maintenance_margin for config in many]
+    records["maintenance"] = [config.account.cross_maintenance for config in many]
     records["fill_next"] = [f.fill_timing == "next" for f in friction]
     return records
 

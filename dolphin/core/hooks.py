@@ -35,8 +35,9 @@ def account_of(strategy: Strategy) -> np.dtype[np.void]:
 
 def friction_of(model: FillModel = SCAN_PRICE, extra: Iterable[tuple[str, str]] = ()) -> np.dtype[np.void]:
     """The record of friction under this fill model; ``extra`` are fields of its own, eight bytes each."""
-    fields: list[tuple[str, Any]] = [(name, FRICTION[name]) for name in FRICTION.names or ()]
-    fields += list(extra)
+    # What is more stands first: numba takes a record that extends another at its end for a subtype of it, and would
+    # call what it has compiled for that.
+    fields: list[tuple[str, Any]] = [*extra, *((name, FRICTION[name]) for name in FRICTION.names or ())]
     if model is not SCAN_PRICE:
         tag = f"{_FILLS}{model.key[:24]}"
         FILL_MODELS[tag] = model

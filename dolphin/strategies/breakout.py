@@ -62,7 +62,7 @@ def look(memory, m, values, side, j, channel, i):  # type: ignore[no-untyped-def
     for k in range(first + 1, i + 1):
         edge = max(edge, values[k, j]) if side > 0 else min(edge, values[k, j])
     last = i
-    while values[last, j] != edge:
+    while last > first and values[last, j] != edge:
         last -= 1
     memory[m + EDGE] = edge
     memory[m + LEFT] = channel - (i - last)
