@@ -32,6 +32,7 @@ from dolphin.gate import (
 )
 from dolphin.gate.floors import Window
 from dolphin.gate.measure import Measure
+from dolphin.manifests import write_manifest
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.report import gate_page
 from dolphin.study.measure.run import run, write_run
@@ -307,12 +308,14 @@ def test_run_folder_candidate(workspace: Workspace, candidate: Candidate, tmp_pa
     assert checks["same as the run folder"].passed
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | {"roi": 9.0}))
+    write_manifest(folder)
     found = find_candidate(workspace, str(folder))
     checks = {c.name: c for c in evaluate(workspace, found, tier2=False, parity=False).checks}
     assert "metrics on record differ" in checks["same as the run folder"].detail
     config = json.loads((folder / "config.json").read_text())
     config["config"]["params"]["tp_pct"] = 0.5
     (folder / "config.json").write_text(json.dumps(config))
+    write_manifest(folder)
     with pytest.raises(DolphinError, match="its hash is not that of its config"):
         find_candidate(workspace, str(folder))
 
@@ -325,6 +328,7 @@ def test_another_version_of_the_data_cannot_be_judged(
     about = json.loads((folder / "run.json").read_text())
     about["dataset"]["digest"] = "0" * 64
     (folder / "run.json").write_text(json.dumps(about))
+    write_manifest(folder)
     with pytest.raises(DolphinError, match="is of dataset 'edge' 0000000000000000") as caught:
         find_candidate(workspace, str(folder))
     assert caught.value.exit_code == 2
