@@ -54,6 +54,7 @@ def calm_market(seed: int, *, bars: int = 2 * BLOCK + 77, scale: float = 0.0005)
     for at in rng.integers(0, bars, 6):
         risk["posture"][at : at + rng.integers(1, 200)] = rng.integers(0, 4)
         risk["boost"][at : at + rng.integers(1, 200)] = rng.choice([1.0, 1.1, 1.9])
+    risk["posture"][BLOCK : BLOCK + 50] = HIBERNATE
     made = market_of(price, 0.04 * rng.standard_normal(bars), vol=rng.uniform(5e-5, 2e-4, bars), risk=risk, age=age)
     made.features[rng.random(made.features.shape) < 0.05] = np.nan
     made.features[BLOCK // 2 : BLOCK, rng.integers(2)] = np.nan  # stretches of nothing else
