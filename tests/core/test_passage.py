@@ -15,7 +15,7 @@ from test_engine import CAPITAL, ENGINE, LONG, gates, long_market, of_one, varia
 from dolphin.core.engine import engine_for
 from dolphin.core.hooks import friction_of
 from dolphin.core.jit import inline, kernel
-from dolphin.core.passage import BLOCK, STRETCH, index_block, new_passage
+from dolphin.core.passage import BLOCK, STRETCH, index_block, new_passage, price_range
 from dolphin.core.records import HIBERNATE, neutral_risk
 from dolphin.core.strategy import Events
 from dolphin.core.taking import DISTURBED
@@ -38,7 +38,12 @@ holds = st.fixed_dictionaries(
 
 @kernel
 def indexed(passage, market, low, high):  # type: ignore[no-untyped-def]
+    """The index, and all price ranges of whole stretches."""
     index_block(passage, market, low, high)
+    for b in range((high - low) // STRETCH):
+        for j in range(market.price.shape[1]):
+            if price_range(passage, market, low, b, j) != price_range(passage, market, low, b, j):
+                raise AssertionError
 
 
 def calm_market(seed: int, *, bars: int = 2 * BLOCK + 77, scale: float = 0.0005):
@@ -143,9 +148,10 @@ def test_the_index_of_a_block():
     for b, first in enumerate(range(BLOCK, BLOCK + bars, STRETCH)):
         rows = slice(first, min(first + STRETCH, BLOCK + bars))
         prices, features = market.price[rows], market.features[rows]
-        odd = ~np.isfinite(prices).all(axis=0)
-        assert (passage.price_low[b] == np.where(odd, -np.inf, prices.min(axis=0))).all()
-        assert (passage.price_high[b] == np.where(odd, np.inf, prices.max(axis=0))).all()
+        if len(prices) == STRETCH:
+            odd = ~np.isfinite(prices).all(axis=0)
+            assert (passage.price_low[b] == np.where(odd, -np.inf, prices.min(axis=0))).all()
+            assert (passage.price_high[b] == np.where(odd, np.inf, prices.max(axis=0))).all()
         assert (passage.feature_low[b] == np.fmin.reduce(features, initial=np.inf)).all()
         assert (passage.feature_high[b] == np.fmax.reduce(features, initial=-np.inf)).all()
     whole = market.features[BLOCK : BLOCK + bars]
