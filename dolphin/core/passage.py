@@ -1,10 +1,11 @@
 """What lets a sweep pass many bars at once: extremes over short stretches of bars, and the bars where something turns.
 
 A sweep reads its bars in blocks that all combinations pass before the next one. For each block it computes,
-once for all of them, the extremes of features, and of prices that are asked for, over :data:`STRETCH` bars each. A combination then
-asks a stretch at a time whether it may be entered, or whether its position's price may leave the band in
-which the strategy sits still (:class:`dolphin.core.strategy.Events`); the step runs at the bars that remain.
-What is passed changes nothing but bars, days and marks, and a mark is monotone in the price.
+once for all of them, the extremes over :data:`STRETCH` bars each of the features, and of the prices that are
+asked for. A combination then asks a stretch at a time whether it may be entered, or whether its position's
+price may leave the band in which the strategy sits still (:class:`dolphin.core.strategy.Events`); the step
+runs at the bars that remain. What is passed changes nothing but bars, days and marks, and a mark is monotone
+in the price.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dolphin.core.book import LESS, close_day
-from dolphin.core.hooks import decide, enters_between, may_enter, stays_between
+from dolphin.core.hooks import enters_between, may_enter, stays_between
 from dolphin.core.jit import inline
-from dolphin.core.records import DAY_NS, HIBERNATE, NONE, Records
+from dolphin.core.records import DAY_NS, HIBERNATE, Records
 from dolphin.core.trading import begin
 
 #: Bars that all combinations pass before the next ones are read: they stay in the cache.
@@ -102,8 +103,9 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
         for f in range(columns):
             least, most = np.inf, -np.inf
             for i in range(first, last):
-                least = min(least, features[i, f]) if features[i, f] == features[i, f] else least
-                most = max(most, features[i, f]) if features[i, f] == features[i, f] else most
+                value = features[i, f]
+                least = value if value < least else least
+                most = value if value > most else most
             passage.feature_low[stretch, f] = least
             passage.feature_high[stretch, f] = most
             passage.feature_low[whole, f] = min(passage.feature_low[whole, f], least)
@@ -131,10 +133,7 @@ def next_entry(state, params, market, passage, low, start, stop):  # type: ignor
         if enters_between(state, params, passage.feature_low[b], passage.feature_high[b]):
             while i < after:
                 if may_enter(state, params, market, i):
-                    decide(state, params, market, i)
-                    if state.intents[0].action != NONE:
-                        state.intents[0].action = NONE
-                        return i
+                    return i
                 i += 1
         i = after
     return stop
@@ -143,10 +142,10 @@ def next_entry(state, params, market, passage, low, start, stop):  # type: ignor
 @inline
 def pass_flat(state, params, market, passage, low, start, stop):  # type: ignore[no-untyped-def]
     """Pass the bars from ``start`` on at which an idle strategy cannot enter; the bar stopped at."""
-    begin(state)
     reached = next_entry(state, params, market, passage, low, start, stop)
     if reached == start:
         return start
+    begin(state)
     state.refused[0] = 0
     account = state.account[0]
     i = passage.turn[start - low]
