@@ -23,7 +23,7 @@ demo: $(READY) ## generated market to frozen champion, and an honest refusal (of
 	@$(BIN)/python scripts/demo.py
 
 test: $(READY) ## the fast suite
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(READY) ## the tests that take long
 	@$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 4 --dist loadfile

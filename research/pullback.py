@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
-from dolphin.core.records import CLOSE, OPEN
 from dolphin.core.strategy import Strategy
+from dolphin.core.wishes import ask_close, ask_open
 
 TAKE_PROFIT, TIME_OUT = 1, 2
 
@@ -35,15 +35,12 @@ class PullbackParams(BaseModel):
 @inline
 def decide(state, params, market, i):
     """Write ``state.intents[0]``; read rows up to ``i`` only."""
-    slot, intent = state.slots[0], state.intents[0]
+    slot = state.slots[0]
     if slot.side != 0:
         move = market.price[i, slot.asset] / slot.entry_price - 1.0
         late = i - slot.entry_bar >= params.hold_bars
         if move >= params.take_profit or late:
-            intent.action = CLOSE
-            intent.reason = TAKE_PROFIT if move >= params.take_profit else TIME_OUT
-            intent.asset, intent.side = slot.asset, slot.side
-            intent.qty, intent.leverage = slot.qty, slot.leverage
+            ask_close(state, 0, TAKE_PROFIT if move >= params.take_profit else TIME_OUT)
         return
     capital = state.account[0].capital
     # A breadth that is not yet known is NaN and compares false.
@@ -55,9 +52,7 @@ def decide(state, params, market, i):
     instrument, price = market.instruments[asset], market.price[i, asset]
     qty = lots_below(capital * params.share / price, instrument)
     if qty > 0.0 and qty * price >= instrument.min_notional:
-        intent.action, intent.reason = OPEN, 0
-        intent.asset, intent.side = asset, 1
-        intent.qty, intent.leverage = qty, params.share
+        ask_open(state.intents[0], asset, 1, qty, params.share)
 
 
 PULLBACK = Strategy(

@@ -12,6 +12,8 @@ from hypothesis import settings
 settings.register_profile("dolphin", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("dolphin")
 
+pytest_plugins = ["cpu", "small_market"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

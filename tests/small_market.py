@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from once import made_once
 
 from dolphin.catalog import Dataset, generate, open_dataset
 from dolphin.config import Config, parse_config
@@ -33,10 +34,15 @@ BUSY = {
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with the scanned dataset ``m``; nobody writes into it."""
-    home = create(tmp_path_factory.mktemp("pristine"))
+    made = made_once(tmp_path_factory, "small_market", furnish)
+    return Workspace(Path(shutil.copytree(made, tmp_path_factory.mktemp("pristine") / "home")))
+
+
+def furnish(folder: Path) -> None:
+    """Make the workspace of :func:`pristine`."""
+    home = create(folder)
     generate(home, "m", preset="edge", days=3, assets=8, spacing_ns=60 * 10**9, seed=3)
     feature_columns(open_dataset(home, "m"))
-    return home
 
 
 @pytest.fixture

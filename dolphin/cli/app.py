@@ -34,6 +34,7 @@ from dolphin.cli import (
     sweep,
     trials,
 )
+from dolphin.core.mistakes import StrategyError
 from dolphin.errors import DolphinError
 
 app = typer.Typer(
@@ -70,11 +71,13 @@ app.command("report")(report.report)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code (0 yes, 1 an honest no, 2 could not run, 130 interrupted)."""
     command = typer.main.get_command(app)
-    sys.unraisablehook = _interrupt_again
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         code = command.main(args=arguments, prog_name="dolphin", standalone_mode=False)
     except DolphinError as error:
         return _complain(str(error), error.exit_code)
+    except StrategyError as error:
+        return _complain(str(error), 2)
     except TyperException as error:
         # Without arguments the help is what was asked for, and already printed.
         return _complain(f"{error.format_message()} (see 'dolphin --help')", 2) if error.format_message() else 2
@@ -86,10 +89,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}; run 'dolphin doctor' to see what can be written", 2)
+    except ImportError as error:
+        if error.name != "dolphin.core.jit":
+            raise
+        return _complain(str(error), 2)
     except MemoryError:
         return _complain("out of memory; use a shorter window or fewer symbols", 2)
     finally:
-        sys.unraisablehook = sys.__unraisablehook__
+        sys.unraisablehook = before
     # Typer turns an interrupt inside a verb into this code.
     return _interrupted() if code == 130 else code if isinstance(code, int) else 0
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dolphin.cli.common import From, Json, Sets, To, emit, load_config, progress_bar, say, window
+from dolphin.cli.common import (
+    From,
+    Json,
+    Sets,
+    To,
+    default_config,
+    emit,
+    load_config,
+    progress_bar,
+    say,
+    window,
+)
 
 if TYPE_CHECKING:
     from dolphin.workspace import Workspace
@@ -21,19 +32,24 @@ class Kind(StrEnum):
     warmup = "warmup"
     append_only = "append-only"
     feature = "feature"
+    strategy = "strategy"
 
 
 def check(
-    kind: Annotated[Kind, typer.Argument(help="lookahead, warmup, append-only or feature.")],
-    name: Annotated[str, typer.Argument(help="Dataset; for feature: module:attribute of research.")],
-    of: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="For feature: the dataset.")] = None,
+    kind: Annotated[Kind, typer.Argument(help="lookahead, warmup, append-only, feature or strategy.")],
+    name: Annotated[
+        str, typer.Argument(help="Dataset; for feature and strategy: its name, or module:attribute of research.")
+    ],
+    of: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help="For feature and strategy: the dataset.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Config file of the strategy.")] = None,
     start: From = None,
     stop: To = None,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """No look-ahead, no warm-up dependence, nothing rewritten: on any strategy or plug-in feature."""
+    """No look-ahead, no warm-up dependence, nothing rewritten; every rule of a plug-in feature, of a strategy."""
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.errors import DolphinError
@@ -44,6 +60,9 @@ def check(
     home = workspace.find()
     if kind is Kind.feature:
         check_feature(home, name, of, config, start, stop, sets, as_json)
+        return
+    if kind is Kind.strategy:
+        check_strategy(home, name, of, config, start, stop, sets, as_json)
         return
     if of is not None:
         raise DolphinError(f"check {kind.value} takes one name, a dataset", where=of)
@@ -90,5 +109,32 @@ def check_feature(
         found = run_suite(home, dataset_name, feature, settings, *window(start, stop), progress)
     document = found.as_dict() | {"dataset": dataset_name, "passed": found.passed}
     emit(document, as_json, lambda: say(f"feature {found.feature} on {dataset_name}\n{found}"))
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def check_strategy(
+    home: Workspace,
+    name: str,
+    dataset_name: str | None,
+    config: Path | None,
+    start: str | None,
+    stop: str | None,
+    sets: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Every rule of a strategy, on small generated markets and on a stretch of a dataset."""
+    from dolphin.errors import DolphinError
+    from dolphin.parity.own_strategy import check_strategy as run_suite
+
+    settings = load_config(config, sets) if config else default_config(home, name, sets)
+    if settings.strategy_name != name:
+        raise DolphinError(f"is of strategy '{settings.strategy_name}', not of '{name}'", where=str(config))
+    if dataset_name is None and (start or stop):
+        raise DolphinError("--from and --to need a dataset", mend=f"dolphin check strategy {name} DATASET")
+    with progress_bar() as progress:
+        found = run_suite(home, settings, dataset_name, *window(start, stop), progress)
+    markets = ", ".join(found.markets)
+    emit(found.as_dict(), as_json, lambda: say(f"strategy {found.strategy} on {markets}\n{found}"))
     if not found.passed:
         raise typer.Exit(1)

@@ -15,6 +15,7 @@ from dolphin.progress import Progress
 
 if TYPE_CHECKING:
     from dolphin.config import Config
+    from dolphin.workspace import Workspace
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or YAML.")]
@@ -122,7 +123,21 @@ def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]
 def load_config(path: Path, sets: list[str] | None) -> Config:
     """The config file with ``--set`` over it."""
     from dolphin import workspace
-    from dolphin.config import parse_value, read_config
+    from dolphin.config import read_config
+
+    return read_config(path, overrides=_overrides(sets), research=workspace.find().research)
+
+
+def default_config(home: Workspace, strategy: str, sets: list[str] | None) -> Config:
+    """The defaults of a strategy with ``--set`` over them."""
+    from dolphin.config import parse_config
+
+    return parse_config({"strategy": strategy}, where=strategy, overrides=_overrides(sets), research=home.research)
+
+
+def _overrides(sets: list[str] | None) -> dict[str, Any]:
+    """``--set`` values by key."""
+    from dolphin.config import parse_value
     from dolphin.errors import DolphinError
 
     overrides = {}
@@ -131,4 +146,4 @@ def load_config(path: Path, sets: list[str] | None) -> Config:
         if not equals or not key.strip():
             raise DolphinError(f"--set {item}: not of the form key=value", mend="e.g. --set tp_pct=0.0099")
         overrides[key.strip()] = parse_value(text.strip())
-    return read_config(path, overrides=overrides, research=workspace.find().research)
+    return overrides

@@ -54,6 +54,9 @@ def ladder(
             for r in report.results
         ]
         table(None, ("rung", "through", "verdict", "bars", "seconds", "detail"), rows)
+        if report.not_run:
+            which = " and ".join(str(rung.rung) for rung in report.not_run)
+            typer.echo(f"not run: rung {which}: {'; '.join(rung.reason for rung in report.not_run)}")
 
     emit(report.as_dict(), as_json, show)
     if not report.passed:

@@ -67,7 +67,7 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     initial_capital: Annotated[float, Field(gt=0.0, le=1e15)] = 25_000.0
-    maintenance_margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
+    cross_maintenance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
 
 
 class MarketTables(BaseModel):
@@ -129,8 +129,8 @@ class Config:
 
     @property
     def engine(self) -> Engine:
-        """The compiled engine; under a fill model that fills in parts it is one for positions that change size."""
-        return engine_for(_in_parts(self.strategy) if self.friction.model.partial else self.strategy)
+        """The compiled engine, for the strategy as fill model and funding make it trade."""
+        return engine_for(_traded(self.strategy, self.friction.model.partial, self.market.funding is not None))
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -183,9 +183,13 @@ class Config:
 
 
 @functools.cache
-def _in_parts(strategy: Strategy) -> Strategy:
-    """The strategy with positions that may change size, because the market fills its orders in parts."""
-    return replace(strategy, resize=True) if strategy.plain else strategy
+def _traded(strategy: Strategy, in_parts: bool, funded: bool) -> Strategy:
+    """The strategy, with positions that change size where orders fill in parts, and that pay funding where there is."""
+    if in_parts and strategy.plain:
+        strategy = replace(strategy, resize=True)
+    if funded and "funding" not in strategy.market_columns:
+        strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"))
+    return strategy
 
 
 def friction_records(many: Sequence[Config]) -> Records:
@@ -196,14 +200,14 @@ def friction_records(many: Sequence[Config]) -> Records:
     records["fee"] = np.array([f.fee_bps for f in friction]) / 1e4
     records["maker_fee"] = np.array([f.maker_fee_bps for f in friction]) / 1e4
     records["volume_share"] = [f.volume_share for f in friction]
-    records["maintenance"] = [config.account.maintenance_margin for config in many]
+    records["maintenance"] = [config.account.cross_maintenance for config in many]
     records["fill_next"] = [f.fill_timing == "next" for f in friction]
     return records
 
 
 def columns_needed(config: Config) -> tuple[str, ...]:
     """Which of :data:`~dolphin.core.records.MARKET_COLUMNS` this configuration needs, in that order."""
-    asked = {*config.strategy.market_columns, *config.friction.model.columns}
+    asked = {*config.engine.strategy.market_columns, *config.friction.model.columns}
     return tuple(name for name in MARKET_COLUMNS if name in asked)
 
 

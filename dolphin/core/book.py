@@ -42,25 +42,6 @@ def clear(orders, count):  # type: ignore[no-untyped-def]
 
 
 @inline
-def clear_whole(orders, count):  # type: ignore[no-untyped-def]
-    """Forget the first ``count`` orders and everything that they said."""
-    for k in range(count):
-        order = orders[k]
-        order.action = NONE
-        order.asset = 0
-        order.side = 0
-        order.reason = 0
-        order.qty = 0.0
-        order.leverage = 0.0
-        order.kind = 0
-        order.limit = 0.0
-        order.trigger = 0.0
-        order.expires = 0
-        order.post_only = 0
-        order.reduce_only = 0
-
-
-@inline
 def record_trade(state, s, fill, qty, pnl, funding, i, trades):  # type: ignore[no-untyped-def]
     """Count a closing of ``qty`` and append it to ``trades`` while there is room."""
     account, slot = state.account[0], state.slots[s]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.bits import float_bits
-from dolphin.core.hooks import is_plain, memory_count, slot_count
+from dolphin.core.hooks import is_plain, is_rich, memory_count, only_where, reads_rows, slot_count
 from dolphin.core.jit import inline
 from dolphin.core.records import NONE
 from dolphin.core.trading import bank_count
@@ -20,6 +20,9 @@ STAGES = ("data", "features", "risk", "intent", "fill", "state")
 
 #: Where every chain begins.
 SEED = np.uint64(0x9E3779B97F4A7C15)
+
+#: The word of what there is not.
+NOTHING = np.uint64(0)
 
 _NAN = np.uint64(0x7FF8000000000000)
 _SHIFT = np.uint64(32)
@@ -55,8 +58,8 @@ def chain(digest, data, features, risk, intent, fill, state):  # type: ignore[no
     return folded ^ (folded >> _SHIFT)
 
 
-@inline
-def row_word(market, i, asset):  # type: ignore[no-untyped-def]
+@only_where(reads_rows, otherwise=NOTHING)
+def row_word(state, market, i, asset):  # type: ignore[no-untyped-def]
     """What a row says of one asset beside its scan price, where the market has it."""
     total = np.uint64(0)
     for column in (market.open, market.high, market.low, market.volume, market.bid, market.ask, market.funding):
@@ -77,15 +80,15 @@ def data_word(state, market, i):  # type: ignore[no-untyped-def]
             total += bits(market.price[i, slot.asset]) * _K1
         elif fill.action != NONE:
             total += bits(market.price[i, fill.asset]) * _K1
+        if slot.side != 0:
+            total += row_word(state, market, i, slot.asset) * _K2
         if not is_plain(state):
-            if slot.side != 0:
-                total += row_word(market, i, slot.asset) * _K2
             for bank in range(banks):
                 fill = state.fills[bank * slots + s]
                 if fill.action != NONE:
-                    total += (bits(market.price[i, fill.asset]) + row_word(market, i, fill.asset)) * _K3
+                    total += (bits(market.price[i, fill.asset]) + row_word(state, market, i, fill.asset)) * _K3
             if state.working[s].action != NONE:
-                total += row_word(market, i, state.working[s].asset) * _K4
+                total += row_word(state, market, i, state.working[s].asset) * _K4
         total *= _K7
     return total
 
@@ -124,8 +127,8 @@ def order_word(order):  # type: ignore[no-untyped-def]
     )
 
 
-@inline
-def terms_word(order):  # type: ignore[no-untyped-def]
+@only_where(is_rich, otherwise=NOTHING)
+def terms_word(state, order):  # type: ignore[no-untyped-def]
     """How an order is to be traded."""
     return (
         word(order.kind) * _K0
@@ -144,8 +147,7 @@ def intent_word(state):  # type: ignore[no-untyped-def]
     for s in range(slot_count(state)):
         if state.intents[s].action != NONE:
             total += order_word(state.intents[s]) * _K1
-            if not is_plain(state):
-                total += terms_word(state.intents[s]) * _K6
+            total += terms_word(state, state.intents[s]) * _K6
         if not is_plain(state):
             total += word(state.refused[s]) * _K2
         total *= _K7
@@ -166,8 +168,8 @@ def fill_word(state):  # type: ignore[no-untyped-def]
     return total
 
 
-@inline
-def slot_word(slot):  # type: ignore[no-untyped-def]
+@only_where(is_rich, otherwise=NOTHING)
+def slot_word(state, slot):  # type: ignore[no-untyped-def]
     """What a slot knows of its open position beyond what plain strategies need."""
     return bits(slot.entry_fee) * _K3 + bits(slot.funding) * _K4
 
@@ -194,14 +196,13 @@ def state_word(state):  # type: ignore[no-untyped-def]
                 + bits(slot.entry_price) * _K0
                 + bits(slot.leverage) * _K1
             )
-            if not is_plain(state):
-                total += slot_word(slot)
+            total += slot_word(state, slot)
         if slots > 1:  # with one slot it is capital less what the account began with
             total += bits(slot.realised) * _K2
         if not is_plain(state):
             working = state.working[s]
             if working.action != NONE:
-                total += (order_word(working) + terms_word(working) * _K5 + word(working.bar) * _K6) * _K3
+                total += (order_word(working) + terms_word(state, working) * _K5 + word(working.bar) * _K6) * _K3
         total *= _K7
     for m in range(memory_count(state)):
         total = (total + bits(state.memory[m])) * _K2

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.core import kernels
+from dolphin.core.compiling import guarded
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
 from dolphin.core.hooks import account_of
@@ -21,9 +23,11 @@ from dolphin.core.records import (
     RANKED,
     SLOT,
     TRADE,
+    Floats,
     Market,
     Records,
     State,
+    Words,
 )
 from dolphin.core.strategy import Strategy
 
@@ -47,10 +51,10 @@ class Recording:
 
     state: State
     trades: Records
-    equity: Records
-    capital: Records
-    position: Records
-    digests: Records
+    equity: Floats
+    capital: Floats
+    position: NDArray[np.int8]
+    digests: Words
 
 
 class Engine:
@@ -59,7 +63,7 @@ class Engine:
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.digest = hashlib.sha256(f"{step_digest()} {strategy.digest}".encode()).hexdigest()
-        self.kernels: Any = kernels
+        self.kernels: Any = guarded(kernels, strategy)
         self._account = account_of(strategy)
 
     def new_state(self, assets: int, initial_capital: float, days: int = 0) -> State:
@@ -67,7 +71,7 @@ class Engine:
         many = self.new_states(assets, np.array([initial_capital]), days)
         return State._make([*(field[0] for field in many[:-1]), many.scratch])
 
-    def new_states(self, assets: int, initial_capital: Records, days: int = 0) -> State:
+    def new_states(self, assets: int, initial_capital: Floats, days: int = 0) -> State:
         """Flat accounts with a leading axis of combinations; ``initial_capital`` is (C,).
 
         They have room for the equity at the end of ``days`` UTC days.
@@ -121,8 +125,8 @@ class Engine:
         market: Market,
         start: int,
         stop: int,
-        on_bar: Callable[[int, Records], None] | None = None,
-    ) -> Records:
+        on_bar: Callable[[int, Words], None] | None = None,
+    ) -> Words:
         """The same bars, one Python call each; returns the digest of every bar.
 
         ``on_bar(i, stages)`` is called after each bar with its stage words, (6,) uint64.

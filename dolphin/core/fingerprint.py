@@ -7,11 +7,14 @@ strategy's or feature's functions are taken as they are in memory, with the valu
 from __future__ import annotations
 
 import ast
+import dataclasses
+import enum
 import functools
 import hashlib
 import inspect
+import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -24,12 +27,13 @@ PACKAGE = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "features")
 
 #: (module, name): what every engine runs, and the scanner whose rows it reads.
-STEP = tuple(
-    ("core.kernels", name) for name in ("step", "fold", "step_bar", "decide_bar", "place_bar", "book_fill", "end_bar")
-)
+STEP = (("core.kernels", "*"),)
 SCANNER = (("features.kernel", "*"),)
 
 Place = tuple[str, str]
+
+#: The name under which a module's statements are found that define nothing.
+IMPORTED = "(when imported)"
 
 
 def normal(tree: ast.AST) -> str:
@@ -52,6 +56,7 @@ class _Module:
         self.nodes: dict[str, ast.stmt] = {}
         self.imports: dict[str, Place] = {}
         self.bodies: dict[str, list[str]] = {}  # hook -> the functions that are its bodies
+        self.rest: list[ast.stmt] = []  # what is done when it is imported, definitions aside
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             self._enter(node)
 
@@ -63,13 +68,18 @@ class _Module:
                     if isinstance(argument, ast.Name):
                         self.bodies.setdefault(argument.id, []).append(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            for target in ast.walk(node):
-                if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store):
-                    self.nodes[target.id] = node
+            stored = [t.id for t in ast.walk(node) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
+            self.nodes |= dict.fromkeys(stored, node)
+            if not stored:  # into a table or an object that has its name elsewhere
+                self.rest.append(node)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dolphin."):
             for alias in node.names:
                 module = str(node.module).removeprefix("dolphin.")
                 self.imports[alias.asname or alias.name] = (module, alias.name)
+        elif not _is_text(node) and not isinstance(node, ast.Import | ast.ImportFrom | ast.Assert):
+            self.rest.append(node)
+            for name in (n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)):
+                self.nodes.setdefault(name.id, node)
 
 
 def of_framework(roots: Iterable[Place], package: Path = PACKAGE) -> dict[Place, str]:
@@ -104,6 +114,10 @@ def of_framework(roots: Iterable[Place], package: Path = PACKAGE) -> dict[Place,
             continue
         found[place] = normal(node)
         todo += [(where, body) for body in source.bodies.get(name, ())]
+        if source.rest and (where, IMPORTED) not in found:
+            rest = ast.Module(source.rest, [])
+            found[where, IMPORTED] = normal(rest)
+            todo += [(where, inner.id) for inner in ast.walk(rest) if isinstance(inner, ast.Name)]
         for inner in ast.walk(node):
             if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
                 imported = source.imports.get(inner.value.id)
@@ -148,33 +162,87 @@ def reach(functions: Iterable[Callable[..., Any]]) -> tuple[list[FunctionType], 
             continue
         reached.append(current)
         for name, value in _values(current).items():
-            if isinstance(value, FunctionType) or hasattr(value, "py_func"):
-                todo.append(value)
-            elif isinstance(value, bool | int | float | str | bytes | tuple | frozenset | np.generic):
-                constants.add((name, repr(value)))
-            elif isinstance(value, np.ndarray):
-                constants.add((name, f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"))
+            text = _constant(value, todo, _folder(current))
+            if text is not None:
+                constants.add((name, text))
     return reached, sorted(constants), places
 
 
 def _values(function: FunctionType) -> dict[str, Any]:
-    """What the global and closed-over names of a function stand for, and attributes of modules among them."""
-    names = set(_names(function.__code__))
+    """What the names of a function stand for: global and closed-over ones, attributes of modules, and its defaults."""
+    names = set(names_of(function.__code__))
     values = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    for module in [value for value in values.values() if isinstance(value, ModuleType)]:
+    todo, modules = list(values.values()), set()
+    while todo:  # modules, and modules in them
+        module = todo.pop()
+        if not isinstance(module, ModuleType) or module.__name__ in modules:
+            continue
+        modules.add(module.__name__)
         if module.__name__.partition(".")[0] not in ("numpy", "math", "numba"):
-            values |= {name: getattr(module, name) for name in names if hasattr(module, name)}
+            inner = {name: getattr(module, name) for name in names if hasattr(module, name)}
+            values |= inner
+            todo += inner.values()
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        values[name] = cell.cell_contents  # what a function that made this one closed over
-    return values
+        try:
+            values[name] = cell.cell_contents  # what a function that made this one closed over
+        except ValueError:  # nothing yet
+            continue
+    defaults = enumerate(function.__defaults__ or ())
+    return values | {f"default {k}": value for k, value in defaults} | dict(function.__kwdefaults__ or {})
 
 
-def _names(code: CodeType) -> Iterable[str]:
+def _folder(function: FunctionType) -> Path:
+    return Path(function.__code__.co_filename).parent
+
+
+def _constant(value: Any, functions: list[Any], folder: Path) -> str | None:
+    """A value as text that is the same in every process; None if it is none. Functions in it go to ``functions``."""
+
+    def inner(part: Any) -> str:
+        return _constant(part, functions, folder) or type(part).__qualname__
+
+    if isinstance(value, FunctionType) or hasattr(value, "py_func"):
+        functions.append(value)
+        return None
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__qualname__}.{value.name} {value.value!r}"
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, np.dtype):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"{type(value).__name__}({', '.join(map(inner, value))})"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(inner, value)))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(sorted(f'{inner(key)}: {inner(of)}' for key, of in value.items()))}}}"
+    if isinstance(value, type):
+        return _class(value, functions, folder)
+    if dataclasses.is_dataclass(value):
+        return inner({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    return None
+
+
+def _class(kind: type, functions: list[Any], folder: Path) -> str | None:
+    """What a class of the author's own says; None for those of libraries."""
+    if issubclass(kind, enum.Enum):
+        return f"{kind.__qualname__}({', '.join(f'{member.name}={member.value!r}' for member in kind)})"
+    module = sys.modules.get(kind.__module__)
+    if Path(str(getattr(module, "__file__", None))).parent != folder:
+        return None
+    said = {name: value for name, value in vars(kind).items() if not name.startswith("__")}
+    told = {name: _constant(value, functions, folder) for name, value in said.items()}
+    return f"{kind.__qualname__}({', '.join(f'{name}={text}' for name, text in sorted(told.items()) if text)})"
+
+
+def names_of(code: CodeType) -> Iterable[str]:
     """Names that a function and those inside it use."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from names_of(constant)
 
 
 def text_of(function: FunctionType) -> str:
@@ -192,7 +260,7 @@ def text_of(function: FunctionType) -> str:
 def of_functions(functions: Iterable[Callable[..., Any]]) -> str:
     """SHA-256 of functions, all that they call, the constants that they read and the names that they go by."""
     reached, constants, places = reach(functions)
-    texts = sorted((f.__module__, f.__qualname__, text_of(f)) for f in reached)
+    texts = sorted((f.__qualname__, text_of(f)) for f in reached)
     framework = sorted(of_framework(places).items())
     return _sha256((texts, constants, framework))
 

@@ -7,6 +7,8 @@ strategy's ``decide`` is inlined into it, and what a strategy does not declare i
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -33,8 +35,9 @@ def account_of(strategy: Strategy) -> np.dtype[np.void]:
 
 def friction_of(model: FillModel = SCAN_PRICE, extra: Iterable[tuple[str, str]] = ()) -> np.dtype[np.void]:
     """The record of friction under this fill model; ``extra`` are fields of its own, eight bytes each."""
-    fields: list[tuple[str, Any]] = [(name, FRICTION[name]) for name in FRICTION.names or ()]
-    fields += list(extra)
+    # What is more stands first: numba takes a record that extends another at its end for a subtype of it, and would
+    # call what it has compiled for that.
+    fields: list[tuple[str, Any]] = [*extra, *((name, FRICTION[name]) for name in FRICTION.names or ())]
     if model is not SCAN_PRICE:
         tag = f"{_FILLS}{model.key[:24]}"
         FILL_MODELS[tag] = model
@@ -59,6 +62,53 @@ def _model(friction: Any) -> FillModel:
     """The fill model of a friction record's numba type."""
     tag = next((name for name in friction.fields if name.startswith(_FILLS)), None)
     return FILL_MODELS[tag] if tag else SCAN_PRICE
+
+
+def only_where(declared: Callable[[Strategy], bool], otherwise: Any = None) -> Callable[..., Any]:
+    """Decorate a block of the step, whose first argument is the state, that is compiled only where it is declared.
+
+    For other strategies it is a constant, and nothing that it calls is compiled.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        names = ", ".join(inspect.signature(function).parameters)
+        stub, nothing = (eval(f"lambda {names}: otherwise", {"otherwise": otherwise}) for _ in range(2))
+        functools.update_wrapper(stub, function)
+        functools.update_wrapper(nothing, function)
+
+        def chosen(state, *others):  # type: ignore[no-untyped-def]
+            return function if declared(_strategy(state)) else nothing
+
+        hook(stub)(chosen)
+        compiled: Callable[..., Any] = stub
+        return compiled
+
+    return decorate
+
+
+def is_rich(strategy: Strategy) -> bool:
+    """Whether it knows more than market orders that open and close."""
+    return not strategy.plain
+
+
+def sends_orders(strategy: Strategy) -> bool:
+    """Whether it sends limit orders or stops."""
+    return bool(strategy.orders)
+
+
+def watches_margin(strategy: Strategy) -> bool:
+    """Whether the engine is to watch its margin."""
+    return strategy.margin
+
+
+def pays_funding(strategy: Strategy) -> bool:
+    """Whether its positions pay and receive funding."""
+    return "funding" in strategy.market_columns
+
+
+def reads_rows(strategy: Strategy) -> bool:
+    """Whether more of a row than the scan price can change what becomes of its positions."""
+    return is_rich(strategy) or pays_funding(strategy)
 
 
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
@@ -158,8 +208,7 @@ is_plain = _constant(lambda strategy: strategy.plain)
 sends_limits = _constant(lambda strategy: "limit" in strategy.orders)
 sends_stops = _constant(lambda strategy: "stop" in strategy.orders)
 resizes = _constant(lambda strategy: strategy.resize)
-#: Whether the engine watches its margin, and the code of the reason LIQUIDATION.
-has_margin = _constant(lambda strategy: strategy.margin)
+#: The code of the reason LIQUIDATION.
 liquidation_reason = _constant(lambda s: s.reasons.index("LIQUIDATION") if "LIQUIDATION" in s.reasons else 0)
 #: Whether it says which bars cannot be entered.
 skips = _constant(lambda strategy: strategy.may_enter is not None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 # SVML's log and exp differ from machine to machine; nothing of ours may ever be lowered to it.
-os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")
+os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
 
 import numba
 import numba.core.config
@@ -23,6 +23,13 @@ from numba.extending import overload
 #: numba's types know neither the private option nor the settings that are read from the environment.
 _njit: Any = numba.njit
 _config: Any = numba.core.config
+
+if _config.USING_SVML:  # numba was imported before us
+    raise ImportError(
+        "numba is running with Intel's SVML, whose results differ from machine to machine; "
+        "set NUMBA_DISABLE_INTEL_SVML=1, or import dolphin before numba",
+        name=__name__,
+    )
 
 PACKAGE = Path(__file__).resolve().parent.parent
 KERNEL_ROOMS = ("core", "features")
@@ -86,6 +93,11 @@ INLINE: Any = {"error_model": "numpy", "forceinline": True, "_nrt": False}
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """A building block of kernels (:data:`INLINE`)."""
     return _njit(function, **INLINE)
+
+
+def cold(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A building block that few bars reach: called, not inlined, so that what surrounds it stays small."""
+    return _njit(function, error_model="numpy", _nrt=False)
 
 
 def hook(stub: Callable[..., Any]) -> Callable[..., Any]:

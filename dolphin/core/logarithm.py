@@ -11,6 +11,7 @@ import numpy as np
 
 from dolphin.core.bits import bits_float, float_bits
 from dolphin.core.jit import inline, kernel
+from dolphin.core.records import Floats
 
 LN2_HI = 6.93147180369123816490e-01
 LN2_LO = 1.90821492927058770002e-10
@@ -63,7 +64,7 @@ def ln_into(x, out):  # type: ignore[no-untyped-def]
         out[i] = ln(x[i])
 
 
-def ln_array(x: np.ndarray) -> np.ndarray:
+def ln_array(x: Floats) -> Floats:
     """Natural logarithm of every element, bit for bit what :func:`ln` gives inside a kernel.
 
     Parameters

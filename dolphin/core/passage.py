@@ -17,7 +17,7 @@ import numpy as np
 from dolphin.core.book import LESS, close_day
 from dolphin.core.hooks import enters_between, may_enter, stays_between
 from dolphin.core.jit import inline
-from dolphin.core.records import DAY_NS, HIBERNATE, Records
+from dolphin.core.records import DAY_NS, HIBERNATE, Floats, Ints
 from dolphin.core.trading import begin
 
 #: Bars that all combinations pass before the next ones are read: they stay in the cache.
@@ -38,11 +38,11 @@ class Passage(NamedTuple):
     the bar before, the posture is HIBERNATE, a UTC day begins, or the block.
     """
 
-    feature_low: Records
-    feature_high: Records
-    price_low: Records
-    price_high: Records
-    turn: Records
+    feature_low: Floats
+    feature_high: Floats
+    price_low: Floats
+    price_high: Floats
+    turn: Ints
 
 
 def new_passage(features: int, assets: int) -> Passage:

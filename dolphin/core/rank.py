@@ -76,3 +76,30 @@ def rank(market, i, side, lookback, max_stale, path):  # type: ignore[no-untyped
                 best = j
                 best_efficiency = efficiency
     return best, best_efficiency
+
+
+@inline
+def kth(scores, count, side, k):  # type: ignore[no-untyped-def]
+    """The column of the ``k``-th highest (side +1) or lowest (side -1) of ``count`` scores; NaN takes no part.
+
+    Of equal scores the lower column counts as the higher, so that the highest and the lowest never share a column
+    while there are enough of them. ``k`` is from 1 to the number of scores that are no NaN.
+    """
+    last = -1
+    for _ in range(k):
+        found = -1
+        for n in range(count):
+            j = n if side > 0 else count - 1 - n
+            if scores[j] != scores[j] or (last >= 0 and among(scores, j, side, last)):
+                continue
+            if found < 0 or side * scores[j] > side * scores[found]:
+                found = j
+        last = found
+    return last
+
+
+@inline
+def among(scores, j, side, last):  # type: ignore[no-untyped-def]
+    """Whether column ``j`` is column ``last`` or comes before it, from the highest (side +1) or lowest (-1) on."""
+    gap = side * (scores[j] - scores[last])
+    return gap > 0.0 or (gap == 0.0 and side * (j - last) <= 0)

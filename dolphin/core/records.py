@@ -132,11 +132,15 @@ TRADE = _record(
 #: One remembered answer of :func:`dolphin.core.rank.most_efficient`; ``key`` is twice the bar, plus one for longs.
 RANKED = _record(key="i8", lookback="i8", max_stale="i8", asset="i8", efficiency="f8")
 
-Records = NDArray[Any]
+#: Arrays of records, of float64, of int64 and of 64-bit words.
+Records = NDArray[np.void]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
 
 #: A column of prices that nobody asked for, and the symbols of a strategy that names none.
-NOT_ASKED: Records = np.empty((0, 0))
+NOT_ASKED: Floats = np.empty((0, 0))
 NO_SYMBOLS: Records = np.array([(-1,)], _record(none="i8"))
 
 
@@ -154,23 +158,23 @@ class Market(NamedTuple):
     column, int64.
     """
 
-    ts: Records
-    price: Records
-    log_price: Records
-    age: Records
-    features: Records
+    ts: Ints
+    price: Floats
+    log_price: Floats
+    age: NDArray[np.int32]
+    features: Floats
     risk: Records
     instruments: Records
-    open: Records = NOT_ASKED
-    high: Records = NOT_ASKED
-    low: Records = NOT_ASKED
-    volume: Records = NOT_ASKED
-    bid: Records = NOT_ASKED
-    ask: Records = NOT_ASKED
-    funding: Records = NOT_ASKED
+    open: Floats = NOT_ASKED
+    high: Floats = NOT_ASKED
+    low: Floats = NOT_ASKED
+    volume: Floats = NOT_ASKED
+    bid: Floats = NOT_ASKED
+    ask: Floats = NOT_ASKED
+    funding: Floats = NOT_ASKED
     symbols: Records = NO_SYMBOLS
 
-    def by_row(self) -> dict[str, Records]:
+    def by_row(self) -> dict[str, NDArray[Any]]:
         """The arrays that have a row per bar, by name: the first six, and what was asked for beside them."""
         rows = {name: getattr(self, name) for name in Market._fields if name not in ("instruments", "symbols")}
         return {name: values for name, values in rows.items() if name not in MARKET_COLUMNS or len(values)}
@@ -194,13 +198,13 @@ class State(NamedTuple):
     intents: Records
     working: Records
     fills: Records
-    refused: Records
-    exits: Records
-    day_ends: Records
-    memory: Records
-    signals: Records
+    refused: Ints
+    exits: Ints
+    day_ends: Floats
+    memory: Floats
+    signals: Ints
     ranking: Records
-    scratch: Records
+    scratch: Floats
 
 
 def neutral_risk(bars: int) -> Records:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.grid import on_lot, on_tick
-from dolphin.core.hooks import resizes, sends_limits, sends_stops, slot_count
-from dolphin.core.jit import inline
+from dolphin.core.hooks import only_where, resizes, sends_limits, sends_orders, sends_stops, slot_count
+from dolphin.core.jit import cold, inline
 from dolphin.core.records import (
     BRACKET,
     CANCEL,
@@ -44,8 +44,8 @@ def undeclared(state, intent):  # type: ignore[no-untyped-def]
     return ((kind & LIMIT) != 0 and not sends_limits(state)) or ((kind & STOP) != 0 and not sends_stops(state))
 
 
-@inline
-def bad_price(intent, direction, market, i):  # type: ignore[no-untyped-def]
+@only_where(sends_orders, otherwise=0)
+def bad_price(state, intent, direction, market, i):  # type: ignore[no-untyped-def]
     """The code of a limit or trigger that cannot be, or 0."""
     price, instrument = market.price[i, intent.asset], market.instruments[intent.asset]
     kind, limit, trigger = intent.kind, intent.limit, intent.trigger
@@ -62,7 +62,7 @@ def bad_price(intent, direction, market, i):  # type: ignore[no-untyped-def]
     return 0
 
 
-@inline
+@cold
 def refusal(state, s, friction, market, i):  # type: ignore[no-untyped-def]
     """Why the intent of slot ``s`` cannot be, or 0; the first rule that holds."""
     intent, slot, account = state.intents[s], state.slots[s], state.account[0]
@@ -106,7 +106,7 @@ def refusal(state, s, friction, market, i):  # type: ignore[no-untyped-def]
             return NO_CAPITAL
     if intent.kind == MARKET:
         return 0
-    return bad_price(intent, intent.side if grows else -intent.side, market, i)
+    return bad_price(state, intent, intent.side if grows else -intent.side, market, i)
 
 
 @inline

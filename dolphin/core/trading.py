@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dolphin.core.book import apply_fill, clear, clear_whole, copy_order, direction_of, open_pnl
+from dolphin.core.book import apply_fill, clear, copy_order, direction_of, open_pnl
 from dolphin.core.grid import lots_of, of_lots
-from dolphin.core.hooks import has_margin, is_plain, liquidation_reason, match, slot_count
-from dolphin.core.jit import inline
+from dolphin.core.hooks import (
+    is_plain,
+    is_rich,
+    liquidation_reason,
+    match,
+    only_where,
+    pays_funding,
+    slot_count,
+    watches_margin,
+)
+from dolphin.core.jit import cold, inline
 from dolphin.core.records import CANCEL, CLOSE, INCREASE, MARKET, NONE, OPEN, REVERSE
 from dolphin.core.taking import taken_at
 
@@ -16,23 +25,39 @@ def bank_count(state):  # type: ignore[no-untyped-def]
     return 1 if is_plain(state) else 3
 
 
+@only_where(is_rich)
+def forget_terms(state, slots):  # type: ignore[no-untyped-def]
+    """Clear what the intents of the bar before said: what a strategy does not write is 0."""
+    for s in range(slots):
+        intent = state.intents[s]
+        intent.asset = 0
+        intent.side = 0
+        intent.reason = 0
+        intent.qty = 0.0
+        intent.leverage = 0.0
+        intent.kind = 0
+        intent.limit = 0.0
+        intent.trigger = 0.0
+        intent.expires = 0
+        intent.post_only = 0
+        intent.reduce_only = 0
+
+
 @inline
 def begin(state):  # type: ignore[no-untyped-def]
     """Clear what was in flight in the bar before."""
     slots = slot_count(state)
-    if is_plain(state):
-        clear(state.intents, slots)
-    else:
-        clear_whole(state.intents, slots)
+    clear(state.intents, slots)
+    forget_terms(state, slots)
     clear(state.fills, bank_count(state) * slots)
 
 
-@inline
+@only_where(pays_funding)
 def pay_funding(state, market, i):  # type: ignore[no-untyped-def]
     """Funding on what was held when the bar began, where its row has a rate."""
-    if market.funding.shape[0] == 0 or state.account[0].open_positions == 0:
-        return
     account = state.account[0]
+    if account.open_positions == 0:
+        return
     for s in range(slot_count(state)):
         slot = state.slots[s]
         if slot.side != 0:
@@ -45,7 +70,7 @@ def pay_funding(state, market, i):  # type: ignore[no-untyped-def]
                 slot.realised += payment
 
 
-@inline
+@cold
 def fill_order(state, order, f, s, friction, market, i, trades):  # type: ignore[no-untyped-def]
     """Ask the fill model for ``order`` of slot ``s`` and book what it gives as fill ``f``; what was filled."""
     direction = direction_of(order)
@@ -61,7 +86,7 @@ def fill_order(state, order, f, s, friction, market, i, trades):  # type: ignore
     return qty
 
 
-@inline
+@only_where(is_rich)
 def work_on(state, s, order, filled, market):  # type: ignore[no-untyped-def]
     """After a part of ``order`` was filled: its rest is the slot's working order."""
     instrument = market.instruments[order.asset]
@@ -93,11 +118,11 @@ def match_working(state, friction, market, i, trades):  # type: ignore[no-untype
             order.action = NONE
 
 
-@inline
+@only_where(watches_margin)
 def liquidate(state, friction, market, i, trades):  # type: ignore[no-untyped-def]
     """Close everything when equity no longer covers the maintenance margin of all positions."""
     account = state.account[0]
-    if not has_margin(state) or account.open_positions == 0 or friction.maintenance <= 0.0:
+    if account.open_positions == 0 or friction.maintenance <= 0.0:
         return
     slots = slot_count(state)
     need = 0.0
@@ -143,7 +168,7 @@ def trade_now(state, friction, market, i, trades):  # type: ignore[no-untyped-de
                     work_on(state, s, order, filled, market)
 
 
-@inline
+@cold
 def lay(state, s, market, i):  # type: ignore[no-untyped-def]
     """Make the intent of slot ``s`` its working order, in place of the one before; or cancel that."""
     intent, working, slot = state.intents[s], state.working[s], state.slots[s]

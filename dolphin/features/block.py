@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError, nearest
 
 WINDOWS = (50, 150, 300, 750)
@@ -71,19 +73,19 @@ class FeatureBlock:
         Their lengths in bars; :data:`WINDOWS` unless chosen otherwise.
     """
 
-    a: np.ndarray
-    v: np.ndarray
-    n_active: np.ndarray
-    residual: np.ndarray
-    iterations: np.ndarray
-    recomputed: np.ndarray
-    instability: np.ndarray
-    vol: np.ndarray
-    vol_ewma: np.ndarray
-    bull_pct: np.ndarray
-    bear_pct: np.ndarray
-    regime: np.ndarray
-    reference_return: np.ndarray
+    a: Floats
+    v: Floats
+    n_active: Ints
+    residual: Floats
+    iterations: Ints
+    recomputed: Ints
+    instability: Floats
+    vol: Floats
+    vol_ewma: Floats
+    bull_pct: Floats
+    bear_pct: Floats
+    regime: NDArray[np.int8]
+    reference_return: Floats
     windows: tuple[int, ...] = WINDOWS
 
     @classmethod
@@ -108,7 +110,7 @@ class FeatureBlock:
         )
 
     @classmethod
-    def of(cls, columns: Mapping[str, np.ndarray], windows: Sequence[int] = WINDOWS) -> FeatureBlock:
+    def of(cls, columns: Mapping[str, NDArray[Any]], windows: Sequence[int] = WINDOWS) -> FeatureBlock:
         """The block of stored columns (those of :meth:`columns`; others are ignored)."""
         block = cls.empty(len(columns["vol"]), windows)
         for name, column in block.columns().items():
@@ -129,11 +131,11 @@ class FeatureBlock:
         changes: dict[str, Any] = {name: np.array(values) for name, values in self.arrays().items()}
         return replace(self, **changes)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The attributes by name, in order."""
         return {name: getattr(self, name) for name in ARRAYS}
 
-    def vel_div(self, definition: str | None = None) -> np.ndarray:
+    def vel_div(self, definition: str | None = None) -> Floats:
         """The velocity divergence, float64[T]: by default that of the shortest and the longest window.
 
         Raises
@@ -148,10 +150,10 @@ class FeatureBlock:
         fast, slow = VEL_DIV[definition]
         return self.v[:, fast] - self.v[:, slow]
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, NDArray[Any]]:
         """The columns of the daily scan file and its detail by name."""
         windows = self.windows
-        named = {"vel_div": self.vel_div()}
+        named: dict[str, NDArray[Any]] = {"vel_div": self.vel_div()}
         named |= {f"v{w}_vel": self.v[:, k] for k, w in enumerate(windows)}
         named |= {f"instability_{w}": self.instability[:, k] for k, w in enumerate(windows[:2])}
         named |= {"vol": self.vol, "bull_pct": self.bull_pct, "bear_pct": self.bear_pct}

@@ -14,7 +14,7 @@ import numpy as np
 
 from dolphin.core.jit import checked
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import DAY_NS
+from dolphin.core.records import DAY_NS, Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features.plugin import Feature, FeatureStream, compiled, compute, replay
 
@@ -57,13 +57,13 @@ class _Case:
     """The feature, the rows it is tried on, its values there, and where days begin."""
 
     feature: Feature
-    ts: np.ndarray
-    close: np.ndarray
-    inputs: np.ndarray
-    plain: np.ndarray
+    ts: Ints
+    close: Floats
+    inputs: Floats
+    plain: Floats
     days: list[int]
 
-    def on(self, low: int, high: int) -> np.ndarray:
+    def on(self, low: int, high: int) -> Floats:
         """The values when only rows ``low`` to ``high`` are known."""
         return compute(self.feature, self.ts[low:high], self.close[low:high], self.inputs[low:high])
 
@@ -78,7 +78,7 @@ class _Case:
         return sorted({int(row) for row in np.linspace(first, len(self.ts) - 2, CUTS)})
 
 
-def conform(feature: Feature, ts: np.ndarray, close: np.ndarray, inputs: np.ndarray | None = None) -> Conformance:
+def conform(feature: Feature, ts: Ints, close: Floats, inputs: Floats | None = None) -> Conformance:
     """Try every rule on these rows (shapes as for :func:`dolphin.features.plugin.compute`).
 
     Raises
@@ -110,7 +110,7 @@ def conform(feature: Feature, ts: np.ndarray, close: np.ndarray, inputs: np.ndar
     return Conformance(feature.name, tuple(rules))
 
 
-def _bounds(feature: Feature, ts: np.ndarray, close: np.ndarray, inputs: np.ndarray) -> Rule:
+def _bounds(feature: Feature, ts: Ints, close: Floats, inputs: Floats) -> Rule:
     """It reads and writes inside its arrays: checked by the compiler, and by guards for what it calls."""
     name = "stays inside its arrays"
     safe = compiled(feature, checked(feature.update.py_func), "checked")  # type: ignore[attr-defined]
@@ -215,9 +215,7 @@ def _look_ahead(case: _Case) -> Rule:
     return Rule(name, True, f"bars after {len(case.cuts())} cuts altered, shuffled and missing: the same bits")
 
 
-def _futures(
-    close: np.ndarray, inputs: np.ndarray, known: int, seed: int
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _futures(close: Floats, inputs: Floats, known: int, seed: int) -> Iterator[tuple[str, Floats, Floats]]:
     random = np.random.default_rng(seed)
     for what in ("altered", "shuffled", "missing"):
         prices, given = np.array(close), np.array(inputs)
@@ -301,7 +299,7 @@ def _missing(case: _Case) -> Rule:
     return Rule(name, True, "no exception without prices, and the first whole day is as it was")
 
 
-def _first_difference(a: np.ndarray, b: np.ndarray) -> int | None:
+def _first_difference(a: Floats, b: Floats) -> int | None:
     """The first row that is not the same bit for bit; any NaN is as good as another."""
     same = (a.view(np.uint64) == b.view(np.uint64)) | (np.isnan(a) & np.isnan(b))
     rows = np.flatnonzero(~same.all(axis=1))

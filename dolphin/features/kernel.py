@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import ln
-from dolphin.core.records import DAY_NS
+from dolphin.core.records import DAY_NS, Floats, Ints
 from dolphin.features.block import ARRAYS, MOMENTUM, SHORT
 from dolphin.features.lanczos import ALLOWED, COLD_RESIDUAL, WARM_RESIDUAL, bounded, lanczos
 from dolphin.features.moments import (
@@ -38,29 +39,29 @@ LOST = 0.1  # squared norm of a warm vector on the active assets below which it 
 class State(NamedTuple):
     """Everything that one bar leaves to the next; M is N padded to a multiple of four."""
 
-    windows: np.ndarray  # int64[W]
-    clock: np.ndarray  # int64[2]: rows taken in, UTC day of the last one
-    price: np.ndarray  # float64[RECENT, N]
-    returns: np.ndarray  # float64[R, M], 0 where missing; R a power of two above the longest window
-    valid: np.ndarray  # int64[N]: returns without a gap up to now
-    run: np.ndarray  # int64[N]: equal returns up to now
-    s1: np.ndarray  # float64[W, M]
-    s2: np.ndarray  # float64[W, M, M]
-    peak: np.ndarray  # float64[W, M]: largest diagonal since the sums were last exact
-    vector: np.ndarray  # float64[W, M]: last eigenvectors
-    warm: np.ndarray  # int64[W]: 1 where the next bar may start from ``vector``
-    fixed: np.ndarray  # float64[M]: the start vector of a day
+    windows: Ints  # int64[W]
+    clock: Ints  # int64[2]: rows taken in, UTC day of the last one
+    price: Floats  # float64[RECENT, N]
+    returns: Floats  # float64[R, M], 0 where missing; R a power of two above the longest window
+    valid: Ints  # int64[N]: returns without a gap up to now
+    run: Ints  # int64[N]: equal returns up to now
+    s1: Floats  # float64[W, M]
+    s2: Floats  # float64[W, M, M]
+    peak: Floats  # float64[W, M]: largest diagonal since the sums were last exact
+    vector: Floats  # float64[W, M]: last eigenvectors
+    warm: Ints  # int64[W]: 1 where the next bar may start from ``vector``
+    fixed: Floats  # float64[M]: the start vector of a day
     # Work space, without meaning between bars.
-    active: np.ndarray  # bool[M]
-    scale: np.ndarray  # float64[M]
-    mean: np.ndarray  # float64[M]
-    square: np.ndarray  # float64[M]
-    centred: np.ndarray  # float64[1, M, M]
-    c: np.ndarray  # float64[M, M]
-    basis: np.ndarray  # float64[M + 1, M]
-    alpha: np.ndarray  # float64[M + 1]
-    beta: np.ndarray  # float64[M + 1]
-    ratio: np.ndarray  # float64[M + 1]
+    active: Floats  # bool[M]
+    scale: Floats  # float64[M]
+    mean: Floats  # float64[M]
+    square: Floats  # float64[M]
+    centred: Floats  # float64[1, M, M]
+    c: Floats  # float64[M, M]
+    basis: Floats  # float64[M + 1, M]
+    alpha: Floats  # float64[M + 1]
+    beta: Floats  # float64[M + 1]
+    ratio: Floats  # float64[M + 1]
 
 
 def new_state(assets: int, windows: Sequence[int]) -> State:
@@ -92,12 +93,12 @@ def new_state(assets: int, windows: Sequence[int]) -> State:
     )
 
 
-def kept(state: State) -> dict[str, np.ndarray]:
+def kept(state: State) -> dict[str, NDArray[Any]]:
     """The part of a state that has a meaning between bars, by name."""
     return {name: getattr(state, name) for name in State._fields[: State._fields.index("active")]}
 
 
-def restored(arrays: Mapping[str, np.ndarray], assets: int, windows: Sequence[int]) -> State:
+def restored(arrays: Mapping[str, NDArray[Any]], assets: int, windows: Sequence[int]) -> State:
     """The state of which :func:`kept` gave these arrays."""
     return new_state(assets, windows)._replace(**arrays)
 
@@ -235,20 +236,27 @@ def take_in(close, state):  # type: ignore[no-untyped-def]
         state.clock[0] += 1
 
 
+@inline
+def begin_row(ts, t, close, state):  # type: ignore[no-untyped-def]
+    """Take in row ``t``, at a day's first bar with sums made anew; its number, and whether it is a day's first."""
+    row = state.clock[0]
+    day = ts[t] // DAY_NS
+    absorb(row, t, close, state)
+    fresh = day != state.clock[1]
+    if fresh:
+        anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
+        state.warm[:] = 0
+    state.clock[0] = row + 1
+    state.clock[1] = day
+    return row, fresh
+
+
 @kernel(nogil=True)
 def measure_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
     """Compute what the prices of these rows decide, the state going on from the row before them."""
     assets = close.shape[1]
     for t in range(close.shape[0]):
-        row = state.clock[0]
-        day = ts[t] // DAY_NS
-        absorb(row, t, close, state)
-        fresh = day != state.clock[1]
-        if fresh:
-            anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
-            state.warm[:] = 0
-        state.clock[0] = row + 1
-        state.clock[1] = day
+        row, fresh = begin_row(ts, t, close, state)
         for w in range(state.windows.size):
             length = state.windows[w]
             if not fresh:

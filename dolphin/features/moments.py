@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dolphin.core.jit import inline
+from dolphin.core.records import Floats
 from dolphin.features.block import SHORT
 
 # An asset's sums are made afresh when their square sum has shrunk to this part of what it was:
@@ -193,7 +194,7 @@ def padded(assets: int) -> int:
     return -4 * (-assets // 4)
 
 
-def fixed_vector(assets: int) -> np.ndarray:
+def fixed_vector(assets: int) -> Floats:
     """A start vector without symmetry: fractional parts of multiples of sqrt(2), in 0.5 to 1.5."""
     vector = np.zeros(padded(assets))
     vector[:assets] = 0.5 + (np.arange(1, assets + 1) * 2.0**0.5) % 1.0

@@ -25,7 +25,7 @@ from numba.core.errors import NumbaError
 
 from dolphin.core import fingerprint, jit
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import DAY_NS
+from dolphin.core.records import DAY_NS, Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features.scanner import in_order
 
@@ -121,7 +121,7 @@ class Feature:
         declared = (self.name, self.update.__qualname__, memory, self.warmup_bars, self.columns, self.inputs)
         return hashlib.sha256(repr((declared, fingerprint.of_functions(self.functions))).encode()).hexdigest()
 
-    def new_state(self, assets: int) -> np.ndarray:
+    def new_state(self, assets: int) -> Floats:
         """(memory,) float64 zeros for a market of ``assets`` columns."""
         size = self.memory(assets) if callable(self.memory) else self.memory
         if not _whole(size, 0, MOST_MEMORY):
@@ -165,7 +165,7 @@ def compiled(feature: Feature, update: Callable[..., None], variant: str) -> Cal
             raise DolphinError(f"feature '{feature.name}' does not compile: {_reason(error)}", where=where) from None
     loop = sys.modules[name].advance
 
-    def advance(*arrays: np.ndarray) -> None:
+    def advance(*arrays: Floats) -> None:
         try:
             loop(*arrays)
         except Exception as error:  # whatever the user's code raises
@@ -186,13 +186,13 @@ def _reason(error: BaseException) -> str:
 
 def compute(
     feature: Feature,
-    ts: np.ndarray,
-    close: np.ndarray,
-    inputs: np.ndarray | None = None,
+    ts: Ints,
+    close: Floats,
+    inputs: Floats | None = None,
     *,
     threads: int = 1,
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+    out: Floats | None = None,
+) -> Floats:
     """The feature at every row.
 
     Parameters
@@ -238,9 +238,7 @@ def compute(
     return out
 
 
-def replay(
-    feature: Feature, state: np.ndarray, ts: np.ndarray, close: np.ndarray, inputs: np.ndarray, low: int, high: int
-) -> np.ndarray:
+def replay(feature: Feature, state: Floats, ts: Ints, close: Floats, inputs: Floats, low: int, high: int) -> Floats:
     """Feed rows ``low`` to ``high`` to ``state``; returns what was written at them, (high - low, K)."""
     out = np.full((high - low, len(feature.names)), np.nan)
     for first in range(low, high, CHUNK):
@@ -264,7 +262,7 @@ class FeatureStream:
     def __init__(self, feature: Feature, n_assets: int) -> None:
         self.feature = feature
         self._state = feature.new_state(n_assets)
-        self._behind: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=feature.warmup_bars)
+        self._behind: deque[tuple[int, Floats, Floats]] = deque(maxlen=feature.warmup_bars)
         self._day: int | None = None
         self._rows = 0  # taken in, as far as they count for the warm-up
         self._ts = np.empty(1, np.int64)
@@ -272,7 +270,7 @@ class FeatureStream:
         self._inputs = np.empty((1, len(feature.inputs)))
         self._out = np.empty((1, len(feature.names)))
 
-    def warm(self, ts: np.ndarray, close: np.ndarray, inputs: np.ndarray) -> None:
+    def warm(self, ts: Ints, close: Floats, inputs: Floats) -> None:
         """Take in the history before the first live bar (shapes as for :func:`compute`).
 
         Only rows since ``warmup_bars`` before the last day's first bar are read.
@@ -289,7 +287,7 @@ class FeatureStream:
             self._behind.append((int(ts[row]), np.array(close[row]), np.array(inputs[row])))
         self._day, self._rows = int(ts[-1]) // DAY_NS, len(ts)
 
-    def update(self, ts: int, price: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    def update(self, ts: int, price: Floats, inputs: Floats) -> Floats:
         """Take in one bar; returns (K,) float64, overwritten by the next call."""
         if ts // DAY_NS != self._day:
             self._re_anchor()
@@ -303,7 +301,7 @@ class FeatureStream:
             self._out[:] = np.nan
         self._rows += 1
         self._behind.append((int(ts), np.array(price, np.float64), np.array(inputs, np.float64)))
-        value: np.ndarray = self._out[0]
+        value: Floats = self._out[0]
         return value
 
     def _re_anchor(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from dolphin.core import bits, logarithm
 from dolphin.core.jit import source_digest
-from dolphin.core.records import DAY_NS
+from dolphin.core.records import DAY_NS, Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features import block, kernel, lanczos, moments, trail
 from dolphin.features.block import SHORT, WINDOWS, FeatureBlock, check_windows
@@ -30,8 +30,8 @@ def trailing_bars(windows: Sequence[int] = WINDOWS) -> int:
 
 
 def scan(
-    ts: np.ndarray,
-    close: np.ndarray,
+    ts: Ints,
+    close: Floats,
     reference: int,
     *,
     windows: Sequence[int] = WINDOWS,
@@ -100,7 +100,7 @@ def scan(
     return out
 
 
-def measure(ts: np.ndarray, close: np.ndarray, reference: int, low: int, high: int, out: FeatureBlock) -> State:
+def measure(ts: Ints, close: Floats, reference: int, low: int, high: int, out: FeatureBlock) -> State:
     """What the prices of rows low..high-1 alone decide; the trailing features are left out.
 
     Row ``low`` is the first of the data or of a UTC day. ``out`` holds those rows only; the price rows
@@ -117,7 +117,7 @@ def measure(ts: np.ndarray, close: np.ndarray, reference: int, low: int, high: i
     return state
 
 
-def measure_on(ts: np.ndarray, close: np.ndarray, reference: int, state: State, out: FeatureBlock) -> None:
+def measure_on(ts: Ints, close: Floats, reference: int, state: State, out: FeatureBlock) -> None:
     """The same for rows that come right after those that ``state`` has taken in."""
     # Copies, so that a read-only or strided array (a memory map) does not compile a second kernel.
     times, prices = np.array(ts, np.int64), np.array(close, np.float64, order="C")
@@ -186,7 +186,7 @@ class Scanner:
         """Number of columns."""
         return self._close.shape[1]
 
-    def update(self, ts: int, price: np.ndarray) -> FeatureBlock:
+    def update(self, ts: int, price: Floats) -> FeatureBlock:
         """Take in one bar and return its features.
 
         Parameters
@@ -215,7 +215,7 @@ class Scanner:
         self._last = ts
         return self._row
 
-    def warm(self, ts: np.ndarray, close: np.ndarray, known: FeatureBlock | None = None) -> FeatureBlock:
+    def warm(self, ts: Ints, close: Floats, known: FeatureBlock | None = None) -> FeatureBlock:
         """Take in the history before the first live bar.
 
         Without ``known`` the history is scanned. The bits that follow are those of a scanner that
@@ -273,7 +273,7 @@ def _source_digest() -> str:
     return source_digest([Path(str(module.__file__)) for module in modules])
 
 
-def _pieces(ts: np.ndarray, start: int, stop: int) -> list[tuple[int, int]]:
+def _pieces(ts: Ints, start: int, stop: int) -> list[tuple[int, int]]:
     """Whole UTC days, as many as make a piece of work that is worth its beginning."""
     days = ts[start:stop] // DAY_NS
     pieces = []
@@ -285,7 +285,7 @@ def _pieces(ts: np.ndarray, start: int, stop: int) -> list[tuple[int, int]]:
     return [*pieces, (low, stop)] if low < stop else pieces
 
 
-def _checked(ts: np.ndarray, close: np.ndarray, reference: int) -> tuple[np.ndarray, np.ndarray]:
+def _checked(ts: Ints, close: Floats, reference: int) -> tuple[Ints, Floats]:
     ts = np.asarray(ts, dtype=np.int64)
     close = np.asarray(close, dtype=np.float64)
     if close.ndim != 2 or ts.shape != close.shape[:1]:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from dolphin.core.jit import inline, kernel, source_digest
-from dolphin.core.records import DAY_NS
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features.block import WINDOWS, check_windows
-from dolphin.features.kernel import absorb, centred, new_state, take_in
-from dolphin.features.moments import activity, anchor, correlation, slide
+from dolphin.features.kernel import begin_row, centred, new_state, take_in
+from dolphin.features.moments import activity, correlation, slide
 from dolphin.features.scanner import scanner_digest, trailing_bars
 
 SMALLEST = 1e-17  # part of the trace below which an off-diagonal element is nothing
@@ -28,12 +28,12 @@ MOST_TURNS = 60  # of QL for one eigenvalue; two or three are usual
 
 
 def spectra(
-    ts: np.ndarray,
-    close: np.ndarray,
+    ts: Ints,
+    close: Floats,
     low: int = 0,
     high: int | None = None,
     windows: Sequence[int] = WINDOWS,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Floats, Ints]:
     """Eigenvalues of every bar and window, in falling order.
 
     Parameters
@@ -187,14 +187,7 @@ def spectrum_rows(ts, close, state, values, counts):  # type: ignore[no-untyped-
     """The kernel of :func:`spectra`."""
     assets = close.shape[1]
     for t in range(close.shape[0]):
-        row = state.clock[0]
-        day = ts[t] // DAY_NS
-        absorb(row, t, close, state)
-        fresh = day != state.clock[1]
-        if fresh:
-            anchor(row, state.windows, state.returns, state.s1, state.s2, state.peak)
-        state.clock[0] = row + 1
-        state.clock[1] = day
+        row, fresh = begin_row(ts, t, close, state)
         for w in range(state.windows.size):
             length = state.windows[w]
             if not fresh:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dolphin.core.jit import inline, kernel
+from dolphin.core.records import Floats, Ints
 from dolphin.features.block import SHORT, FeatureBlock
 from dolphin.features.kernel import Columns, deviation
 
@@ -20,10 +21,10 @@ EWMA_ALPHA = 2.0 / 6.0
 class Trail(NamedTuple):
     """What one bar leaves to the trailing features of the next."""
 
-    clock: np.ndarray  # int64[1]: rows taken in
-    last_a: np.ndarray  # float64[W]
-    recent_v: np.ndarray  # float64[RECENT, 2]
-    recent_vol: np.ndarray  # float64[RECENT]
+    clock: Ints  # int64[1]: rows taken in
+    last_a: Floats  # float64[W]
+    recent_v: Floats  # float64[RECENT, 2]
+    recent_vol: Floats  # float64[RECENT]
 
 
 def new_trail(windows: Sequence[int]) -> Trail:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset, parse_time
 from dolphin.config import Config, parse_config, read_config
+from dolphin.core.records import Words
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
@@ -41,7 +41,7 @@ class Candidate:
     start: int
     stop: int
     recorded: dict[str, Any]
-    digests: np.ndarray | None = None
+    digests: Words | None = None
     champion: Champion | None = None
 
     @classmethod

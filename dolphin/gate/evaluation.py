@@ -293,8 +293,11 @@ def _climb(measure: Measure, climb: Climb | None, progress: Progress | None) -> 
     )
     checks = [Check(f"parity rung {r.rung}: {r.name}", bool(r.passed), str(r.detail)) for r in found.results]
     climbed = {r.rung for r in found.results}
+    why = {r.rung: f"not available: {r.reason}" for r in found.not_run}
     checks += [
-        Check(f"parity rung {rung}", False, "the ladder did not climb it") for rung in RUNGS if rung not in climbed
+        Check(f"parity rung {rung}", False, why.get(rung, "the ladder did not climb it"))
+        for rung in RUNGS
+        if rung not in climbed
     ]
     return checks, _timeless(plain(found.as_dict()))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dolphin.catalog import Dataset, parse_time
 from dolphin.config import Config
-from dolphin.core.records import Market
+from dolphin.core.records import Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window
 from dolphin.study.measure.metrics import daily_equity, worst_rolling_roi
@@ -18,7 +18,7 @@ from dolphin.study.measure.run import Run, run
 from dolphin.times import DAY_NS, format_time
 
 
-def days_spanned(ts: np.ndarray, start: int, stop: int, spacing_ns: int) -> float:
+def days_spanned(ts: Ints, start: int, stop: int, spacing_ns: int) -> float:
     """Days of 24 h from the opening of row ``start`` to the close of row ``stop - 1``, closed hours included."""
     return (int(ts[stop - 1]) - int(ts[start]) + spacing_ns) / DAY_NS
 

@@ -21,7 +21,7 @@ from nautilus_trader.model.objects import MONEY_MAX, Money
 
 from dolphin.catalog import Instrument
 from dolphin.core.engine import Engine
-from dolphin.core.records import Market, Records, State
+from dolphin.core.records import Floats, Market, Records, State, Words
 from dolphin.core.strategy import Plugged
 from dolphin.errors import DolphinError
 from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
@@ -69,10 +69,10 @@ class NautilusRun:
         Of the run alone, without making data objects.
     """
 
-    digests: Records
-    stages: Records
+    digests: Words
+    stages: Words
     fills: Records
-    realized: Records
+    realized: Floats
     account_total: float
     refusals: tuple[str, ...]
     state: State

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import NONE, OPEN, Market, Records
+from dolphin.core.records import CLOSE, NONE, REDUCE, Floats, Market, Records
 from dolphin.core.strategy import Plugged
 from dolphin.live.own_features import OwnFeatures
 
@@ -44,7 +45,7 @@ def own_market(source: Market, start: int, stop: int) -> Market:
 def order_direction(order: Records) -> int:
     """+1 if the order buys, -1 if it sells."""
     side = int(order["side"])
-    return side if order["action"] == OPEN else -side
+    return -side if order["action"] in (CLOSE, REDUCE) else side
 
 
 class Session:
@@ -104,11 +105,11 @@ class Session:
         self,
         bar: int,
         ts: int,
-        price: Records,
-        age: Records,
-        features: Records,
+        price: Floats,
+        age: NDArray[np.int32],
+        features: Floats,
         risk: Records,
-        columns: Mapping[str, Records] | None = None,
+        columns: Mapping[str, Floats] | None = None,
     ) -> list[int]:
         """Begin row ``bar``; returns the slots whose orders (see :meth:`order`) are to be sent now.
 

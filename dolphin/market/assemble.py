@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, Instrument, read_features
 from dolphin.catalog.store.cache import Writer
 from dolphin.catalog.store.columns import row_column
 from dolphin.config import Config, columns_needed
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import INSTRUMENT, NO_SYMBOLS, Market, Records, neutral_risk
+from dolphin.core.records import INSTRUMENT, NO_SYMBOLS, Floats, Market, Records, neutral_risk
 from dolphin.core.strategy import Source
 from dolphin.errors import DolphinError, nearest
 from dolphin.features import VEL_DIV, WINDOWS, Feature, scanner_digest
@@ -24,14 +26,14 @@ from dolphin.progress import Progress
 DAYS, ROWS = 16, 4096
 
 
-def feature_columns(dataset: Dataset, progress: Progress | None = None) -> dict[str, np.ndarray]:
+def feature_columns(dataset: Dataset, progress: Progress | None = None) -> dict[str, NDArray[Any]]:
     """Every feature column of the whole grid by name, and ``log_price`` (T, N); memory-mapped."""
     scan_dataset(dataset, progress)
     scanner = scanner_digest()
 
     def build(writer: Writer) -> None:
         days = dataset.days
-        columns: dict[str, np.ndarray] = {}
+        columns: dict[str, NDArray[Any]] = {}
         row = 0
         for first in range(0, len(days), DAYS):
             part = read_features(dataset, scanner, days=days[first : first + DAYS])
@@ -45,14 +47,14 @@ def feature_columns(dataset: Dataset, progress: Progress | None = None) -> dict[
     return dataset.cached("features", build, scanner)
 
 
-def write_log_price(writer: Writer, close: np.ndarray) -> None:
+def write_log_price(writer: Writer, close: Floats) -> None:
     """``log_price`` (T, N) in blocks of rows: memory holds one of them."""
     out = writer.array("log_price", close.shape, np.float64)
     for low in range(0, len(close), ROWS):
         out[low : low + ROWS] = ln_array(close[low : low + ROWS])
 
 
-def choose(columns: Mapping[str, np.ndarray], config: Config, compute: Compute | None = None) -> np.ndarray:
+def choose(columns: Mapping[str, NDArray[Any]], config: Config, compute: Compute | None = None) -> Floats:
     """(T, F) float64: the columns that the strategy declares, by role, as the config's parameters select them.
 
     ``compute`` makes the columns of plug-in features (:mod:`dolphin.market.plugins`).
@@ -74,9 +76,7 @@ def choose(columns: Mapping[str, np.ndarray], config: Config, compute: Compute |
     return out
 
 
-def inputs_of(
-    feature: Feature, columns: Mapping[str, np.ndarray], config: Config
-) -> tuple[tuple[str, ...], np.ndarray]:
+def inputs_of(feature: Feature, columns: Mapping[str, NDArray[Any]], config: Config) -> tuple[tuple[str, ...], Floats]:
     """The columns that a plug-in feature's inputs stand for under this config, and their values (T, I).
 
     An input that is a role of the strategy is what stands in that role.
@@ -95,11 +95,11 @@ def _scanned(source: Source, who: str) -> str:
     return source
 
 
-def scanner_column(columns: Mapping[str, np.ndarray], name: str, who: str) -> np.ndarray:
+def scanner_column(columns: Mapping[str, NDArray[Any]], name: str, who: str) -> Floats:
     """A column of the scanner (T,) by name; a difference of two velocities, such as ``v50-v150``, is one too."""
     if name in VEL_DIV:
         fast, slow = VEL_DIV[name]
-        difference: np.ndarray = columns[f"v{WINDOWS[fast]}_vel"] - columns[f"v{WINDOWS[slow]}_vel"]
+        difference: Floats = columns[f"v{WINDOWS[fast]}_vel"] - columns[f"v{WINDOWS[slow]}_vel"]
         return difference
     if name not in columns:
         raise DolphinError(f"{who} declares the unknown feature '{name}'", mend=nearest(name, [*columns, *VEL_DIV]))
@@ -112,14 +112,14 @@ def open_market(dataset: Dataset, config: Config, progress: Progress | None = No
     return dressed(bare_market(dataset, columns), dataset, columns, config)
 
 
-def dressed(bare: Market, dataset: Dataset, columns: Mapping[str, np.ndarray], config: Config) -> Market:
+def dressed(bare: Market, dataset: Dataset, columns: Mapping[str, NDArray[Any]], config: Config) -> Market:
     """The market without features, and all that the strategy of ``config`` reads beside it."""
-    more = {name: market_column(dataset, name, config) for name in columns_needed(config)}
+    more: dict[str, Any] = {name: market_column(dataset, name, config) for name in columns_needed(config)}
     features = choose(columns, config, of_dataset(dataset))
     return bare._replace(features=features, symbols=symbol_record(dataset, config), **more)
 
 
-def market_column(dataset: Dataset, name: str, config: Config) -> np.ndarray:
+def market_column(dataset: Dataset, name: str, config: Config) -> Floats:
     """One of the columns beside closes that a configuration needs, (T, N) float64."""
     if name != "funding":
         return row_column(dataset, name)
@@ -147,7 +147,7 @@ def symbol_record(dataset: Dataset, config: Config) -> Records:
     return np.array([columns], np.dtype([(role, "i8") for role in symbols], align=True))
 
 
-def bare_market(dataset: Dataset, columns: Mapping[str, np.ndarray]) -> Market:
+def bare_market(dataset: Dataset, columns: Mapping[str, NDArray[Any]]) -> Market:
     """Every row of the dataset without features; ``columns`` are those of :func:`feature_columns`."""
     prices = dataset.prices()
     return Market(

@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, format_time
 from dolphin.core.logarithm import ln_array
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features import WINDOWS
 from dolphin.market.scanning import day_bounds, scan_days
@@ -103,7 +105,7 @@ def certify_rows(
     return found
 
 
-def window_returns(close: np.ndarray, row: int, window: int) -> np.ndarray:
+def window_returns(close: Floats, row: int, window: int) -> Floats:
     """The log returns of the active assets in the window that ends at ``row``, float64[window, n]."""
     prices = np.array(close[row - window : row + 1], np.float64)
     returns = ln_array(prices[1:] / prices[:-1])
@@ -111,7 +113,7 @@ def window_returns(close: np.ndarray, row: int, window: int) -> np.ndarray:
     return np.ascontiguousarray(returns[:, active])
 
 
-def enclosure(returns: np.ndarray, absorption: float) -> tuple[float, float, float]:
+def enclosure(returns: Floats, absorption: float) -> tuple[float, float, float]:
     """Proven bounds of the largest eigenvalue of the correlation matrix, and of our relative error.
 
     Parameters
@@ -152,7 +154,7 @@ def enclosure(returns: np.ndarray, absorption: float) -> tuple[float, float, flo
         ctx.prec = before
 
 
-def _upper(c: Any, middle: np.ndarray, near: float) -> Any:
+def _upper(c: Any, middle: Floats, near: float) -> Any:
     """A ball above which no eigenvalue of C lies."""
     from flint import arb, arb_mat
 
@@ -178,13 +180,11 @@ def _float(ball: Any, direction: int) -> float:
     return float(np.nextafter(float(ball), direction * np.inf))
 
 
-def _draws(
-    dataset: Dataset, ts: np.ndarray, windows: Sequence[int], seed: int
-) -> Iterator[tuple[int, int, float, int]]:
+def _draws(dataset: Dataset, ts: Ints, windows: Sequence[int], seed: int) -> Iterator[tuple[int, int, float, int]]:
     """Random (row, window number, absorption ratio, assets), each once, while there are any."""
     days, bounds = scan_days(dataset, windows), day_bounds(dataset, ts)
     total = len(ts) * len(windows)
-    stored: dict[int, dict[str, np.ndarray]] = {}
+    stored: dict[int, dict[str, NDArray[Any]]] = {}
     for draw in random.Random(seed).sample(range(total), total) if total < 10**6 else _endless(total, seed):
         row, k = divmod(draw, len(windows))
         n = int(np.searchsorted(bounds, row, side="right")) - 1

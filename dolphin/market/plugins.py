@@ -10,16 +10,17 @@ import numpy as np
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.cache import Writer
 from dolphin.core.jit import kernel_digest
+from dolphin.core.records import Floats, Ints
 from dolphin.features import Feature, compute_feature, scanner_digest
 
 #: From a feature, the definitions of its inputs and their rows (T, I) to its columns (T, K).
-Compute = Callable[[Feature, tuple[str, ...], np.ndarray], np.ndarray]
+Compute = Callable[[Feature, tuple[str, ...], Floats], Floats]
 
 
 def of_dataset(dataset: Dataset) -> Compute:
     """Columns of the whole grid, computed once: a change of source, data, scanner or kernel makes new ones."""
 
-    def columns(feature: Feature, definitions: tuple[str, ...], inputs: np.ndarray) -> np.ndarray:
+    def columns(feature: Feature, definitions: tuple[str, ...], inputs: Floats) -> Floats:
         def build(writer: Writer) -> None:
             prices = dataset.prices()
             out = writer.array("values", (len(prices.ts), len(feature.names)), np.float64)
@@ -32,10 +33,10 @@ def of_dataset(dataset: Dataset) -> Compute:
     return columns
 
 
-def of_rows(ts: np.ndarray, close: np.ndarray) -> Compute:
+def of_rows(ts: Ints, close: Floats) -> Compute:
     """Columns of these rows alone, as if no others were known."""
 
-    def columns(feature: Feature, definitions: tuple[str, ...], inputs: np.ndarray) -> np.ndarray:
+    def columns(feature: Feature, definitions: tuple[str, ...], inputs: Floats) -> Floats:
         return compute_feature(feature, ts, close, inputs)
 
     return columns

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dolphin.catalog import Dataset, Prices, ScanDays
+from dolphin.core.records import Ints
 from dolphin.errors import DolphinError
 from dolphin.features import (
     TRAIL_ROWS,
@@ -127,7 +128,7 @@ def scan_dataset(
     return ScanReport(dataset, len(dataset.days), len(todo), rows, recomputed, unproven, len(set(adopted) - missing))
 
 
-def day_bounds(dataset: Dataset, ts: np.ndarray) -> list[int]:
+def day_bounds(dataset: Dataset, ts: Ints) -> list[int]:
     """First row of every UTC day of the grid, and the number of rows."""
     dates = np.array(dataset.days, "M8[D]").astype(np.int64)
     return [*np.searchsorted(ts, dates * DAY_NS).tolist(), len(ts)]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset, scan_folder
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features import WINDOWS, check_windows, in_order
 from dolphin.features.spectrum import spectra, spectrum_digest
@@ -70,7 +71,7 @@ def write_spectra(
     return {"computed": len(todo), "folder": str(folder)}
 
 
-def _frame(ts: np.ndarray, values: np.ndarray, counts: np.ndarray, windows: Sequence[int]) -> pl.DataFrame:
+def _frame(ts: Ints, values: Floats, counts: Ints, windows: Sequence[int]) -> pl.DataFrame:
     columns = []
     for k, w in enumerate(windows):
         name = f"spectrum_{w}"

@@ -12,7 +12,7 @@ from dolphin.catalog import Dataset
 from dolphin.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording
-from dolphin.core.records import NONE, Market, Records
+from dolphin.core.records import NONE, Market, Records, Words
 from dolphin.live.session import order_direction
 
 #: An order as it was filled: ``direction`` +1 bought, -1 sold.
@@ -27,8 +27,8 @@ ORDER_FILLED = np.dtype(
 class Trace(NamedTuple):
     """A run seen bar by bar: digests (bars,), stage words (bars, 6), fills (of ORDER_FILLED)."""
 
-    digests: Records
-    stages: Records
+    digests: Words
+    stages: Words
     fills: Records
 
 
@@ -83,12 +83,12 @@ class Case:
         state = self.engine.new_state(market.price.shape[1], self.capital)
         stages = np.zeros((self.bars, len(STAGES)), np.uint64)
         fills: list[tuple] = []
-        actions = state.fills["action"]
+        actions, slots = state.fills["action"], len(state.slots)
 
-        def on_bar(i: int, words: Records) -> None:
+        def on_bar(i: int, words: Words) -> None:
             stages[i - self.start] = words
             if actions.any():
-                fills.extend(_filled(state.fills, i))
+                fills.extend(_filled(state.fills, slots, i))
 
         digests = self.engine.run_per_bar(state, self.params, self.friction, market, self.start, self.stop, on_bar)
         return Trace(digests, stages, np.array(fills, ORDER_FILLED))
@@ -102,7 +102,7 @@ class Case:
         start = self.start + int(np.argmax(until[bars:] - until[:-bars]))
         return Case(self.dataset, self.market, self.config, start, start + bars)
 
-    def batch_stages(self, bar: int) -> Records:
+    def batch_stages(self, bar: int) -> Words:
         """Stage words of ``bar`` after a batch run up to it."""
         kernels = self.engine.kernels
         state = self.engine.new_state(self.market.price.shape[1], self.capital)
@@ -111,7 +111,7 @@ class Case:
         kernels.step_bar(state, self.params, self.friction, self.market, bar, NO_TRADES, stages)
         return stages
 
-    def divergence(self, digests: Records, stages: Records) -> Divergence | None:
+    def divergence(self, digests: Words, stages: Words) -> Divergence | None:
         """Where digests (bars,) first differ from the batch's; ``stages`` (bars, 6) are theirs."""
         differ = digests != self.batch.digests
         if not differ.any():
@@ -166,10 +166,11 @@ def unequal_fills(ours: Records, theirs: Records) -> str | None:
     return None
 
 
-def _filled(fills: Records, bar: int) -> list[tuple]:
+def _filled(fills: Records, slots: int, bar: int) -> list[tuple]:
     rows = []
-    for slot, fill in enumerate(fills):
+    for k, fill in enumerate(fills):
         if fill["action"] != NONE:
+            slot = k % slots  # a slot may have several fills in a bar, one in each bank
             money = (float(fill[name]) for name in ("qty", "price", "fee"))
             rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), order_direction(fill), *money))
     return rows

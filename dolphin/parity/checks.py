@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, missing_days, read_features, scan_folder
 from dolphin.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES
-from dolphin.core.records import DAY_NS, MARKET_COLUMNS, Market
+from dolphin.core.records import DAY_NS, MARKET_COLUMNS, Floats, Market, Words
 from dolphin.errors import DolphinError
 from dolphin.features import FeatureBlock, history_bars, scan, scanner_digest
 from dolphin.market.assemble import choose
@@ -198,7 +199,7 @@ def _check_rows(market: Market, start: int, stop: int) -> None:
         raise DolphinError(f"rows {start} to {stop} are not within the {len(market.ts)} bars")
 
 
-def _digests(market: Market, config: Config, start: int, stop: int) -> np.ndarray:
+def _digests(market: Market, config: Config, start: int, stop: int) -> Words:
     engine = config.engine
     state = engine.new_state(market.price.shape[1], config.account.initial_capital)
     return engine.run(state, config.params_record(), config.friction_record(), market, start, stop).digests
@@ -210,7 +211,7 @@ def _first_peek(
     config: Config,
     start: int,
     stop: int,
-    baseline: np.ndarray,
+    baseline: Words,
     *,
     cut_short: bool,
 ) -> int | None:
@@ -269,12 +270,11 @@ def _shortened(market: Market, rows: int) -> Market:
 
 def _frozen_like(copy: Market, original: Market) -> Market:
     """Views with the original's write flags, so that no second kernel is compiled for them."""
-    views = []
-    for values, model in zip(copy, original, strict=True):
-        view = values.view()
-        view.flags.writeable = model.flags.writeable
-        views.append(view)
-    return Market(*views)
+    views: dict[str, NDArray[Any]] = {}
+    for name in Market._fields:
+        views[name] = getattr(copy, name).view()
+        views[name].flags.writeable = getattr(original, name).flags.writeable
+    return Market(**views)
 
 
 def _scan_peek(market: Market, config: Config, reference: int, cut: int, seed: int) -> str | None:
@@ -311,15 +311,15 @@ def _differs(a: FeatureBlock, b: FeatureBlock) -> str | None:
     return None
 
 
-def _same_column(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+def _same_column(a: Floats | None, b: Floats | None) -> bool:
     return a is not None and b is not None and a.dtype == b.dtype and a.shape == b.shape and _same_bits(a, b)
 
 
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+def _same_bits(a: Floats, b: Floats) -> bool:
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
-def _without_history(market: Market, features: np.ndarray, low: int, stop: int) -> Market:
+def _without_history(market: Market, features: Floats, low: int, stop: int) -> Market:
     """The market as it looks when data begins at row ``low``; row numbers stay, because digests hold them."""
     copy = market._replace(**{name: np.array(values[:stop]) for name, values in market.by_row().items()})
     more = [values for name, values in copy.by_row().items() if name in MARKET_COLUMNS]
@@ -330,7 +330,7 @@ def _without_history(market: Market, features: np.ndarray, low: int, stop: int) 
     return _frozen_like(copy, market)
 
 
-def _first_difference(a: np.ndarray, b: np.ndarray) -> int | None:
+def _first_difference(a: Words, b: Words) -> int | None:
     """Where two chained digests part; they never meet again, but a plain scan needs no proof of that."""
     rows = np.flatnonzero(a != b)
     return int(rows[0]) if len(rows) else None

@@ -16,7 +16,7 @@ import polars as pl
 from dolphin.catalog import open_dataset
 from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
-from dolphin.core.records import CLOSE, NONE, OPEN, Market, State
+from dolphin.core.records import CLOSE, NONE, OPEN, Ints, Market, State, Words
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.manifests import check_manifest
@@ -35,8 +35,8 @@ class Recorded:
     run: dict[str, Any]
     config: dict[str, Any]
     config_hash: str
-    ts: np.ndarray
-    digests: np.ndarray
+    ts: Ints
+    digests: Words
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def compare(left: Path, right: Path, workspace: Workspace | None = None) -> Comp
     return Comparison(True, f"all {shared:,} bars are equal, bit for bit", shared)
 
 
-def first_difference(a: np.ndarray, b: np.ndarray) -> int | None:
+def first_difference(a: Words, b: Words) -> int | None:
     """Index of the first unequal digest of two chains of one length, by bisection; None if equal."""
     if not len(a) or a[-1] == b[-1]:
         return None

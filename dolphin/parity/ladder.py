@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dolphin.catalog import Dataset
-from dolphin.config import Config
+from dolphin.config import Config, columns_needed
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import Case
@@ -17,6 +17,10 @@ Progress = Callable[[int, int, str], None]
 Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
 
 RUNGS = (0, 1, 2)
+
+#: The rungs through other engines, and what these cannot be given so far.
+OTHERS = {1: "vectorbt", 2: "Nautilus"}
+ONLY_PLAIN = "{} is given market orders that open and close so far, and no {}"
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,33 @@ class RungResult:
 
 
 @dataclass(frozen=True)
+class NotRun:
+    """A rung that is not there for this configuration, and why."""
+
+    rung: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class LadderReport:
-    """The rungs that were climbed, lowest first."""
+    """The rungs that were climbed, lowest first, and those that are not there for the configuration."""
 
     results: tuple[RungResult, ...]
+    not_run: tuple[NotRun, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every rung held."""
+        """Whether every rung that was climbed held."""
         return all(result.passed for result in self.results)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"passed": self.passed, "rungs": [asdict(result) for result in self.results]}
+        return {
+            "passed": self.passed,
+            "rungs": [asdict(result) for result in self.results],
+            "not_run": [asdict(rung) for rung in self.not_run],
+        }
 
 
 def ladder(
@@ -80,7 +98,7 @@ def ladder(
     Raises
     ------
     DolphinError
-        On an unknown rung or an empty window.
+        On an unknown rung or an empty window, or if no wanted rung is there for the configuration.
     """
     wanted = sorted(set(rungs))
     unknown = [rung for rung in wanted if rung not in RUNGS]
@@ -91,7 +109,13 @@ def ladder(
     if full_bars is not None and full_bars < 1:
         raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
     case = Case(dataset, market, config, start, stop)
-    planned = list(_plan(case, wanted, full_bars))
+    missing = tuple(_missing(config, wanted))
+    absent = {rung.rung for rung in missing}
+    planned = list(_plan(case, [rung for rung in wanted if rung not in absent], full_bars))
+    if not planned:
+        raise DolphinError(
+            f"rung {missing[0].rung}: {missing[0].reason}", where=config.strategy_name, mend="run rung 0"
+        )
     results = []
     for done, (rung, name, of, climb) in enumerate(planned):
         if progress:
@@ -99,7 +123,28 @@ def ladder(
         began = time.perf_counter()
         passed, detail, facts = climb(of)
         results.append(RungResult(rung, name, passed, of.bars, time.perf_counter() - began, detail, facts))
-    return LadderReport(tuple(results))
+    return LadderReport(tuple(results), missing)
+
+
+def _missing(config: Config, rungs: list[int]) -> Iterator[NotRun]:
+    """The rungs that do not know what this configuration does."""
+    beyond = _beyond_plain(config)
+    if beyond:
+        yield from (NotRun(rung, OTHERS[rung], ONLY_PLAIN.format(OTHERS[rung], beyond)) for rung in rungs if rung)
+
+
+def _beyond_plain(config: Config) -> str:
+    """What of this configuration is not plain, in words; empty if nothing is."""
+    strategy = config.strategy
+    kinds = {
+        "limit orders": "limit" in strategy.orders,
+        "stop orders": "stop" in strategy.orders,
+        "changes of size": strategy.resize,
+        "margin": strategy.margin,
+        "fills in parts": config.friction.model.partial,
+        "funding": "funding" in columns_needed(config),
+    }
+    return ", ".join(name for name, declared in kinds.items() if declared)
 
 
 def _plan(case: Case, rungs: list[int], full_bars: int | None) -> Iterator[tuple[int, str, Case, Rung]]:

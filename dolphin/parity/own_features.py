@@ -8,7 +8,7 @@ import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
-from dolphin.core.records import DAY_NS, Market
+from dolphin.core.records import DAY_NS, Floats, Market
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
 from dolphin.features.conformance import Conformance, conform
@@ -69,7 +69,7 @@ def plugged(config: Config) -> list[tuple[Feature, tuple[int, ...], tuple[int, .
     return [(feature, inputs, columns) for feature, inputs, columns in own if isinstance(feature, Feature)]
 
 
-def _first_numbers(inputs: np.ndarray) -> int:
+def _first_numbers(inputs: Floats) -> int:
     """The first row at which every input is a number; 0 if there is none."""
     good = np.isfinite(inputs).all(axis=1)
     return int(np.argmax(good)) if good.any() else 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dolphin.core.records import Market, Records, State
+from dolphin.core.records import Market, State
 from dolphin.parity.case import Case
 
 #: Combinations that run beside ours, and where ours stands among them (more than once on purpose).
@@ -69,5 +70,5 @@ def state_difference(a: State, b: State) -> str | None:
     return None if _bits(a.memory) == _bits(b.memory) else "memory"
 
 
-def _bits(values: Records) -> bytes:
+def _bits(values: NDArray[Any]) -> bytes:
     return np.ascontiguousarray(values).tobytes()

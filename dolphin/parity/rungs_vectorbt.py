@@ -17,7 +17,7 @@ import numpy as np
 
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
-from dolphin.core.records import NONE, Market, Records
+from dolphin.core.records import NONE, Floats, Market, Records, Words
 from dolphin.parity.case import Case
 
 #: Value per bar and P&L per trade may differ by this much of the money at work.
@@ -35,9 +35,9 @@ class VectorbtRun(NamedTuple):
 
     orders: Records
     trades: Records
-    value: Records
-    digests: Records
-    stages: Records
+    value: Floats
+    digests: Words
+    stages: Words
     seconds: float
     stopped: str | None
 
@@ -78,9 +78,10 @@ def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dic
     return True, sentence, facts
 
 
-def scale_of(case: Case) -> Records:
+def scale_of(case: Case) -> Floats:
     """(bars,) what a relative difference of value refers to: equity, or initial capital if that is more."""
-    return np.maximum(np.abs(case.batch.equity), case.capital)
+    scale: Floats = np.maximum(np.abs(case.batch.equity), case.capital)
+    return scale
 
 
 def unequal_orders(case: Case, orders: Records) -> str | None:

@@ -18,6 +18,9 @@ __all__ = ["BUNDLED", "DEFAULT", "load", "load_feature", "presets"]
 
 #: Name -> (module, attribute). Adding a strategy is a file and a line here.
 BUNDLED = {
+    "breakout": ("dolphin.strategies.breakout", "BREAKOUT"),
+    "cross_momentum": ("dolphin.strategies.cross_momentum", "CROSS_MOMENTUM"),
+    "pair_reversion": ("dolphin.strategies.pair_reversion", "PAIR_REVERSION"),
     "vel_div": ("dolphin.strategies.vel_div", "VEL_DIV"),
     "vel_div_sleeves": ("dolphin.strategies.vel_div_sleeves", "VEL_DIV_SLEEVES"),
 }

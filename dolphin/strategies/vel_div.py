@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
-from dolphin.core.records import APEX, CLOSE, DAY_NS, HIBERNATE, OPEN, STALKER
+from dolphin.core.records import APEX, DAY_NS, HIBERNATE, STALKER
 from dolphin.core.strategy import Events, Strategy
+from dolphin.core.wishes import ask_close, ask_open
 
 REASONS = (
     "",
@@ -152,16 +153,9 @@ def leverage_for(vel_div, side, params, risk):  # type: ignore[no-untyped-def]
 @inline
 def leave(state, s, capital, params, market, i):  # type: ignore[no-untyped-def]
     """Ask for the close of slot ``s`` if an exit holds."""
-    slot = state.slots[s]
     reason = exit_reason(state, s, capital, params, market, i)
     if reason != 0:
-        intent = state.intents[s]
-        intent.action = CLOSE
-        intent.reason = reason
-        intent.asset = slot.asset
-        intent.side = slot.side
-        intent.qty = slot.qty
-        intent.leverage = slot.leverage
+        ask_close(state, s, reason)
 
 
 @inline
@@ -179,13 +173,7 @@ def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untype
     qty = lots_below(capital * params.fraction * leverage / price, instrument)
     if qty <= 0.0 or qty * price < instrument.min_notional:
         return
-    intent = state.intents[s]
-    intent.action = OPEN
-    intent.reason = 0
-    intent.asset = asset
-    intent.side = side
-    intent.qty = qty
-    intent.leverage = leverage
+    ask_open(state.intents[s], asset, side, qty, leverage)
 
 
 @inline

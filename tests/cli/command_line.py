@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import polars as pl
+import pytest
+
+from dolphin.cli import main
 
 MINUTE = 60_000  # ms
 FIRST_OPEN = 1_735_689_600_000 - 30 * MINUTE  # 2024-12-31T23:30Z: an hour of bars lies across midnight
@@ -101,9 +107,38 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "dolphin", *map(str, arguments)]
 
 
-def dolphin(home: Path, *arguments: object, **options: Any) -> Answer:
-    """Run the command as a process."""
+def process(home: Path, *arguments: object, **options: Any) -> Answer:
+    """Run the command as a process of its own: for signals, limits, and the shell's view of it."""
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=300, env=environment(home), **options
     )
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def _caught(number: int) -> Iterator[IO[str]]:
+    """What is written to a file descriptor within the block, by Python or by a library beneath it."""
+    saved = os.dup(number)
+    with tempfile.TemporaryFile("w+", newline="") as file:
+        os.dup2(file.fileno(), number)
+        try:
+            yield file
+        finally:
+            file.flush()
+            os.dup2(saved, number)
+            os.close(saved)
+
+
+def dolphin(home: Path, *arguments: object) -> Answer:
+    """Run the command in this process, which saves its start of a second; the answer is that of :func:`process`."""
+    with pytest.MonkeyPatch.context() as patch, _caught(1) as out, _caught(2) as err:
+        for name, value in environment(home).items():
+            patch.setenv(name, value)
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main([str(argument) for argument in arguments])
+        texts = []
+        for file in (out, err):
+            file.flush()
+            file.seek(0)
+            texts.append(file.read())
+    return Answer(code, *texts)

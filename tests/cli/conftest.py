@@ -1,4 +1,4 @@
-"""The command as a user has it: a process of its own, or in this one where speed matters."""
+"""The command as a user has it, and a workspace for it to work on."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 from command_line import CONFIG, STUDY, Answer, dolphin
-
-from dolphin.cli import main
+from once import made_once
 
 
 @pytest.fixture
-def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+def call() -> Callable[..., Answer]:
     """Run the command in this process: ``call(home, "data", "list")``."""
-
-    def run(home: Path, *arguments: object) -> Answer:
-        monkeypatch.setenv("DOLPHIN_HOME", str(home))
-        capfd.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return Answer(code, *capfd.readouterr())
-
-    return run
+    return dolphin
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +23,11 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Nobody writes into it. Tests about bad input compare it before and after.
     """
-    home = tmp_path_factory.mktemp("cli") / "home"
+    return Path(shutil.copytree(made_once(tmp_path_factory, "cli", furnish), tmp_path_factory.mktemp("cli") / "home"))
+
+
+def furnish(home: Path) -> None:
+    """Make the workspace of :func:`pristine`."""
     (home / "runs").mkdir(parents=True)
     (home / "config.toml").write_text(CONFIG)
     (home / "study.toml").write_text(STUDY.format(trials=50))
@@ -44,7 +40,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = dolphin(home, *arguments)
         assert done.code == 0, done.err
-    return home
 
 
 @pytest.fixture

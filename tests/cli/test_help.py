@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
+from command_line import Answer, dolphin, process
 
 from dolphin.cli.app import app
 
@@ -63,16 +65,24 @@ for words in {commands()!r}:
         (("promote", "blue"), ["--reason"]),
     ],
 )
-def test_help_through_the_command(words: tuple[str, ...], said: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dolphin", *words, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_help_tells_the_options(words: tuple[str, ...], said: list[str], tmp_path: Path) -> None:
+    done = dolphin(tmp_path, *words, "--help")
+    assert (done.code, done.err) == (0, "")
     for part in said:
-        assert part in done.stdout
+        assert part in done.out
 
 
-@pytest.mark.parametrize("words", [(), ("data",), ("promote",)])
-def test_without_a_verb_the_help_is_shown_and_nothing_was_done(words: tuple[str, ...]) -> None:
-    done = subprocess.run([sys.executable, "-m", "dolphin", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "Usage: dolphin" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("words", "run"), [((), dolphin), (("data",), dolphin), (("promote",), dolphin), ((), process)]
+)
+def test_without_a_verb_the_help_is_shown_and_nothing_was_done(
+    words: tuple[str, ...], run: Callable[..., Answer], tmp_path: Path
+) -> None:
+    done = run(tmp_path, *words)
+    assert done.code == 2 and "Usage: dolphin" in done.out + done.err
+    assert "Traceback" not in done.err
+
+
+def test_help_through_a_process(tmp_path: Path) -> None:
+    done = process(tmp_path, "data", "import", "--help", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "") and "--on-bad" in done.out

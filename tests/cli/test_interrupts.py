@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from command_line import STUDY, Answer, command, dolphin, environment, klines, tree, write_source
+from command_line import STUDY, Answer, command, dolphin, environment, klines, process, tree, write_source
 
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
@@ -178,7 +178,7 @@ FULL = {
     "import": "data import {tmp}/next --name k",
     "generate": "data generate --name g --preset null --days 1 --assets 8 --spacing 1m",
     "scan": "scan m",
-    "backtest": "backtest m --config {home}/config.toml --out {home}/runs/run --set tp_pct=0.0031",
+    "backtest": "backtest m --config {home}/config.toml --out {home}/runs/run --set tp_pct=0.0031 --force",
     "sweep": "sweep {home}/study.toml",
     "report": "report {home}/runs/run --out {home}/sheet.html",
 }
@@ -194,7 +194,7 @@ def test_a_full_disk_leaves_the_old_state(imported: Path, tmp_path: Path, verb: 
         assert dolphin(Path(shutil.copytree(imported, tmp_path / "warm")), "sweep", imported / "study.toml").code == 0
     before = tree(imported)
     arguments = FULL[verb].format(home=imported, tmp=tmp_path).split()
-    done = dolphin(imported, *arguments, preexec_fn=small_files)
+    done = process(imported, *arguments, preexec_fn=small_files)
     assert done.code == 2 and done.out == "", (done.out, done.err)
     assert "cannot" in done.complaint and "space" in done.complaint
     after = {name: data for name, data in tree(imported).items() if data is not None}

@@ -29,7 +29,9 @@ def test_filter_sort_top_json_and_csv(swept: Path, call: Call) -> None:
     assert done.code == 0 and done.json["found"] > 5 and len(done.json["trials"]) == 5
     assert all(row["trades"] > 20 and row["tp_pct"] > 0.003 for row in done.json["trials"])
     roi = [row["roi"] for row in done.json["trials"]]
-    assert roi == sorted(roi, reverse=True) and len(done.json["trials"][0]["daily_returns"]) == 3
+    assert roi == sorted(roi, reverse=True)
+    # The first close, at midnight, belongs to the day before: four days in all.
+    assert len(done.json["trials"][0]["daily_returns"]) == 4
     lowest = call(swept, "trials", "study", "--sort", "roi", "--ascending", "--top", 1, "--json").json["trials"][0]
     assert lowest["roi"] <= min(roi)
     csv = call(swept, "trials", swept / "study.toml", "--where", where, "--sort", "roi", "--top", 5, "--csv")

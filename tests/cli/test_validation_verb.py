@@ -73,7 +73,7 @@ def test_what_cannot_be_validated_is_said_before_the_search(home: Path) -> None:
     registry = home / "experiments" / "registry"
     segments = sorted(registry.glob("*.parquet"))
     answer = sweep(home, 'scheme = "walk_forward"\ntrain = 50\ntest = 2')
-    assert answer.code == 2 and "9 days are too few for this validation: it needs 50 + 2 days" in answer.complaint
+    assert answer.code == 2 and "10 days are too few for this validation: it needs 50 + 2 days" in answer.complaint
     answer = sweep(home, 'scheme = "kfold"\nfold = 3')
     assert answer.code == 2 and "unknown key 'fold'" in answer.complaint
     assert sorted(registry.glob("*.parquet")) == segments

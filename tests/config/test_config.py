@@ -56,7 +56,7 @@ def test_the_defaults_are_the_specification() -> None:
         "fill_model": "scan_price",
         "volume_share": 0.1,
     }
-    assert document["account"] == {"initial_capital": 25_000.0, "maintenance_margin": 0.005}
+    assert document["account"] == {"initial_capital": 25_000.0, "cross_maintenance": 0.005}
 
 
 @pytest.mark.parametrize(

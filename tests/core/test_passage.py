@@ -169,8 +169,6 @@ def forever(slot, capital, params):  # type: ignore[no-untyped-def]
     return -np.inf, np.inf, 2**62
 
 
-# numba says so where it compiles the one after the other; it takes the record that fits exactly.
-@pytest.mark.filterwarnings("ignore:.*considered a subtype")
 def test_a_sweep_believes_the_events_and_a_single_run_does_not():
     market, p = random_market(5), params(direction="bidirectional", max_hold_bars=7)
     engine = engine_for(dataclasses.replace(VEL_DIV, events=Events(enters, forever)))

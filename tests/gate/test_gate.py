@@ -44,8 +44,8 @@ MINUTE, DAY = 60_000_000_000, 86_400_000_000_000
 class Ladder:
     """A ladder that notes what it was asked to climb."""
 
-    def __init__(self, broken: int | None = None, absent: int | None = None) -> None:
-        self.broken, self.absent, self.asked = broken, absent, []
+    def __init__(self, broken: int | None = None, absent: int | None = None, reason: str = "") -> None:
+        self.broken, self.absent, self.reason, self.asked = broken, absent, reason, []
 
     def __call__(self, dataset: Any, market: Any, config: Any, start: int, stop: int, *, rungs: Any, progress: Any):
         self.asked.append((dataset.name, config.hash, start, stop, rungs))
@@ -55,7 +55,8 @@ class Ladder:
             if r != self.absent
         ]
         document = {"rungs": [{**vars(r), "seconds": 1.5} for r in results]}
-        return SimpleNamespace(results=results, passed=self.broken is None, as_dict=lambda: document)
+        not_run = [SimpleNamespace(rung=self.absent, reason=self.reason)] if self.reason else []
+        return SimpleNamespace(results=results, not_run=not_run, passed=self.broken is None, as_dict=lambda: document)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,9 @@ def test_broken_or_absent_rung_refuses(workspace: Workspace, candidate: Candidat
     found = evaluate(workspace, candidate, tier2=False, climb=Ladder(broken=1, absent=2))
     assert [f.name for f in found.failures] == ["determinism", "parity rung 1: n1", "parity rung 2"]
     assert "PYTHONHASHSEED=0" in found.failures[0].detail
+    assert found.failures[2].detail == "the ladder did not climb it"
+    told = evaluate(workspace, candidate, tier2=False, climb=Ladder(absent=2, reason="it knows no limit orders"))
+    assert told.failures[-1].detail == "not available: it knows no limit orders"
 
 
 def test_too_short_a_window_fails_with_the_reason(workspace: Workspace, config_file: Path) -> None:
@@ -344,7 +348,7 @@ def test_p60_is_resolved_on_the_gate_window(workspace: Workspace, tmp_path: Path
     file.write_text('[params]\nvol_p60 = "p60"\n')
     found = evaluate(workspace, find_candidate(workspace, str(file), dataset="edge"), tier2=False, parity=False)
     assert found.candidate["quantiles_of_the_gate_window"] == {"vol_p60": 60.0}
-    assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.vol_p60_of_window
+    assert found.measure.config.params.vol_p60 > 0 and not found.measure.config.of_window
 
 
 def test_config_toml_reads_back_to_the_same_hash() -> None:

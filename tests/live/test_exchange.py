@@ -68,7 +68,7 @@ def test_a_scan_carries_its_row():
     market = small_market(40)
     row = scans(market, 20, 40, with_prices=True)[3].data
     assert (row.bar, row.ts_event, row.ts_init) == (23, market.ts[23], market.ts[23] + BARRIER_NS)
-    record = np.frombuffer(row.row, layout(6, 2, True))[0]
+    record = np.frombuffer(row.row, layout(market, True))[0]
     assert record["price"].tobytes() == market.price[23].tobytes()
     assert record["age"].tobytes() == market.age[23].tobytes()
     assert record["risk"] == market.risk[23]

@@ -92,8 +92,15 @@ def test_symbols_and_columns_go_through_the_ladder(dataset: Dataset) -> None:
     assert (market.symbols["first"][0], market.symbols["second"][0]) == (2, 1)
     done = run(dataset, market, config, 100, 700)
     assert set(done.recording.trades["asset"].tolist()) == {2} and len(done.recording.trades) > 20
-    report = ladder(dataset, market, config, 100, 700, full_bars=300)
-    assert report.passed, report.as_dict()
+    report = ladder(dataset, market, config, 100, 700, rungs=(0, 2), full_bars=300)
+    assert report.passed and {result.rung for result in report.results} == {0, 2}, report.as_dict()
+
+
+@pytest.mark.slow  # vectorbt's simulation is compiled for every strategy and process
+def test_symbols_and_columns_go_through_vectorbt(dataset: Dataset) -> None:
+    config = config_of(PAIR, first="SYN02USDT")
+    report = ladder(dataset, open_market(dataset, config), config, 100, 700, rungs=(1,))
+    assert report.passed and len(report.results) == 1, report.as_dict()
 
 
 def test_a_peek_at_a_later_column_is_found(dataset: Dataset) -> None:

@@ -19,6 +19,7 @@ from dolphin.catalog import generate
 from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
 from dolphin.errors import DolphinError
+from dolphin.manifests import write_manifest
 from dolphin.parity.divergence import Field, compare, first_difference
 from dolphin.study.backtest import backtest
 from dolphin.workspace import Workspace, create
@@ -55,7 +56,7 @@ def base(home: Workspace) -> Path:
 def record(
     home: Workspace, name: str, config: Config, start: int | None = None, stop: int | None = None, data: str = "m"
 ) -> Path:
-    backtest(home, data, config, start, stop, out=home.root / "runs" / name)
+    backtest(home, data, config, start, stop, out=home.root / "runs" / name, force=True)
     return home.root / "runs" / name
 
 
@@ -180,6 +181,7 @@ def test_a_digest_that_no_code_here_gives(home: Workspace, base: Path, tmp_path:
     frame.with_columns(
         pl.when(row >= 1234).then(pl.col("digest") ^ pl.lit(1, pl.UInt64)).otherwise(pl.col("digest")).alias("digest")
     ).write_parquet(forged / "digests.parquet")
+    write_manifest(forged)
     found = compare(base, forged, home)
     assert found.bar == 1234 and all(f.equal for f in found.fields)
     assert "decided again here, both agree: one run was made by other code or other data" in found.notes

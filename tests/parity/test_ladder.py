@@ -17,6 +17,7 @@ from dolphin.parity.case import unequal_fills, utc
 from dolphin.parity.ladder import LadderReport, RungResult, ladder
 from dolphin.parity.rungs_core import core_rung, state_difference
 from dolphin.parity.rungs_nautilus import compare, default_full_bars, fast_rung, full_rung
+from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.vel_div import VEL_DIV
 
 
@@ -228,3 +229,19 @@ def test_nothing_heavy_is_imported_before_a_rung_runs():
         "assert not {'vectorbt', 'nautilus_trader', 'pandas'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rungs_that_do_not_know_a_configuration_say_so_and_the_others_are_climbed():
+    market = small_market()._replace(features=np.empty((240, 0)))
+    config = config_of(CROSS_MOMENTUM, lookback=5, rebalance_bars=4, per_side=2)
+    report = ladder(dataset_of(market), market, config, 12, 240)
+    assert [(r.rung, r.passed) for r in report.results] == [(0, True)] and report.passed
+    assert report.results[0].facts["trades"] > 30
+    document = json.loads(json.dumps(report.as_dict()))
+    reason = "is given market orders that open and close so far, and no changes of size, margin"
+    assert document["not_run"] == [
+        {"rung": 1, "name": "vectorbt", "reason": f"vectorbt {reason}"},
+        {"rung": 2, "name": "Nautilus", "reason": f"Nautilus {reason}"},
+    ]
+    with pytest.raises(DolphinError, match="cross_momentum: rung 2: Nautilus is given market orders"):
+        ladder(dataset_of(market), market, config, 12, 240, rungs=[2])

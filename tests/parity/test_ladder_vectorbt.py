@@ -1,4 +1,4 @@
-"""vectorbt's simulation is compiled anew for every strategy, which takes some ten seconds each."""
+"""vectorbt's simulation is compiled anew for every strategy and process, some ten seconds each: all of this is slow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dolphin.parity.rungs_vectorbt import run_vectorbt, unequal_orders, vectorbt
 from dolphin.strategies.vel_div import VEL_DIV
 
 
+@pytest.mark.slow
 def test_vectorbt_gives_the_same_bits_and_finds_the_bar_that_differs():
     # One test for both timings and the counter-example, because they share the compiled simulation.
     for timing in ("close", "next"):

@@ -29,7 +29,7 @@ class CompiledRun(NamedTuple):
 
 
 @functools.cache
-def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:  # type: ignore[no-untyped-def]
+def engine_of(decide, slots, orders, resize, margin, memory, reasons, columns) -> Engine:  # type: ignore[no-untyped-def]
     return Engine(
         Strategy(
             name="random",
@@ -43,6 +43,7 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:
             orders=orders,
             resize=resize,
             margin=margin,
+            market_columns=columns,
         )
     )
 
@@ -50,21 +51,43 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons) -> Engine:
 def market_of(case: Case) -> Market:
     asked = {name: case.market[name] for name in case.columns}
     names = ("ts", "price", "log_price", "age", "features", "risk", "instruments")
+    names += tuple(name for name in ("symbols",) if name in case.market)
     return Market(**{name: case.market[name] for name in names}, **asked)
 
 
-def run_compiled(case: Case) -> CompiledRun:
-    """One call per bar, and the batch loop, which must give the same digests."""
-    resize = case.resize
-    engine = engine_of(case.decide, case.slots, case.orders, resize, case.margin, case.memory, case.reasons)
-    market, assets = market_of(case), case.market["price"].shape[1]
+def params_of(case: Case) -> Records:
     params = np.zeros(1, np.dtype([(name, "f8" if isinstance(v, float) else "i8") for name, v in case.params.items()]))
     for name, value in case.params.items():
         params[name] = value
+    return params
+
+
+def friction_of_case(case: Case) -> Records:
     friction = np.zeros(1, friction_of(BUNDLED[case.friction.fill_model]))
     friction["slippage"], friction["fee"] = case.friction.slippage, case.friction.taker
     friction["maker_fee"], friction["maintenance"] = case.friction.maker, case.friction.maintenance
     friction["volume_share"], friction["fill_next"] = case.friction.volume_share, case.friction.timing == "next"
+    return friction
+
+
+def engine_of_case(case: Case) -> Engine:
+    declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
+    return engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
+
+
+def records_of(case: Case) -> tuple[Engine, Records, Records]:
+    """The engine of a case, its parameters and its friction."""
+    return engine_of_case(case), params_of(case), friction_of_case(case)
+
+
+def run_compiled(case: Case, engine: Engine | None = None, params: Records | None = None) -> CompiledRun:
+    """One call per bar, and the batch loop, which must give the same digests.
+
+    ``engine`` and ``params``: of a strategy that is already an engine, in place of the case's ``decide``.
+    """
+    engine = engine_of_case(case) if engine is None else engine
+    params = params_of(case) if params is None else params
+    market, assets, friction = market_of(case), case.market["price"].shape[1], friction_of_case(case)
     state = engine.new_state(assets, case.capital)
     run = CompiledRun(np.zeros(0), [], [], [], [], engine.run(
         engine.new_state(assets, case.capital), params, friction, market, 0, case.bars

@@ -211,6 +211,7 @@ class SlowEngine:
             working=self.working,
             refused=self.refused,
             memory=self.memory,
+            scratch=[0.0] * self.case.market["price"].shape[1],
         )
         # Compiled code divides by zero and overflows without a word.
         with np.errstate(all="ignore"):

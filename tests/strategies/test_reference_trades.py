@@ -10,9 +10,9 @@ import pytest
 
 from dolphin import workspace
 from dolphin.catalog import import_klines, open_dataset, parse_time
-from dolphin.config import parse_config
+from dolphin.config import parse_config, settled
 from dolphin.market.assemble import feature_columns, open_market
-from dolphin.study.measure.run import resolve_p60, run, trades_frame
+from dolphin.study.measure.run import run, trades_frame
 
 STUDIES = {
     "klines_5m_2022": {},
@@ -104,5 +104,5 @@ def test_p60_is_the_percentile_of_the_window(studied):
     dataset, folder = studied
     reference = json.loads((folder / "cases.json").read_bytes())["cases"]["gate_min_p60"]["params"]["vol_p60"]
     config = parse_config({"params": {"vol_p60": "p60"}}, where="test")
-    vol = open_market(dataset, config).features[:, 1]
-    assert resolve_p60(config, vol).params.vol_p60 == pytest.approx(reference, rel=1e-9)
+    market = open_market(dataset, config)
+    assert settled(config, market, [(0, len(market.ts))]).params.vol_p60 == pytest.approx(reference, rel=1e-9)

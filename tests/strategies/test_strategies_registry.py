@@ -29,7 +29,7 @@ def test_bundled_strategies_are_whole(name: str) -> None:
     assert isinstance(strategy, Strategy) and strategy.name == name
     assert strategy is load(name)
     defaults = strategy.params()
-    assert strategy.warmup_bars(defaults) > 0 and strategy.slots >= 1
+    assert strategy.warmup_bars(defaults) > 0 and strategy.slots_of(3) >= 1
     assert strategy.reasons[0] == "" and len(set(strategy.reasons)) == len(strategy.reasons)
     assert strategy.source.is_file()
     for values in presets(strategy).values():
@@ -45,7 +45,7 @@ def test_an_own_strategy_of_the_workspace(research: Path) -> None:
     ("name", "said"),
     [
         ("vel_dev", "unknown strategy 'vel_dev'; did you mean 'vel_div'?"),
-        ("", "unknown strategy ''; known: vel_div, vel_div_sleeves"),
+        ("", "unknown strategy ''; known: breakout, cross_momentum, pair_reversion, vel_div, vel_div_sleeves"),
         ("own_ide:COPY", "own_ide.py: no such strategy module; did you mean 'own_idea'?"),
         ("own_idea:COPIES", "own_idea.py: defines no Strategy named 'COPIES'"),
         ("own_idea:NUMBER", "own_idea.py: defines no Strategy named 'NUMBER'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,12 +100,20 @@ def writing(where: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or error
         raise DolphinError(
-            f"cannot write: {reason}",
+            f"cannot write: {_reason(error)}",
             where=str(where),
             mend="free some space or choose another folder; what was there before is untouched",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, without what a Parquet writer makes of it."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split())
+    system = re.search(r"\(os error (\d+)\)", said)
+    if system:
+        return os.strerror(int(system[1]))
+    return "the disk took only a part of the file" if "File out of specification" in said else said
 
 
 def files_beside(catalog: Path, manifest: Mapping[str, Any], folder: str) -> list[Path]:

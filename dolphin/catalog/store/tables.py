@@ -321,6 +321,8 @@ def verify_table(workspace: Workspace, name: str) -> list[str]:
     problems = damaged_files(workspace.catalog, table.manifest)
     for entry in table.manifest["days"].values():
         path = table._path(entry)
-        if not any(str(path) in line for line in problems) and frame_digest(table._read(entry)) != entry["content"]:
+        if any(str(path) in line for line in problems):
+            continue
+        if frame_digest(pl.read_parquet(path, hive_partitioning=False)) != entry["content"]:
             problems.append(f"{path}: its rows are not those of the dataset digest")
     return problems

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError, nearest
 from dolphin.times import return_day
 
@@ -127,7 +128,7 @@ def parse_scheme(table: Any, where: str) -> Scheme:
     return found
 
 
-def split(scheme: Scheme, ts: np.ndarray, start: int, stop: int, *, horizon: int = 0, memory: int = 0) -> list[Fold]:
+def split(scheme: Scheme, ts: Ints, start: int, stop: int, *, horizon: int = 0, memory: int = 0) -> list[Fold]:
     """The folds of rows ``start`` to ``stop``; borders lie between the UTC days of returns.
 
     Parameters
@@ -214,13 +215,13 @@ def zones(fold: Fold, window: Span, purge: int, embargo: int) -> dict[str, list[
     return {"train": list(fold.train), "test": list(fold.test), "purged": purged, "embargoed": embargoed}
 
 
-def _ordered(number: int, edges: np.ndarray, begin: int, first: int, last: int, purge: int) -> Fold:
+def _ordered(number: int, edges: Floats, begin: int, first: int, last: int, purge: int) -> Fold:
     """Train days [begin, first), test days [first, last)."""
     train = (int(edges[begin]), int(edges[first]) - purge)
     return Fold(number, (train,) if train[0] < train[1] else (), ((int(edges[first]), int(edges[last])),))
 
 
-def _blocked(scheme: KFold | Combinatorial, edges: np.ndarray, days: int, purge: int, embargo: int) -> list[Fold]:
+def _blocked(scheme: KFold | Combinatorial, edges: Floats, days: int, purge: int, embargo: int) -> list[Fold]:
     borders = edges[[days * k // scheme.folds for k in range(scheme.folds + 1)]]
     spans: list[Span] = [(int(a), int(b)) for a, b in pairwise(borders)]
     if any(a == b for a, b in spans):

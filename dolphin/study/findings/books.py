@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset
-from dolphin.core.records import Records
+from dolphin.core.records import CLOSE, NONE, REDUCE, Records, Words
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
@@ -22,6 +22,7 @@ from dolphin.study.trials.trials import searched, with_parameters
 from dolphin.times import DAY_NS, return_day
 
 _OPENED, _CLOSED = 0, 1
+_ORDER = [(n, "i8") for n in ("bar", "leg", "asset", "direction")] + [(n, "f8") for n in ("qty", "price", "fee")]
 
 
 def books(run: Run) -> Any:
@@ -72,16 +73,16 @@ def order_table(run: Run) -> Records:
     """Every filled order in the order of bars: bar, asset, direction (+1 bought, -1 sold), qty, price, fee.
 
     From the closed trades and, for positions that are still open, the slots. Fees are the fee rate on
-    each fill, as the kernel computed them.
+    each fill, as the kernel computed them. Trades do not tell how a position grew and shrank, nor which of its
+    fills were passive: a strategy that may do so is run again, bar by bar, and its fills are written down.
     """
+    if not run.engine.strategy.plain:
+        return _replayed(run)
     recording = run.recording
     trades, slots = recording.trades, recording.state.slots
     held = slots[slots["side"] != 0]
     entries = len(trades) + len(held)
-    table = np.zeros(
-        entries + len(trades),
-        [(n, "i8") for n in ("bar", "leg", "asset", "direction")] + [(n, "f8") for n in ("qty", "price", "fee")],
-    )
+    table = np.zeros(entries + len(trades), _ORDER)
     for at, source in ((slice(0, len(trades)), trades), (slice(len(trades), entries), held)):
         part = table[at]
         part["bar"], part["leg"] = source["entry_bar"], _OPENED
@@ -94,6 +95,25 @@ def order_table(run: Run) -> Records:
     table["fee"] = run.config.friction_record()["fee"][0] * (table["qty"] * table["price"])
     # A slot that closes frees its asset for another slot within the bar: closes come first.
     return table[np.lexsort((-table["leg"], table["bar"]))]
+
+
+def _replayed(run: Run) -> Records:
+    """The orders of the run done once more, as they were filled, which within a bar is their order in ``fills``."""
+    state = run.engine.new_state(run.market.price.shape[1], run.config.account.initial_capital)
+    params, friction = run.config.params_record(), run.config.friction_record()
+    actions, rows = state.fills["action"], []
+
+    def on_bar(i: int, stages: Words) -> None:
+        if actions.any():
+            for fill in state.fills[actions != NONE]:
+                shrinks = fill["action"] in (CLOSE, REDUCE)
+                direction = -fill["side"] if shrinks else fill["side"]
+                leg = _CLOSED if shrinks else _OPENED
+                rows.append((i, leg, fill["asset"], direction, fill["qty"], fill["price"], fill["fee"]))
+
+    digests = run.engine.run_per_bar(state, params, friction, run.market, run.start, run.stop, on_bar)
+    assert digests[-1] == run.recording.digests[-1]
+    return np.array(rows, _ORDER)
 
 
 def frame(trials: pl.DataFrame, parameters: list[str] | None = None) -> Any:

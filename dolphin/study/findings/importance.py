@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.core.records import Floats
+
 #: Trials that the random forest of fANOVA learns from at most.
 FOREST_TRIALS = 400
 
@@ -27,7 +29,7 @@ LEAST_TRIALS = 30
 def importances(
     trials: pl.DataFrame,
     names: Sequence[str],
-    values: np.ndarray,
+    values: Floats,
     *,
     maximize: bool = True,
     log: Sequence[str] = (),
@@ -76,7 +78,7 @@ def _evaluate(
     measure: str,
     trials: pl.DataFrame,
     names: Sequence[str],
-    values: np.ndarray,
+    values: Floats,
     maximize: bool,
     log: Sequence[str],
     seed: int,

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.core.records import Floats
+
 #: Neighbours are this share of the trials, but no fewer than so many.
 NEAR_SHARE, NEAR_LEAST = 0.01, 8
 
@@ -83,7 +85,7 @@ class Plateau:
         )
 
 
-def coordinates(trials: pl.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def coordinates(trials: pl.DataFrame, names: Sequence[str]) -> tuple[Floats, Floats]:
     """(n, d) float64 coordinates of the trials, and (d,) bool: which parameters are categories.
 
     A null (a parameter that a trial does not have) is a coordinate of its own, half a range below.
@@ -100,7 +102,7 @@ def coordinates(trials: pl.DataFrame, names: Sequence[str]) -> tuple[np.ndarray,
     return points, worded
 
 
-def distances(points: np.ndarray, worded: np.ndarray, chosen: int) -> np.ndarray:
+def distances(points: Floats, worded: Floats, chosen: int) -> Floats:
     """(n,) Euclidean distances from the chosen point; a category differs by 1 or not at all."""
     apart = np.abs(points - points[chosen])
     apart[:, worded] = apart[:, worded] != 0.0
@@ -108,7 +110,7 @@ def distances(points: np.ndarray, worded: np.ndarray, chosen: int) -> np.ndarray
 
 
 def plateau(
-    trials: pl.DataFrame, names: Sequence[str], values: np.ndarray, chosen: int, *, maximize: bool = True
+    trials: pl.DataFrame, names: Sequence[str], values: Floats, chosen: int, *, maximize: bool = True
 ) -> Plateau:
     """Compare trial ``chosen`` (a row) with its neighbours.
 
@@ -152,7 +154,7 @@ def _span(column: pl.Series) -> tuple[Any, Any]:
 
 
 def pair_map(
-    trials: pl.DataFrame, x: str, y: str, values: np.ndarray, chosen: int, log: Sequence[str] = ()
+    trials: pl.DataFrame, x: str, y: str, values: Floats, chosen: int, log: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The median objective over two parameters.
 
@@ -177,7 +179,7 @@ def pair_map(
     }  # fmt: skip
 
 
-def cells(column: pl.Series, log: bool = False) -> tuple[np.ndarray, list[str]]:
+def cells(column: pl.Series, log: bool = False) -> tuple[Floats, list[str]]:
     """Cell of every row (-1 for null), and the cells' names: the values where they are few, else equal steps."""
     distinct = column.drop_nulls().unique().sort()
     if len(distinct) <= CELLS or not column.dtype.is_numeric():
@@ -195,7 +197,7 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def stability(daily: np.ndarray, seed: int = 1) -> dict[str, Any] | None:
+def stability(daily: Floats, seed: int = 1) -> dict[str, Any] | None:
     """What choosing on some days says about others, from daily returns (n trials, days).
 
     The days are cut into 8 blocks; for every choice of 4 (70 ways) the trial with the best Sharpe ratio on
@@ -238,18 +240,18 @@ def stability(daily: np.ndarray, seed: int = 1) -> dict[str, Any] | None:
     }
 
 
-def _sharpe(total: np.ndarray, square: np.ndarray, count: int) -> np.ndarray:
+def _sharpe(total: Floats, square: Floats, count: int) -> Floats:
     """Mean over deviation of daily returns; zero where nothing moved."""
     mean = total / count
     variance = np.maximum(square / count - mean * mean, 0.0)
     return np.asarray(np.where(variance > 1e-18, mean / np.sqrt(np.maximum(variance, 1e-18)), 0.0))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _ranks(values: Floats) -> Floats:
     return np.asarray(pl.Series(values).rank("average").to_numpy(), np.float64)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+def _correlation(a: Floats, b: Floats) -> float | None:
     if a.std() == 0.0 or b.std() == 0.0:
         return None
     return float(np.corrcoef(a, b)[0, 1])

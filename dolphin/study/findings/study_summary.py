@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import open_dataset
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput, Damaged, NotFound, nearest
 from dolphin.files import json_bytes, read_json
 from dolphin.manifests import check_manifest, write_listed
@@ -151,7 +152,7 @@ def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _thinned(count: int, most: int, first: int = 0) -> np.ndarray:
+def _thinned(count: int, most: int, first: int = 0) -> Ints:
     """Rows to draw: the first ``first`` and an even sample of the rest."""
     if count <= most:
         return np.arange(count)
@@ -268,7 +269,7 @@ def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
     return {"paths": paths, "capital": first["equity"] / (1.0 + first["return"])}
 
 
-def _short(values: np.ndarray) -> list[float]:
+def _short(values: Floats) -> list[float]:
     return [_short_one(v) for v in values]
 
 

@@ -16,8 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
@@ -51,7 +53,7 @@ class Chunk:
     dataset: str
     code: Mapping[str, str]
     config: str
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, NDArray[Any]]
     count: int
     spans: tuple[tuple[int, int], ...]
     daily: bool
@@ -147,7 +149,7 @@ def _refuse_other_code(theirs: Mapping[str, str], ours: Mapping[str, str]) -> No
             )
 
 
-def _differing(many: Combinations) -> Mapping[str, np.ndarray]:
+def _differing(many: Combinations) -> Mapping[str, NDArray[Any]]:
     """The fields that are not the same, by bits, in all combinations."""
     fields = {f"params.{name}": many.params[name] for name in many.params.dtype.names or ()}
     fields |= {f"friction.{name}": many.friction[name] for name in many.friction.dtype.names or ()}
@@ -158,7 +160,12 @@ def _differing(many: Combinations) -> Mapping[str, np.ndarray]:
 
 def _unpacked(config: Config, chunk: Chunk) -> Combinations:
     one = combinations([config])
-    many = Combinations(*(np.repeat(field, chunk.count) for field in one))
+    params, friction, capital = (
+        np.repeat(one.params, chunk.count),
+        np.repeat(one.friction, chunk.count),
+        np.repeat(one.capital, chunk.count),
+    )
+    many = Combinations(params, friction, capital)
     for name, values in chunk.columns.items():
         section, _, field = name.partition(".")
         if field:

@@ -24,12 +24,11 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import dask
-import numpy as np
 from distributed import Client, Future, KilledWorker, LocalCluster
 
 from dolphin.catalog import Dataset
 from dolphin.config import Config
-from dolphin.core.records import Market
+from dolphin.core.records import Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.study.measure.chunks import Answer, Chunk, Packing, run_on_worker
 from dolphin.study.measure.evaluator import (
@@ -202,7 +201,7 @@ class ClusterEvaluator:
         self._seconds_per_bar = SECONDS_PER_BAR
 
     @property
-    def ts(self) -> np.ndarray:
+    def ts(self) -> Ints:
         """Close of the rows, (T,) int64 ns UTC."""
         return self._here.ts
 

@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.config import Config
-from dolphin.core.records import Market
+from dolphin.core.records import Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.progress import Progress
@@ -71,9 +72,9 @@ class Results:
         Returns per UTC day that the span touches.
     """
 
-    metrics: dict[str, np.ndarray]
-    exits: np.ndarray
-    daily: list[np.ndarray] | None
+    metrics: dict[str, NDArray[Any]]
+    exits: Ints
+    daily: list[Floats] | None
 
     def span(self, s: int) -> Measures:
         """The measures of one span, (C,) each, as the registry takes them; no daily returns unless asked for."""
@@ -91,7 +92,7 @@ class Evaluator(Protocol):
     dataset: Dataset
 
     @property
-    def ts(self) -> np.ndarray: ...
+    def ts(self) -> Ints: ...
 
     def market(self, config: Config) -> Market:
         """All rows with the features that this configuration reads, on this machine."""
@@ -135,7 +136,7 @@ class LocalEvaluator:
         self._markets: dict[Any, Market] = {}
 
     @property
-    def ts(self) -> np.ndarray:
+    def ts(self) -> Ints:
         """Close of the rows, (T,) int64 ns UTC."""
         return self._bare.ts
 
@@ -181,7 +182,7 @@ def by_market(configs: Sequence[Config]) -> list[list[int]]:
     return list(groups.values())
 
 
-def check_spans(batch: Batch, ts: np.ndarray) -> None:
+def check_spans(batch: Batch, ts: Ints) -> None:
     """Refuse a batch without configurations or spans, and a span that is empty or not in the data."""
     if not batch.configs or not batch.spans:
         raise DolphinError("a batch needs configurations and spans")
@@ -196,7 +197,7 @@ def assemble(batch: Batch, parts: Sequence[tuple[int, Sequence[int], Measures]])
     first = parts[0][2]
     metrics = {name: np.empty(shape, first.metrics[name].dtype) for name in ALL_METRICS}
     exits = np.empty((*shape, first.exits.shape[1]), np.int64)
-    daily: list[np.ndarray] = [np.empty((shape[1], 0))] * shape[0]
+    daily: list[Floats] = [np.empty((shape[1], 0))] * shape[0]
     for s, places, part in parts:
         for name, values in metrics.items():
             values[s, places] = part.metrics[name]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.config import Config, friction_records, params_records
 from dolphin.core.engine import Engine
-from dolphin.core.records import Market, Records, State
+from dolphin.core.records import Floats, Ints, Market, Records, State
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
 from dolphin.study.measure.run import days_of
@@ -25,9 +26,9 @@ class Measures:
     int64 counts closed trades by the strategy's reasons.
     """
 
-    metrics: dict[str, np.ndarray]
-    daily_returns: np.ndarray
-    exits: np.ndarray
+    metrics: dict[str, NDArray[Any]]
+    daily_returns: Floats
+    exits: Ints
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Combinations(NamedTuple):
 
     params: Records
     friction: Records
-    capital: np.ndarray
+    capital: Floats
 
 
 def combinations(configs: Sequence[Config]) -> Combinations:
@@ -85,7 +86,7 @@ def measure_records(
     return measured_of(states, many.capital)
 
 
-def measured_of(states: State, capital: np.ndarray) -> Measured:
+def measured_of(states: State, capital: Floats) -> Measured:
     """The measures of states with a leading axis of combinations."""
     accounts = states.account[:, 0]
     returns = daily_returns(daily_levels(accounts, capital, states.day_ends))
@@ -151,5 +152,5 @@ def spot_check(
             )
 
 
-def _short(values: np.ndarray) -> str:
+def _short(values: Floats) -> str:
     return np.array2string(values, threshold=6, precision=17, separator=",").replace("\n", "")

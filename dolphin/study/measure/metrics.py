@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dolphin.core.records import Records
+from dolphin.core.records import Floats, Ints, Records
 from dolphin.times import return_day
 
 #: Names in the order in which they are written and shown.
@@ -42,9 +43,7 @@ MORE_METRICS = (
 ALL_METRICS = METRICS + MORE_METRICS
 
 
-def metrics_of(
-    accounts: Records, initial_capital: np.ndarray, day_ends: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | None = None) -> dict[str, NDArray[Any]]:
     """Metrics of many runs.
 
     Parameters
@@ -111,7 +110,7 @@ def metrics_of(
     }
 
 
-def one(metrics: dict[str, np.ndarray], index: int = 0) -> dict[str, Any]:
+def one(metrics: dict[str, NDArray[Any]], index: int = 0) -> dict[str, Any]:
     """The metrics of one run as plain Python numbers."""
     return {name: values[index].item() for name, values in metrics.items()}
 
@@ -128,7 +127,7 @@ def unspelled(value: Any) -> Any:
     return float(value) if value in ("inf", "-inf", "nan") else value
 
 
-def daily_levels(accounts: Records, initial_capital: np.ndarray, day_ends: np.ndarray | None) -> np.ndarray:
+def daily_levels(accounts: Records, initial_capital: Floats, day_ends: Floats | None) -> Floats:
     """(C, days + 1) float64: equity at the start and at the end of each UTC day, the day at hand included.
 
     Only the start when the days were not kept. All accounts have seen the same bars.
@@ -139,14 +138,14 @@ def daily_levels(accounts: Records, initial_capital: np.ndarray, day_ends: np.nd
     return np.column_stack([initial_capital, day_ends[:, :over], accounts["equity"]])
 
 
-def daily_returns(levels: np.ndarray) -> np.ndarray:
+def daily_returns(levels: Floats) -> Floats:
     """(C, days) float64 from :func:`daily_levels`; nan for a day that begins with equity at or below zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = levels[:, 1:] / levels[:, :-1] - 1.0
     return np.where(levels[:, :-1] > 0.0, returns, np.nan)
 
 
-def tail_ratio(returns: np.ndarray) -> np.ndarray:
+def tail_ratio(returns: Floats) -> Floats:
     """(C,) float64: see :func:`metrics_of`; ``returns`` is (C, days), nan where there is none."""
     if returns.shape[1] < 2:
         return np.full(len(returns), np.nan)
@@ -154,7 +153,7 @@ def tail_ratio(returns: np.ndarray) -> np.ndarray:
     known = np.sum(~np.isnan(ordered), axis=1)
     rows = np.arange(len(ordered))
 
-    def quantile(share: float) -> np.ndarray:
+    def quantile(share: float) -> Floats:
         place = share * np.maximum(known - 1, 0)
         below = place.astype(np.int64)
         above = np.minimum(below + 1, np.maximum(known - 1, 0))
@@ -166,24 +165,24 @@ def tail_ratio(returns: np.ndarray) -> np.ndarray:
     return np.where(known >= 2, ratio, np.nan)
 
 
-def exit_counts(exits: np.ndarray, reasons: tuple[str, ...]) -> dict[str, int]:
+def exit_counts(exits: Ints, reasons: tuple[str, ...]) -> dict[str, int]:
     """Closed trades of one run by the strategy's reasons, in their order; ``exits`` (R,) as the state keeps them."""
     return {name: int(count) for name, count in zip(reasons, exits, strict=True) if name}
 
 
-def daily_equity(ts: np.ndarray, equity: np.ndarray, initial_capital: float) -> np.ndarray:
+def daily_equity(ts: Ints, equity: Floats, initial_capital: float) -> Floats:
     """Equity at the start and at the last bar of each UTC day, (days + 1,) float64."""
     days = return_day(ts)
     last = np.flatnonzero(np.diff(days, append=days[-1] + 1))
     return np.concatenate([[initial_capital], equity[last]])
 
 
-def worst_rolling_roi(daily: np.ndarray, days: int) -> float:
+def worst_rolling_roi(daily: Floats, days: int) -> float:
     """The lowest return over any ``days`` consecutive days of :func:`daily_equity`; nan if fewer."""
     return float(worst_rolling(daily[None], days)[0])
 
 
-def worst_rolling(levels: np.ndarray, days: int) -> np.ndarray:
+def worst_rolling(levels: Floats, days: int) -> Floats:
     """:func:`worst_rolling_roi` per row of (C, days + 1) levels; a stretch that begins at or below zero has none."""
     if levels.shape[1] <= days:
         return np.full(len(levels), np.nan)

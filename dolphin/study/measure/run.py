@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
-from dolphin.core.records import POSTURES, Market
+from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
@@ -58,7 +59,7 @@ class Run:
     seconds: float
 
     @property
-    def daily_returns(self) -> np.ndarray:
+    def daily_returns(self) -> Floats:
         """(days,) float64: the equity's return on each UTC day, the last, open one included."""
         state, capital = self.recording.state, np.array([self.config.account.initial_capital])
         return daily_returns(daily_levels(state.account, capital, state.day_ends[None]))[0]
@@ -69,7 +70,7 @@ class Run:
         return f"{int(self.recording.digests[-1]):016x}"
 
 
-def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where: str) -> tuple[int, int]:
+def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str) -> tuple[int, int]:
     """Rows of the bars that close at or after ``start_ns`` and before ``stop_ns``."""
     start = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
     stop = len(ts) if stop_ns is None else int(np.searchsorted(ts, stop_ns))
@@ -82,7 +83,7 @@ def window_rows(ts: np.ndarray, start_ns: int | None, stop_ns: int | None, where
     return start, stop
 
 
-def days_of(ts: np.ndarray, start: int, stop: int) -> int:
+def days_of(ts: Ints, start: int, stop: int) -> int:
     """At most so many days with a return lie in rows ``start`` to ``stop``; fewer where an exchange was closed."""
     return int(return_day(ts[stop - 1]) - return_day(ts[start])) + 1
 
@@ -100,7 +101,7 @@ def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int)
     return Run(dataset, market, config, engine, start, stop, recording, metrics, seconds)
 
 
-def trades_frame(run: Run, regime: np.ndarray) -> pl.DataFrame:
+def trades_frame(run: Run, regime: NDArray[np.int8]) -> pl.DataFrame:
     """The 24 columns of ENGINE section 4, then ``entry_bar`` and ``exit_bar``, and ``funding`` where there is any.
 
     ``ts`` and ``date`` are of the exit bar's close; what holds "at entry" is of the bar that
@@ -210,7 +211,7 @@ def library_versions() -> dict[str, str]:
     return {name: metadata.version(package) for name, package in names.items()}
 
 
-def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
+def write_run(run: Run, regime: NDArray[np.int8], out: Path) -> Path:
     """Write the run folder whole; an earlier run there is replaced."""
     with writing_run(run, regime, out):
         pass
@@ -218,7 +219,7 @@ def write_run(run: Run, regime: np.ndarray, out: Path) -> Path:
 
 
 @contextmanager
-def writing_run(run: Run, regime: np.ndarray, out: Path) -> Iterator[None]:
+def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]:
     """Write the run folder, let the block do what must not fail after it, then move it into place."""
     out = check_out(out)
     frames = {

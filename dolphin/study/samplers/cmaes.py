@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dolphin.core.records import Floats
 from dolphin.study.samplers.protocol import Sampler, bounded
 from dolphin.study.space.space import Point, Range
 
@@ -58,7 +59,7 @@ class CmaEs(Sampler):
             points.append(self.space.point(np.clip(unit, 0.0, np.nextafter(1.0, 0.0)).tolist()))
         return points
 
-    def tell(self, scores: np.ndarray) -> None:
+    def tell(self, scores: Floats) -> None:
         losses = -bounded(scores)[:, 0]
         self._search.tell([(x, float(loss)) for x, loss in zip(self._asked, losses, strict=True)])
         if self._search.should_stop():

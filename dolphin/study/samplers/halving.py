@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dolphin.core.records import Floats
 from dolphin.study.samplers.protocol import Sampler, bounded
 from dolphin.study.samplers.sobol import Sobol
 from dolphin.study.space.space import Point
@@ -37,7 +38,7 @@ class Halving(Sampler):
         found, self._ready = self._ready[:cohort], self._ready[cohort:]
         return found
 
-    def keep(self, scores: np.ndarray) -> np.ndarray:
+    def keep(self, scores: Floats) -> Floats:
         """Places of those that go on to the next rung, in order; ``scores`` (n, 1) as for :meth:`tell`."""
         count = max(1, len(scores) // self.options["eta"])
         return np.sort(np.argsort(-bounded(scores)[:, 0], kind="stable")[:count])

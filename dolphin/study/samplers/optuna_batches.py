@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from dolphin.core.records import Floats
 from dolphin.study.samplers.protocol import Sampler, bounded
 from dolphin.study.space.optuna_space import distribution
 from dolphin.study.space.space import Dimension, Point, Range
@@ -48,12 +49,12 @@ class _OptunaSampler(Sampler):
                 self._asked.append(trial)
         return points
 
-    def tell(self, scores: np.ndarray) -> None:
+    def tell(self, scores: Floats) -> None:
         for trial, values in zip(self._asked, bounded(scores).tolist(), strict=True):
             self._study.tell(trial, values)
         self._done += 1
 
-    def replay(self, points: list[Point], scores: np.ndarray) -> None:
+    def replay(self, points: list[Point], scores: Floats) -> None:
         known = [
             optuna.trial.create_trial(
                 params={name: _to_inner(self.space[name], value) for name, value in point.items()},
@@ -102,7 +103,7 @@ class Nsga2(_OptunaSampler):
     def _attributes(self) -> dict[str, Any]:
         return {optuna.samplers.NSGAIISampler._get_generation_key(): self._done}
 
-    def replay(self, points: list[Point], scores: np.ndarray) -> None:
+    def replay(self, points: list[Point], scores: Floats) -> None:
         sampler = optuna.samplers.NSGAIISampler(population_size=self._count)
         # The parents are chosen now, generation by generation; an ask would have dropped the cached trials.
         self._study._thread_local.cached_all_trials = None

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dolphin.core.records import Floats
 from dolphin.errors import DolphinError, nearest
 from dolphin.study.space.space import Point, Space
 
@@ -85,15 +86,15 @@ class Sampler:
         """The next batch of points; empty when there are no more."""
         raise NotImplementedError
 
-    def tell(self, scores: np.ndarray) -> None:
+    def tell(self, scores: Floats) -> None:
         """Scores (n, K) of the points of the last batch, in order: larger is better, NaN is a failure."""
 
-    def replay(self, points: list[Point], scores: np.ndarray) -> None:
+    def replay(self, points: list[Point], scores: Floats) -> None:
         """Take a whole batch that is known already for asked and told."""
         self.ask()
         self.tell(scores)
 
 
-def bounded(scores: np.ndarray) -> np.ndarray:
+def bounded(scores: Floats) -> Floats:
     """Scores as finite numbers: a failure counts as worse than all."""
     return np.clip(np.nan_to_num(scores, nan=WORST, posinf=BEST, neginf=WORST), WORST, BEST)

@@ -35,6 +35,9 @@ from dolphin.study.trials.choice import MEASURED, choice_of
 #: Registry columns that are shown with a trial, besides its number and the hash of its configuration.
 SHOWN = ("trades", "roi", "max_drawdown", "sharpe_365", "profit_factor", "win_rate")
 
+#: Bytes from a journal's end in which its last whole record is sure to be.
+_TAIL = 1 << 20
+
 _STATES = {
     "done": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -89,6 +92,39 @@ class BatchJournal(BaseJournalBackend):
             lock.release()
 
 
+def cut_torn_tail(path: Path) -> None:
+    """Cut what a killed writer left unfinished at a journal's end: a line without its end, or one that is no record.
+
+    What is lost is written again from the registry.
+    """
+    try:
+        stream = path.open("r+b")
+    except FileNotFoundError:
+        return
+    with stream:
+        size = stream.seek(0, os.SEEK_END)
+        start = max(0, size - _TAIL)
+        stream.seek(start)
+        tail = stream.read()
+        whole = tail[: tail.rfind(b"\n") + 1]
+        while whole and not _is_record(whole[whole.rfind(b"\n", 0, -1) + 1 :]):
+            whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
+        if len(whole) < len(tail) and (whole or start == 0):
+            stream.truncate(start + len(whole))
+            os.fsync(stream.fileno())
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _trials_of(known: Any, storage: optuna.storages.BaseStorage) -> int:
+    return storage.get_n_trials(known._study_id)
+
+
 class OptunaRecord:
     """The Optuna study of a sweep; made when the first trials come.
 
@@ -110,6 +146,7 @@ class OptunaRecord:
         self._backend: BatchJournal | None = None
         self._known: set[int] = set()
         self._hash: str | None = None
+        self._torn = False
         self._storage: optuna.storages.BaseStorage | None = None
         try:
             self.connect()
@@ -128,14 +165,18 @@ class OptunaRecord:
         with self._explained():
             if self._study.storage == "journal":
                 self._folder.mkdir(parents=True, exist_ok=True)
+                cut_torn_tail(self._folder / "optuna.journal")
                 self._backend = BatchJournal(self._folder / "optuna.journal")
                 self._storage = JournalStorage(self._backend)
             else:
                 self._storage = optuna.storages.RDBStorage(self._study.storage)
-            for known in self._storage.get_all_studies():
+            storage = self._storage
+            for known in storage.get_all_studies():
                 if known.study_name == self._study.name:
                     self._hash = known.user_attrs.get("study_hash")
-                    if self._hash is None:
+                    # Without a hash and a trial, in our own journal: a kill tore its beginning.
+                    self._torn = self._hash is None and self._backend is not None and not _trials_of(known, storage)
+                    if self._hash is None and not self._torn:
                         raise DolphinError(
                             f"the Optuna storage has another study '{known.study_name}'",
                             where=self._study.storage,
@@ -168,7 +209,7 @@ class OptunaRecord:
         """The study of the storage, made where it is not there yet."""
         assert self._storage is not None
         name = self._study.name
-        if self._hash is not None and (self._fresh or self._hash != self._study.hash):
+        if self._torn or (self._hash is not None and (self._fresh or self._hash != self._study.hash)):
             optuna.delete_study(study_name=name, storage=self._storage)
         ways = [StudyDirection[way.upper()] for way in self._study.directions]
         study = optuna.create_study(
@@ -177,12 +218,12 @@ class OptunaRecord:
             directions=ways,
             load_if_exists=True,
         )
-        if not study.user_attrs:
+        if "study_hash" not in study.user_attrs:
             study.set_metric_names(list(self._study.objectives))
             for key, value in (
-                ("study_hash", self._study.hash),
                 ("dataset", self._study.dataset),
                 ("sampler", self._study.sampler),
+                ("study_hash", self._study.hash),  # last: what has it is whole
             ):
                 study.set_user_attr(key, value)
         self._known = {t.user_attrs["trial"] for t in study.get_trials(deepcopy=False) if "trial" in t.user_attrs}

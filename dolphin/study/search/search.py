@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from dolphin.config import Config, Variants, settled
+from dolphin.core.records import Floats
 from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json
 from dolphin.progress import Progress
@@ -195,7 +196,7 @@ class _Loop:
             self.report.checked += picks
         return [known[first + k] if first + k in known else rows[first + k] for k in range(len(points))]
 
-    def scores(self, rows: list[Row]) -> np.ndarray:
+    def scores(self, rows: list[Row]) -> Floats:
         """(n, K) float64: larger is better; nan for what cannot be the best."""
         return self.choice.scores_of(rows, MEASURED)
 
@@ -302,7 +303,7 @@ def point_of(row: Row, space: Space) -> Point:
     return space.of_values({name: unspelled(value) for name, value in values.items()})
 
 
-def check_warm(study: Study, features: np.ndarray) -> None:
+def check_warm(study: Study, features: Floats) -> None:
     """Refuse a window in which a feature never has a value: it is all warm-up."""
     for name, column in zip(study.config.strategy.columns, features.T, strict=True):
         if np.isnan(column).all():

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
-from dolphin.core.records import Market, State
+from dolphin.core.records import Floats, Market, State
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.manifests import check_manifest, write_manifest
@@ -274,7 +275,7 @@ def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, 
     )
 
 
-def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, np.ndarray]]:
+def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, NDArray[Any]]]:
     """The same trades in other orders (``permuted``), and drawn with replacement (``bootstrap``).
 
     Trades are taken one after another, each by its P&L over the capital at its entry; drawdown is on
@@ -311,7 +312,7 @@ def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, 
     return pl.concat(frames), paths
 
 
-def capital_path(growth: np.ndarray) -> np.ndarray:
+def capital_path(growth: Floats) -> Floats:
     """(R, n + 1) capital over its start after each of ``growth`` (R, n); what is ruined stays at zero."""
     path = np.cumprod(np.maximum(growth, 0.0), axis=1)
     return np.column_stack([np.ones(len(growth)), path])

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from dolphin.core.records import Floats
 from dolphin.study.measure.measured import Measured
 from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import Run, metrics_document
@@ -26,7 +28,7 @@ def summarize(
     base: Run,
     rows: pl.DataFrame,
     parts: Sequence[tuple[Sequence[Any], Sequence[Measured]]],
-    orders: dict[str, np.ndarray],
+    orders: dict[str, NDArray[Any]],
 ) -> dict[str, Any]:
     """The parts of ``stress.json`` that are computed from the runs.
 
@@ -132,14 +134,14 @@ def break_even(rows: pl.DataFrame) -> float | None:
     return None
 
 
-def bands(paths: np.ndarray, x: list[Any]) -> dict[str, Any]:
+def bands(paths: Floats, x: list[Any]) -> dict[str, Any]:
     """Quantiles over the runs at each point; ``paths`` is (R, n), ``x`` (n,)."""
     chosen = _thin(paths.shape[1])
     values = np.quantile(paths[:, chosen], QUANTILES, axis=0)
     return {"x": [x[k] for k in chosen], "bands": [_round(row) for row in values]}
 
 
-def _levels(measured: Measured) -> np.ndarray:
+def _levels(measured: Measured) -> Floats:
     """(C, days + 1) equity over its start."""
     growth = 1.0 + np.nan_to_num(measured.daily_returns)
     return np.column_stack([np.ones(len(growth)), np.cumprod(growth, axis=1)])
@@ -151,7 +153,7 @@ def _days(base: Run) -> list[str]:
     return [format_day(day) for day in (days[0], *(day + 1 for day in days))]
 
 
-def _trade_path(orders: dict[str, np.ndarray]) -> dict[str, Any] | None:
+def _trade_path(orders: dict[str, NDArray[Any]]) -> dict[str, Any] | None:
     if "actual" not in orders:
         return None
     path = orders["actual"][0]
@@ -164,5 +166,5 @@ def _thin(count: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(count, POINTS)).astype(int)).tolist()
 
 
-def _round(values: np.ndarray) -> list[float]:
+def _round(values: Floats) -> list[float]:
     return [float(f"{v:.6g}") for v in values]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.core.records import Floats
 from dolphin.study.definition.spec import Study
 
 #: States of a trial that was measured: to the end, or on a part of the window.
@@ -60,7 +61,7 @@ class Choice:
         """Whether the first objective is better the larger it is."""
         return self.directions[0] == "maximize"
 
-    def scores(self, metrics: Mapping[str, Any] | pl.DataFrame) -> np.ndarray:
+    def scores(self, metrics: Mapping[str, Any] | pl.DataFrame) -> Floats:
         """(n, K) float64: the larger the better; NaN in all of a row that does not count.
 
         Parameters
@@ -74,7 +75,7 @@ class Choice:
             counts = (_floats(metrics["trades"]) >= self.min_trades) & ~ruined & np.isfinite(found).all(axis=1)
         return np.where(counts[:, None], found, np.nan)
 
-    def scores_of(self, rows: Sequence[Mapping[str, Any]], states: Sequence[str] = ("done",)) -> np.ndarray:
+    def scores_of(self, rows: Sequence[Mapping[str, Any]], states: Sequence[str] = ("done",)) -> Floats:
         """:meth:`scores` of registry rows; those in none of ``states`` do not count."""
         names = ("trades", "ruined", *self.objectives)
         found = self.scores({name: [row.get(name) for row in rows] for name in names})
@@ -113,7 +114,7 @@ class Choice:
         return found.filter(pl.Series(pareto(self.scores(found)), dtype=pl.Boolean))
 
     @property
-    def _signs(self) -> np.ndarray:
+    def _signs(self) -> Floats:
         return np.array([1.0 if way == "maximize" else -1.0 for way in self.directions])
 
 
@@ -122,13 +123,13 @@ def choice_of(study: Study) -> Choice:
     return Choice(study.objectives, study.directions, study.min_trades)
 
 
-def best_first(scores: np.ndarray) -> np.ndarray:
+def best_first(scores: Floats) -> Floats:
     """Places of the rows of ``scores`` (n, K) that count, best first; of equals the earlier."""
     order = np.lexsort(-scores.T[::-1])  # by the first, then the second objective ...; a stable sort
     return order[~np.isnan(scores[order, 0])]
 
 
-def pareto(scores: np.ndarray) -> np.ndarray:
+def pareto(scores: Floats) -> Floats:
     """(n,) bool: the rows of ``scores`` (n, K), larger is better, that count and that no other row dominates."""
     kept = np.zeros(len(scores), bool)
     front = np.empty((0, scores.shape[1]))
@@ -140,6 +141,6 @@ def pareto(scores: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _floats(values: Any) -> np.ndarray:
+def _floats(values: Any) -> Floats:
     """(n,) float64, NaN for None."""
     return np.asarray(values.to_list() if isinstance(values, pl.Series) else values, dtype=np.float64)

@@ -52,7 +52,8 @@ def trials_of(workspace: Workspace, study: str | None = None, study_hash: str | 
 def with_parameters(trials: pl.DataFrame) -> pl.DataFrame:
     """``trials`` and, from their configs, a column for each parameter and key of friction and account.
 
-    A trial whose strategy has no such parameter, and one that was refused, has null there.
+    A trial whose strategy has no such parameter, and one that was refused, has null there. Of one name in several
+    sections it is the strategy's parameter.
     """
     strategy = pl.col("config").str.json_path_match("$.strategy")
     examples = trials.filter(strategy.is_not_null()).unique(strategy, maintain_order=True)["config"]
@@ -64,13 +65,13 @@ def with_parameters(trials: pl.DataFrame) -> pl.DataFrame:
         return trials
     dtype = pl.Struct({section: pl.Struct(fields) for section, fields in kinds.items()})
     decoded = pl.col("config").str.json_decode(dtype)
-    columns = [
-        decoded.struct.field(section).struct.field(name).alias(name)
-        for section in _SECTIONS
+    columns = {
+        name: decoded.struct.field(section).struct.field(name)
+        for section in reversed(_SECTIONS)
         for name in kinds[section]
         if name not in SCHEMA
-    ]
-    return trials.with_columns(columns)
+    }
+    return trials.with_columns(**columns)
 
 
 def latest_search(trials: pl.DataFrame) -> pl.DataFrame:

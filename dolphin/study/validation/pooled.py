@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dolphin.core.records import Floats
 from dolphin.errors import DolphinError
 from dolphin.study.measure.measured import Measures
 
@@ -18,7 +21,7 @@ from dolphin.study.measure.measured import Measures
 POOLED = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252")
 
 
-def pooled(pieces: Sequence[Measures]) -> dict[str, np.ndarray]:
+def pooled(pieces: Sequence[Measures]) -> dict[str, NDArray[Any]]:
     """Metrics of the same C configurations over several stretches of bars, in the order of time.
 
     Returns
@@ -51,12 +54,12 @@ def pooled(pieces: Sequence[Measures]) -> dict[str, np.ndarray]:
         }
 
 
-def daily_of(pieces: Sequence[Measures]) -> np.ndarray:
+def daily_of(pieces: Sequence[Measures]) -> Floats:
     """(C, days) float64: the daily returns put end to end."""
     return np.concatenate([piece.daily_returns for piece in pieces], axis=1)
 
 
-def compounded(daily: np.ndarray) -> np.ndarray:
+def compounded(daily: Floats) -> Floats:
     """(C, days + 1) float64: what became of 1; (C, days) daily returns, nan where there was no equity left.
 
     An account that falls to zero or below stays at zero.
@@ -65,7 +68,7 @@ def compounded(daily: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(daily), 1)), np.cumprod(factors, axis=1)], axis=1)
 
 
-def per_day(daily: np.ndarray) -> np.ndarray:
+def per_day(daily: Floats) -> Floats:
     """(C,) float64: mean over sample deviation of daily returns (C, days), nan where there is none."""
     known = ~np.isnan(daily)
     count = known.sum(axis=1)
@@ -89,5 +92,5 @@ def check_poolable(objective: str, where: str) -> None:
         )
 
 
-def _total(pieces: Sequence[Measures], name: str) -> np.ndarray:
+def _total(pieces: Sequence[Measures], name: str) -> Floats:
     return np.asarray(sum(piece.metrics[name] for piece in pieces))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.core.records import Floats, Ints
 from dolphin.study.definition.splits import Span, block_spans, paths
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import spelled
@@ -40,7 +41,7 @@ def paths_of(judged: Sequence[Judged]) -> list[list[Stretch]]:
     ]
 
 
-def equity_frame(ways: Sequence[Sequence[Stretch]], ts: np.ndarray, capital: float) -> pl.DataFrame:
+def equity_frame(ways: Sequence[Sequence[Stretch]], ts: Ints, capital: float) -> pl.DataFrame:
     """Per path and UTC day: close of the day's last bar (ns), path, fold, equity, return of the day."""
     frames = []
     for number, way in enumerate(ways):
@@ -61,13 +62,13 @@ def equity_frame(ways: Sequence[Sequence[Stretch]], ts: np.ndarray, capital: flo
     return pl.concat(frames)
 
 
-def day_closes(ts: np.ndarray, span: Span) -> np.ndarray:
+def day_closes(ts: Ints, span: Span) -> Floats:
     """Close of the last bar of each UTC day of a span that has bars, (days,) int64."""
     rows = ts[span[0] : span[1]]
     return np.asarray(rows[np.flatnonzero(np.diff(return_day(rows), append=return_day(rows[-1]) + 1))])
 
 
-def path_document(number: int, way: Sequence[Stretch], ts: np.ndarray) -> dict[str, Any]:
+def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, Any]:
     """One path: its stretches and its metrics (:func:`dolphin.study.validation.pooled.pooled`)."""
     known = [measures for _, _, measures in way if measures is not None]
     days = sum(len(day_closes(ts, span)) for span, _, _ in way)
@@ -146,7 +147,7 @@ def _test(judged: Judged, k: int) -> Measures | None:
     return judged.tests[k] if judged.tests else None
 
 
-def _daily(stretch: Stretch, ts: np.ndarray) -> np.ndarray:
+def _daily(stretch: Stretch, ts: Ints) -> Floats:
     span, _, measures = stretch
     return np.zeros(len(day_closes(ts, span))) if measures is None else measures.daily_returns[0]
 
@@ -157,7 +158,7 @@ def _flat(days: int, like: Measures) -> Measures:
     return Measures(metrics, np.zeros((1, days)), np.zeros_like(like.exits))
 
 
-def _annual(daily: Sequence[np.ndarray]) -> float | None:
+def _annual(daily: Sequence[Floats]) -> float | None:
     known = np.concatenate(daily) if daily else np.zeros(0)
     known = known[~np.isnan(known)]
     mean = float(known.mean()) if len(known) else math.nan

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from dolphin.config import Config, Variants, settled, to_toml
+from dolphin.core.records import Ints
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
@@ -282,7 +282,7 @@ def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> 
     return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
 
 
-def _span(ts: np.ndarray, span: Span, spacing_ns: int) -> dict[str, Any]:
+def _span(ts: Ints, span: Span, spacing_ns: int) -> dict[str, Any]:
     """``from <= close < to``, as the command's --from and --to take them."""
     first, last = int(ts[span[0]]), int(ts[span[1] - 1])
     return {

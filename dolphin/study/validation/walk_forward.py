@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dolphin.study.definition.spec import Study
 
 #: (metrics of all candidates, (C,) each) -> place of the best one, or None if none may be chosen.
-Choose = Callable[[dict[str, np.ndarray]], int | None]
+Choose = Callable[[dict[str, NDArray[Any]]], int | None]
 
 #: The candidates of a fold, percentiles settled on its train rows.
 Candidates = Callable[[Fold], Sequence[Candidate]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,12 +44,19 @@ def test_rows_times_and_names_that_need_quotes(home: Workspace) -> None:
 
 
 def test_a_date_leaves_other_files_closed(home: Workspace) -> None:
-    """With the other day's file damaged beyond reading, the query still answers."""
+    """With the other day's file damaged beyond reading behind the check's back, the query still answers."""
     day = next((home.catalog / "bars" / "k").rglob("date=2025-01-01.parquet"))
-    day.write_bytes(b"not parquet at all" * 10)
+    assert query(home, "select count(*) n from k").frame()["n"].item() > 58
+    seen = day.stat()
+    with day.open("r+b") as stream:
+        stream.write(bytes(seen.st_size))
+    os.utime(day, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     assert query(home, "select count(*) n from k where date < '2025-01-01'").frame()["n"].item() == 58
     with pytest.raises(DolphinError, match="query: "):
         query(home, "select count(*) n from k").frame()
+    os.utime(day)  # a change that leaves a trace is named, whatever the condition
+    with pytest.raises(DolphinError, match=f"{day}: damaged"):
+        query(home, "select count(*) n from k where date < '2025-01-01'")
 
 
 REFUSED = {

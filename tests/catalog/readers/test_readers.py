@@ -154,3 +154,18 @@ def test_find_files(tmp_path: Path) -> None:
     assert readers.find_files(tmp_path / "b.csv") == ([tmp_path / "b.csv"], [])
     with pytest.raises(DolphinError, match=r"no reader for '\.pdf'"):
         readers.find_files(tmp_path / "notes.pdf")
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-aggTrades-2025-01.csv", "BTCUSDT-trades-2025-01.csv"])
+def test_a_trade_file_cut_in_its_last_field_is_refused(tmp_path: Path, name: str) -> None:
+    middle = "1,2," if "agg" in name else "3.5,"
+    line = f"7,100.5,0.25,{middle}1735689600000,True"
+    whole = f"{line}\n{line.replace('7,', '8,', 1)}"
+    for cut in range(6):
+        path = tmp_path / name
+        path.write_text(whole[: len(whole) - cut])
+        if cut == 0:
+            assert table(path)["buyer_is_maker"].to_list() == [True, True]
+            continue
+        with pytest.raises(DolphinError, match=r"cells where there are|no true or false as is_buyer_maker"):
+            table(path)

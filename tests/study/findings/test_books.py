@@ -6,10 +6,13 @@ import warnings
 import numpy as np
 import polars as pl
 import pytest
-from ladder_cases import case_of
+from ladder_cases import case_of, config_of, dataset_of, small_market
 from strategies_for_tests import TWO_SLOTS
 
+from dolphin.core.records import INCREASE, REDUCE, REVERSE
 from dolphin.errors import DolphinError
+from dolphin.parity.case import Case
+from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.vel_div import VEL_DIV
 from dolphin.study.findings.books import books, frame, order_table, returns_frame
 from dolphin.study.measure.metrics import ALL_METRICS
@@ -30,6 +33,19 @@ def test_the_orders_are_those_that_the_kernel_filled(strategy, timing):
     names = ["bar", "asset", "direction", "qty", "price", "fee"]
     assert np.sort(table, order=names)[names].tolist() == np.sort(fills, order=names)[names].tolist()
     assert (np.diff(table["bar"]) >= 0).all()
+
+
+@pytest.mark.parametrize("timing", ["close", "next"])
+def test_positions_that_change_size_have_the_orders_of_their_fills(timing):
+    market = small_market()._replace(features=np.empty((240, 0)))
+    config = config_of(CROSS_MOMENTUM, timing, lookback=5, rebalance_bars=4, per_side=2, tolerance=0.01)
+    case = Case(dataset_of(market), market, config, 12, 240)
+    ours, fills = run_of(case), case.trace.fills
+    table = order_table(ours)
+    names = ["bar", "asset", "direction", "qty", "price", "fee"]
+    assert table[names].tolist() == fills[names].tolist()
+    assert {INCREASE, REDUCE, REVERSE} < set(fills["action"].tolist())
+    np.testing.assert_allclose(books(ours).value().to_numpy(), ours.recording.equity, rtol=1e-9, atol=0)
 
 
 def test_vectorbt_values_are_ours():

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from dolphin.errors import DolphinError
-from dolphin.study.search.optuna_storage import BatchJournal
+from dolphin.study.search.optuna_storage import BatchJournal, cut_torn_tail
 from dolphin.study.sweep import read_study, sweep
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
@@ -178,3 +178,29 @@ def test_a_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     study.add_trial(trial)
     again = optuna.load_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="a")
     assert len(again.trials) == len(study.trials) == 4
+
+
+def test_a_journal_torn_anywhere_is_written_again_from_the_registry(home: Workspace, write_study: WriteStudy) -> None:
+    path = write_study(TEXT.format(keys="trials = 8"))
+    sweep(home, read_study(path))
+    journal = home.experiments / "look" / "optuna.journal"
+    whole = journal.read_bytes()
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == 10]
+    # Inside and after each record with which a study begins, inside its trials, and one byte from its end.
+    cuts = {1, len(whole) - 1, *ends[:6], *(end - 9 for end in ends[:9]), ends[8], *range(2000, len(whole), 1700)}
+    for trials, cut in enumerate(sorted(cuts), 9):
+        journal.write_bytes(whole[:cut] if cut < len(whole) else whole)
+        sweep(home, read_study(path, overrides={"trials": trials}), resume=True)
+        study = load(home)
+        assert [t.user_attrs["trial"] for t in study.trials] == list(range(trials)), cut
+        assert study.user_attrs.keys() >= {"study_hash", "dataset", "sampler"}
+
+
+def test_a_tail_of_zeros_is_cut_and_a_damaged_middle_is_not(tmp_path: Path) -> None:
+    journal = tmp_path / "optuna.journal"
+    journal.write_bytes(b'{"a":1}\n{"b":2}\n' + bytes(300))
+    cut_torn_tail(journal)
+    assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
+    journal.write_bytes(b'{"a":1}\nx\n{"b":2}\n')
+    cut_torn_tail(journal)
+    assert journal.read_bytes() == b'{"a":1}\nx\n{"b":2}\n'

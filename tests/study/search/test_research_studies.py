@@ -32,7 +32,7 @@ def test_a_standing_question_can_be_asked(name: str) -> None:
     text = path.read_text()
     assert study.dataset == "another" and study.validation is not None and searched <= set(study.space)
     assert text.startswith("# Question: ") and "# Read it so: " in text and "# Bias: " in text
-    assert study.config.vol_p60_of_window  # the gate's level comes from the data at hand
+    assert study.config.of_window == (("vol_p60", 60.0),)  # the gate's level comes from the data at hand
     if study.sampler == "sobol":
         study = replace(study, trials=64)
     # None is refused by the strategy, and no two are the same.
