@@ -23,6 +23,7 @@ from dolphin.config import Config, parse_config
 from dolphin.core.records import Market
 from dolphin.parity.case import Case
 from dolphin.parity.rungs_vectorbt import run_vectorbt
+from dolphin.study.measure.measured import combinations as records
 from dolphin.study.measure.measured import measure
 from dolphin.study.sweep import read_study, sweep
 from dolphin.workspace import Workspace
@@ -30,6 +31,7 @@ from dolphin.workspace import Workspace
 DAYS = 55
 COMBINATIONS, ALONE, ROUNDS = 2048, 64, 3
 LONG_COMBINATIONS, LONG_ALONE, LONG_ROUNDS = 256, 8, 1
+EVENTS_ROUNDS = 5
 TRIALS = 10_000
 THREADS = os.cpu_count() or 1
 
@@ -105,6 +107,29 @@ def window(case: Case, configs: list[Config], alone: int, rounds: int, name: str
     ]  # fmt: skip
 
 
+def by_events(case: Case, configs: list[Config], rounds: int, name: str) -> Row:
+    """A sweep that passes bars by events against the same by bars, which is what both give by bits."""
+    market, many = case.market, records(configs)
+
+    def run(events: bool) -> float:
+        states = case.engine.new_states(market.price.shape[1], many.capital, DAYS + 1)
+        began = time.perf_counter()
+        case.engine.run_many(
+            states, many.params, many.friction, market, 0, case.bars, threads=THREADS, events=events
+        )  # fmt: skip
+        kept[events] = states.account
+        return len(configs) / (time.perf_counter() - began)
+
+    kept: dict[bool, np.ndarray] = {}
+    figures = np.array([(run(True), run(False)) for _ in range(rounds)])
+    if kept[True].tobytes() != kept[False].tobytes():
+        raise AssertionError("events and bars give other accounts")
+    ours, peer = figures.T
+    name = f"{name}, {len(configs):,} combinations, by events / by bars"
+    print(f"  {name}: best ratio {np.max(ours / peer):.2f}, best rates {ours.max():,.0f} and {peer.max():,.0f}")
+    return Row(name, float(np.median(ours)), float(np.median(peer)), float(np.median(ours / peer)), "combinations/s")
+
+
 def main() -> list[Row]:
     """Measure, print and return the rows."""
     with tempfile.TemporaryDirectory() as folder:
@@ -113,6 +138,9 @@ def main() -> list[Row]:
         run_vectorbt(case, case.market)  # compiles
         configs = combinations(COMBINATIONS)
         rows = window(case, configs, ALONE, ROUNDS, "1 day")
+        rows += [
+            by_events(case, configs[:count], EVENTS_ROUNDS, "1 day") for count in (LONG_COMBINATIONS, COMBINATIONS)
+        ]
 
         tracemalloc.start()
         measure(configs[:1000], case.market, 0, case.bars, threads=THREADS)
@@ -131,6 +159,10 @@ def main() -> list[Row]:
         market = end_to_end(case.market, DAYS)
         long = dataclasses.replace(case, market=market, stop=len(market.ts))
         rows += window(long, configs[:LONG_COMBINATIONS], LONG_ALONE, LONG_ROUNDS, f"{DAYS} days")
+        rows += [
+            by_events(long, configs[:count], EVENTS_ROUNDS, f"{DAYS} days")
+            for count in (LONG_COMBINATIONS, COMBINATIONS)
+        ]
     show(f"Sweep, {case.bars:,} bars x 50 assets a day", rows)
     return rows
 

@@ -37,8 +37,8 @@ NO_TRADES = np.zeros(0, TRADE)
 #: Combinations of one task: many share more answers of the ranking, few keep all threads busy to the end.
 CHUNK = 256
 
-#: The same where bars are passed by events, and the fewest for which a block's index pays.
-EVENTS_CHUNK, EVENTS_LEAST = 1024, 16
+#: The same where bars are passed by events, and the fewest of a thread for which the index of the blocks pays.
+EVENTS_CHUNK, EVENTS_LEAST = 1024, 6
 
 #: Answers of the ranking that the combinations of a chunk share (a power of two).
 RANKING = 8192

@@ -1,10 +1,11 @@
 """What lets a sweep pass many bars at once: extremes over short stretches of bars, and the bars where something turns.
 
 A sweep reads its bars in blocks that all combinations pass before the next one. For each block it computes,
-once for all of them, the extremes of features and prices over :data:`STRETCH` bars each. A combination then
-asks a stretch at a time whether it may be entered, or whether its position's price may leave the band in
-which the strategy sits still (:class:`dolphin.core.strategy.Events`); the step runs at the bars that remain.
-What is passed changes nothing but bars, days and marks, and a mark is monotone in the price.
+once for all of them, the extremes over :data:`STRETCH` bars each of the features, and of the prices that are
+asked for. A combination then asks a stretch at a time whether it may be entered, or whether its position's
+price may leave the band in which the strategy sits still (:class:`dolphin.core.strategy.Events`); the step
+runs at the bars that remain. What is passed changes nothing but bars, days and marks, and a mark is monotone
+in the price.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dolphin.core.book import LESS, close_day
-from dolphin.core.hooks import decide, enters_between, may_enter, stays_between
+from dolphin.core.hooks import enters_between, may_enter, stays_between
 from dolphin.core.jit import inline
-from dolphin.core.records import DAY_NS, HIBERNATE, NONE, Floats, Ints
+from dolphin.core.records import DAY_NS, HIBERNATE, Floats, Ints
 from dolphin.core.trading import begin
 
 #: Bars that all combinations pass before the next ones are read: they stay in the cache.
@@ -28,13 +29,13 @@ STRETCH = 1 << SHIFT
 
 
 class Passage(NamedTuple):
-    """The index of one block, for F features and N assets: 180 kB for 50 assets.
+    """The index of one block, for F features and N assets: 120 kB for 50 assets.
 
     ``feature_low`` and ``feature_high`` (BLOCK / STRETCH, F) leave NaN out (inf, -inf where nothing else is);
-    ``price_low`` and ``price_high`` (BLOCK / STRETCH, N) are -inf and inf where one is NaN or infinite;
+    ``price_low`` and ``price_high`` (BLOCK / STRETCH, N) are -inf and inf where one is NaN or infinite, and
+    ``price_low`` is NaN where nobody has asked yet (few assets are held, see :func:`price_range`);
     ``turn`` (BLOCK,) int64 is the next bar, that bar included, at which the risk inputs are not those of
     the bar before, the posture is HIBERNATE, a UTC day begins, or the block.
-    ``total`` (N,) carries nothing over.
     """
 
     feature_low: Floats
@@ -42,7 +43,6 @@ class Passage(NamedTuple):
     price_low: Floats
     price_high: Floats
     turn: Ints
-    total: Floats
 
 
 def new_passage(features: int, assets: int) -> Passage:
@@ -54,7 +54,6 @@ def new_passage(features: int, assets: int) -> Passage:
         np.empty((stretches, assets)),
         np.empty((stretches, assets)),
         np.empty(BLOCK, np.int64),
-        np.empty(assets),
     )
 
 
@@ -72,43 +71,27 @@ def turns(market, i):  # type: ignore[no-untyped-def]
 
 
 @inline
-def extremes(prices, first, last, lowest, highest, total):  # type: ignore[no-untyped-def]
-    """Least and most of each column over rows ``first`` to ``last``; -inf and inf if one is NaN or infinite."""
-    assets = prices.shape[1]
-    for j in range(assets):
-        a = prices[first, j]
-        lowest[j] = a
-        highest[j] = a
-        total[j] = a
-    # Columns inside, and rows four at a time, so that they run in SIMD.
-    i = first + 1
-    while i + 4 <= last:
-        for j in range(assets):
-            a, b, c, d = prices[i, j], prices[i + 1, j], prices[i + 2, j], prices[i + 3, j]
-            total[j] += (a + b) + (c + d)
-            low, other = (a if a < b else b), (c if c < d else d)
-            low = low if low < other else other
-            lowest[j] = low if low < lowest[j] else lowest[j]
-            high, other = (a if a > b else b), (c if c > d else d)
-            high = high if high > other else other
-            highest[j] = high if high > highest[j] else highest[j]
-        i += 4
-    for row in range(i, last):
-        for j in range(assets):
-            a = prices[row, j]
-            total[j] += a
-            lowest[j] = a if a < lowest[j] else lowest[j]
-            highest[j] = a if a > highest[j] else highest[j]
-    for j in range(assets):
-        odd = not (np.abs(total[j]) < np.inf)  # no sum of numbers is NaN
-        lowest[j] = -np.inf if odd else lowest[j]
-        highest[j] = np.inf if odd else highest[j]
+def price_range(passage, market, low, b, asset):  # type: ignore[no-untyped-def]
+    """Least and most price of an asset in stretch ``b`` of the block that begins at ``low``; computed once."""
+    least, most = passage.price_low[b, asset], passage.price_high[b, asset]
+    if least != least:
+        least, most = np.inf, -np.inf
+        first = low + (b << SHIFT)
+        for i in range(first, first + STRETCH):
+            price = market.price[i, asset]
+            if not np.abs(price) < np.inf:
+                least, most = -np.inf, np.inf
+                break
+            least, most = min(least, price), max(most, price)
+        passage.price_low[b, asset] = least
+        passage.price_high[b, asset] = most
+    return least, most
 
 
 @inline
 def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
     """Fill ``passage`` for bars ``low`` to ``high``, at most BLOCK."""
-    features, prices = market.features, market.price
+    features = market.features
     columns = features.shape[1]
     whole = passage.feature_low.shape[0] - 1  # the last row is of the whole block
     for f in range(columns):
@@ -120,13 +103,15 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
         for f in range(columns):
             least, most = np.inf, -np.inf
             for i in range(first, last):
-                least = min(least, features[i, f]) if features[i, f] == features[i, f] else least
-                most = max(most, features[i, f]) if features[i, f] == features[i, f] else most
+                value = features[i, f]
+                least = value if value < least else least
+                most = value if value > most else most
             passage.feature_low[stretch, f] = least
             passage.feature_high[stretch, f] = most
             passage.feature_low[whole, f] = min(passage.feature_low[whole, f], least)
             passage.feature_high[whole, f] = max(passage.feature_high[whole, f], most)
-        extremes(prices, first, last, passage.price_low[stretch], passage.price_high[stretch], passage.total)
+        for j in range(market.price.shape[1]):
+            passage.price_low[stretch, j] = np.nan
     following = high
     for i in range(high - 1, low, -1):
         if turns(market, i):
@@ -148,10 +133,7 @@ def next_entry(state, params, market, passage, low, start, stop):  # type: ignor
         if enters_between(state, params, passage.feature_low[b], passage.feature_high[b]):
             while i < after:
                 if may_enter(state, params, market, i):
-                    decide(state, params, market, i)
-                    if state.intents[0].action != NONE:
-                        state.intents[0].action = NONE
-                        return i
+                    return i
                 i += 1
         i = after
     return stop
@@ -160,10 +142,10 @@ def next_entry(state, params, market, passage, low, start, stop):  # type: ignor
 @inline
 def pass_flat(state, params, market, passage, low, start, stop):  # type: ignore[no-untyped-def]
     """Pass the bars from ``start`` on at which an idle strategy cannot enter; the bar stopped at."""
-    begin(state)
     reached = next_entry(state, params, market, passage, low, start, stop)
     if reached == start:
         return start
+    begin(state)
     state.refused[0] = 0
     account = state.account[0]
     i = passage.turn[start - low]
@@ -191,7 +173,7 @@ def pass_held(state, params, market, passage, low, start, stop):  # type: ignore
     while i < stop:
         if (i - low) & (STRETCH - 1) == 0 and i + STRETCH <= stop:
             b = (i - low) >> SHIFT
-            lowest, highest = passage.price_low[b, asset], passage.price_high[b, asset]
+            lowest, highest = price_range(passage, market, low, b, asset)
             if floor < lowest and highest < ceiling:
                 least, most = min(least, lowest), max(most, highest)
                 i += STRETCH
