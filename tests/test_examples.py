@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dolphin"
 MODULES = [
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in sorted(PACKAGE.rglob("*.py"))
-    if ">>>" in path.read_text()
+    if re.search(r"^\s*>>> ", path.read_text(), re.MULTILINE)
 ]
 
 

@@ -186,9 +186,9 @@ class Config:
 def _traded(strategy: Strategy, in_parts: bool, funded: bool) -> Strategy:
     """The strategy, with positions that change size where orders fill in parts, and that pay funding where there is."""
     if in_parts and strategy.plain:
-        strategy = replace(strategy, resize=True)
+        strategy = replace(strategy, resize=True, events=None)
     if funded and "funding" not in strategy.market_columns:
-        strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"))
+        strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"), events=None)
     return strategy
 
 

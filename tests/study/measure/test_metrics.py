@@ -52,6 +52,7 @@ def by_hand(done: Run) -> dict[str, Any]:
         "gross_win": sum(wins),
         "gross_loss": abs(sum(losses)),
         "ruined": bool((done.recording.capital <= 0.0).any()),
+        "funding_paid": 0.0,
         "exits": {name: reasons.count(name) for name in done.config.strategy.reasons if name},
         "trades": len(pnl),
         "profit_factor": sum(wins) / abs(sum(losses)) if losses else math.inf,

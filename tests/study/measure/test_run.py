@@ -24,7 +24,9 @@ from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
-FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"}
+FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"} | {
+    "manifest.json"
+}
 TRADE_SCHEMA = {
     "ts": pl.Int64, "date": pl.String, "strategy": pl.String, "asset": pl.String, "side": pl.String,
     "entry_price": pl.Float64, "exit_price": pl.Float64, "quantity": pl.Float64, "pnl": pl.Float64,
@@ -50,7 +52,7 @@ def written(dataset: Dataset, market: Market, busy: Config, tmp_path_factory: py
 
 
 def test_the_files_are_the_contract(written: Path) -> None:
-    assert {path.name for path in written.iterdir()} == FILES
+    assert {path.name for path in written.iterdir()} == FILES | {"manifest.json"}
     assert not [path for path in written.parent.iterdir() if path != written]
 
 
@@ -181,7 +183,7 @@ def test_a_run_replaces_a_run_and_nothing_else(dataset: Dataset, market: Market,
     out = folder(dataset, market, busy, tmp_path / "r", 0, 1000)
     (out / "tearsheet.html").write_text("of the earlier run")
     folder(dataset, market, busy, out, 0, 900)
-    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.name for path in out.iterdir()} == FILES | {"manifest.json"}
     assert pl.read_parquet(out / "equity.parquet").height == 900
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.txt").write_text("years of work")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from dolphin.config import Config, parse_config
+from dolphin.core import taking
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
@@ -87,13 +88,7 @@ def test_a_run_depends_on_nothing_but_itself(busy: Config, market: Market, rows_
 
 
 def test_noise_of_a_price_is_nearly_normal() -> None:
-    from dolphin.core.engine import engine_for
-    from dolphin.strategies import load
-    from dolphin.study.stress.disturbed import _kernel_for
-
-    kernel = _kernel_for(engine_for(load("vel_div")))
-    module = kernel.py_func.__globals__  # type: ignore[attr-defined]
-    word, bell = module["word"].py_func, module["bell"].py_func
+    word, bell = taking.word.py_func, taking.bell.py_func
     with np.errstate(over="ignore"):
         values = np.array([bell(word(np.uint64(77), i, j)) for i in range(150) for j in range(40)])
     assert abs(values.mean()) < 0.05 and abs(values.std() - 1.0) < 0.03 and abs(values).max() < 3.47
