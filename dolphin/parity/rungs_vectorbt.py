@@ -184,10 +184,10 @@ def callbacks_of(engine: Engine) -> Callbacks:
     from vectorbt.portfolio.enums import NoOrder, OrderStatus
     from vectorbt.portfolio.nb import order_nb
 
+    from dolphin.core import kernels  # compiled code calls the kernels themselves, not the engine's guard around them
     from dolphin.core.book import copy_order, direction_of
     from dolphin.core.hooks import match
 
-    kernels = engine.kernels
     begin_bar, decide_bar, place_bar = kernels.begin_bar, kernels.decide_bar, kernels.place_bar
     book_fill, end_bar = kernels.book_fill, kernels.end_bar
     slots, nothing, was_filled = engine.strategy.slots, NONE, OrderStatus.Filled
