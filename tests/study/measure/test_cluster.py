@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from dolphin.catalog import Dataset, open_dataset
+from dolphin.catalog import Dataset, open_dataset, readers
+from dolphin.catalog.ingest.external import import_series
 from dolphin.config import Config, parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.measure import cluster as clusters
@@ -236,6 +237,10 @@ def test_a_chunk_carries_the_symbols_and_the_table_of_its_market(home: Workspace
     base = parse_config(table, where="x", research=home.research)
     configs = [base.with_values({"hold": hold}) for hold in (5, 9, 14)]
     dataset = open_dataset(home, "m")
+    file = home.root / "rates_funding.parquet"
+    times = [dataset.first_ts // 10**6 + hours * 3_600_000 for hours in (0, 8, 16)]
+    pl.DataFrame({"symbol": ["SYN03USDT"] * 3, "ts": times, "funding_rate": [0.001, -0.002, 0.003]}).write_parquet(file)
+    import_series(home, "rates", [(file, readers.read(file))], {"source": "test"})
     answer = run_chunk(Packing(dataset, configs, True).chunk(0, 3, ((0, 3000),)))
     with LocalEvaluator(dataset) as evaluator:
         found = evaluator.evaluate(Batch([*configs, base.with_values({"first": "BTCUSDT"})], ((0, 3000),)))
