@@ -70,7 +70,7 @@ def perpetual(instrument: Instrument, fee: float) -> CryptoPerpetual:
 class SlippedFills(FillModel):
     """Fills at the quote moved against the order and rounded to the tick, whole, in one piece.
 
-    The arithmetic is the core's (:func:`dolphin.core.book.slipped_price`), from the exchange's own quote.
+    The arithmetic is the core's (:func:`dolphin.core.grid.slipped_price`), from the exchange's own quote.
     """
 
     def __init__(self, instruments: Sequence[Instrument], records: Records, slippage: float) -> None:
