@@ -85,7 +85,8 @@ def _declared(order: Order, orders: Sequence[str], resize: bool) -> bool:
 def _quantity(order: Order, slot: Slot, price: float, instrument: Instrument, capital: float) -> int:
     if not (math.isfinite(order.qty) and order.qty > 0.0):
         return BAD_QTY
-    if not instrument.lot.holds(order.qty):
+    # From 2^52 lots on halves between whole numbers are no float64 any more: any quantity is on the grid.
+    if order.qty / instrument.lot.size < 2.0**52 and not instrument.lot.holds(order.qty):
         return OFF_LOT
     if order.action == CLOSE and order.qty != slot.qty:
         return TOO_MUCH

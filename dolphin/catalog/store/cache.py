@@ -14,7 +14,6 @@ import math
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, sync_files, write_json
+from dolphin.files import canonical_json, sweep, sync_files, write_bytes, write_json
 from dolphin.locks import passing
 
 Arrays = dict[str, NDArray[Any]]
@@ -191,7 +190,7 @@ def _open(folder: Path) -> Arrays | None:
             for name, path in files.items():
                 if path.stat().st_size != meta[name]["size"] or _checksum(path) != meta[name]["blake2b"]:
                     return None
-            with suppress(OSError):  # a folder that we may only read: checked in full each time
+            with suppress(OSError, DolphinError):  # a folder that we may only read: checked in full each time
                 _remember(folder, stamp)
         arrays = {name: _map(path) for name, path in files.items()}
     except (FileNotFoundError, NotADirectoryError):
@@ -264,6 +263,5 @@ def _last_stamp(folder: Path) -> Any:
 
 
 def _remember(folder: Path, stamp: Mapping[str, list[int]]) -> None:
-    part = folder / f".verified.{os.getpid()}.{threading.get_ident()}"
-    part.write_bytes(canonical_json(stamp))
-    part.replace(folder / "verified.json")
+    sweep(folder)  # of those who were killed between the two steps of what follows
+    write_bytes(folder / "verified.json", canonical_json(stamp))

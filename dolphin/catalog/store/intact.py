@@ -7,8 +7,6 @@ that may only be read is checked in full by every process.
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, sha256_file
+from dolphin.files import canonical_json, sha256_file, sweep, write_bytes
 
 VERIFIED = "verified.json"
 
@@ -54,7 +52,7 @@ def check_files(folder: Path, files: Iterable[tuple[str, str]], mend: str) -> No
                 raise DolphinError("damaged: digest differs from the manifest's", where=str(folder / name), mend=mend)
     _seen.update({folder / name: stamp for name, stamp in new.items()})
     if fresh:
-        with suppress(OSError):
+        with suppress(OSError, DolphinError):
             _keep(folder, _verified(folder) | fresh)
 
 
@@ -75,6 +73,5 @@ def _verified(folder: Path) -> dict[str, Stamp]:
 
 
 def _keep(folder: Path, stamps: dict[str, Stamp]) -> None:
-    part = folder / f".verified.{os.getpid()}.{threading.get_ident()}"
-    part.write_bytes(canonical_json(stamps))
-    part.replace(folder / VERIFIED)
+    sweep(folder)  # of those who were killed between the two steps of what follows
+    write_bytes(folder / VERIFIED, canonical_json(stamps))
