@@ -15,6 +15,7 @@ from dolphin.core.digest import (
 from dolphin.core.hooks import decide, feature_count, may_enter, skips, slot_count
 from dolphin.core.jit import inline, kernel
 from dolphin.core.missing import is_disturbed, miss_entries
+from dolphin.core.obeying import obey
 from dolphin.core.passage import BLOCK, index_block, pass_flat, pass_held
 from dolphin.core.records import MARKET, NONE, State
 from dolphin.core.refusals import refuse
@@ -23,7 +24,7 @@ from dolphin.core.trading import begin, lay, liquidate, match_working, pay_fundi
 
 @inline
 def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """One bar: funding, working orders, margin, decision, new orders, marking. The digest is folded by the caller."""
+    """One bar: funding, working orders, margin, decision, posture, new orders, marking. The caller folds the digest."""
     begin(state)
     pay_funding(state, market, i)
     match_working(state, friction, market, i, trades)
@@ -31,6 +32,7 @@ def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped
     decide(state, params, market, i)
     miss_entries(state, friction, slot_count(state), i)
     refuse(state, friction, market, i)
+    obey(state, friction, market, i)
     trade_now(state, friction, market, i, trades)
     mark(state, slot_count(state), market, i)
 
@@ -64,7 +66,7 @@ def fold(state, market, i):  # type: ignore[no-untyped-def]
     """Chain bar ``i`` to the digest and return the six stage words."""
     data = data_word(state, market, i)
     features = features_word(feature_count(state), market, i)
-    risk = risk_word(market, i)
+    risk = risk_word(state, market, i)
     intent = intent_word(state)
     fill = fill_word(state)
     after = state_word(state)
@@ -195,6 +197,7 @@ def decide_bar(state, params, friction, market, i):  # type: ignore[no-untyped-d
     """The decision alone, for rungs whose fills come from an exchange; see ``state.intents``."""
     decide(state, params[0], market, i)
     refuse(state, friction[0], market, i)
+    obey(state, friction[0], market, i)
 
 
 @kernel(_nrt=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dolphin.core.book import apply_fill, clear, copy_order, direction_of, open_pnl
+from dolphin.core.book import apply_fill, clear, clear_terms, copy_order, direction_of, open_pnl
 from dolphin.core.grid import lots_of, of_lots
 from dolphin.core.hooks import (
     is_plain,
     is_rich,
+    leaves_in_order,
     liquidation_reason,
     match,
     only_where,
@@ -29,18 +30,7 @@ def bank_count(state):  # type: ignore[no-untyped-def]
 def forget_terms(state, slots):  # type: ignore[no-untyped-def]
     """Clear what the intents of the bar before said: what a strategy does not write is 0."""
     for s in range(slots):
-        intent = state.intents[s]
-        intent.asset = 0
-        intent.side = 0
-        intent.reason = 0
-        intent.qty = 0.0
-        intent.leverage = 0.0
-        intent.kind = 0
-        intent.limit = 0.0
-        intent.trigger = 0.0
-        intent.expires = 0
-        intent.post_only = 0
-        intent.reduce_only = 0
+        clear_terms(state.intents[s])
 
 
 @inline
@@ -99,6 +89,12 @@ def work_on(state, s, order, filled, market):  # type: ignore[no-untyped-def]
 
 
 @inline
+def has_expired(order, i):  # type: ignore[no-untyped-def]
+    """Whether bar ``i`` was the last in which the order could fill."""
+    return order.kind != MARKET and order.expires > 0 and i >= order.bar + order.expires
+
+
+@inline
 def match_working(state, friction, market, i, trades):  # type: ignore[no-untyped-def]
     """Match the orders of earlier bars against row ``i``, slot by slot; expired ones go."""
     if is_plain(state) and friction.fill_next == 0:
@@ -114,7 +110,8 @@ def match_working(state, friction, market, i, trades):  # type: ignore[no-untype
                 continue
             if filled > 0.0:
                 work_on(state, s, order, filled, market)
-        if order.kind != MARKET and order.expires > 0 and i >= order.bar + order.expires:
+        # An orderly exit that did not fill is not given up: the posture's rules make it a market order in this bar.
+        if has_expired(order, i) and not leaves_in_order(state, order):
             order.action = NONE
 
 

@@ -20,9 +20,9 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import MONEY_MAX, Money
 
 from dolphin.catalog import Instrument
+from dolphin.core.declaration import Plugged
 from dolphin.core.engine import Engine
 from dolphin.core.records import Floats, Market, Records, State, Words
-from dolphin.core.strategy import Plugged
 from dolphin.errors import DolphinError
 from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
 from dolphin.live.scan import SCAN_CLIENT, scans

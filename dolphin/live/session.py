@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import CLOSE, NONE, REDUCE, Floats, Market, Records
-from dolphin.core.strategy import Plugged
 from dolphin.live.own_features import OwnFeatures
 
 #: A fill as it was booked: ``direction`` +1 bought, -1 sold; ``commission`` is the exchange's own.

@@ -29,7 +29,7 @@ class CompiledRun(NamedTuple):
 
 
 @functools.cache
-def engine_of(decide, slots, orders, resize, margin, memory, reasons, columns) -> Engine:  # type: ignore[no-untyped-def]
+def engine_of(decide, slots, orders, resize, margin, memory, reasons, postures, orderly, columns) -> Engine:  # type: ignore[no-untyped-def]
     return Engine(
         Strategy(
             name="random",
@@ -43,6 +43,8 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons, columns) -
             orders=orders,
             resize=resize,
             margin=margin,
+            postures=postures,
+            orderly=orderly,
             market_columns=columns,
         )
     )
@@ -72,6 +74,7 @@ def friction_of_case(case: Case) -> Records:
 
 def engine_of_case(case: Case) -> Engine:
     declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
+    declared += (case.postures, case.orderly)
     return engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
 
 

@@ -93,6 +93,7 @@ def _market(rng: Generator, bars: int, assets: int, capital: float, size: float)
     risk["boost"] = rng.choice([1.0, 1.3, 2.0], bars)
     risk["beta"], risk["rm"] = rng.random(bars), rng.random(bars)
     risk["posture"] = np.where(rng.random(bars) < 0.1, rng.integers(0, 4, bars), 0)
+    risk["quality"] = rng.random(bars)
     return {
         "ts": START + SPACING * np.arange(1, bars + 1, dtype=np.int64),
         "log_price": np.log(columns["price"]),

@@ -17,6 +17,7 @@ from reference.slow_book import (
     INCREASE,
     NONE,
     OPEN,
+    REDUCE,
     REVERSE,
     Account,
     Fill,
@@ -25,11 +26,14 @@ from reference.slow_book import (
     Trade,
     book,
 )
-from reference.slow_fills import MARKET, Friction, Row, quantity, reach, slipped
-from reference.slow_refusals import refusal
+from reference.slow_fills import LIMIT, MARKET, Friction, Row, quantity, reach, slipped
+from reference.slow_refusals import POSTURE, refusal
 
-#: The name by which a case's reasons hold the engine's own one.
-LIQUIDATION = "LIQUIDATION"
+#: The names by which a case's reasons hold the engine's own.
+LIQUIDATION, HALT = "LIQUIDATION", "HIBERNATE_HALT"
+
+STALKER, TURTLE, HIBERNATE = 1, 2, 3
+GROWING = (OPEN, INCREASE, REVERSE)
 
 _COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
 
@@ -56,6 +60,8 @@ class Case:
     reasons: tuple[str, ...] = ("", LIQUIDATION)
     capital: float = 25_000.0
     seed: int = -1
+    postures: bool = False
+    orderly: tuple[str, ...] = ()
 
     @property
     def bars(self) -> int:
@@ -125,8 +131,12 @@ class SlowEngine:
         intents = self._decide(i)
         for s, intent in enumerate(intents):
             self.refused[s] = self._refusal(i, s, intent, busy[s])
+            if self.refused[s] != 0:
+                intent.action = NONE
+        if self.case.postures:
+            self._obey(i, intents, busy)
         for s, intent in enumerate(intents):
-            if intent.action != NONE and self.refused[s] == 0:
+            if intent.action != NONE:
                 self._take(i, s, intent)
         self._mark(i)
 
@@ -157,7 +167,7 @@ class SlowEngine:
         if order.action == NONE:
             return False
         filled = self._ask(i, s, order)
-        if order.kind != MARKET and order.expires != 0 and i >= order.decided + order.expires:
+        if is_over(order, i) and not self._is_orderly(order):
             self.working[s] = Order()
         return filled and order.kind == MARKET and self.friction.timing == "next"
 
@@ -232,6 +242,49 @@ class SlowEngine:
             resize=self.case.resize,
         )
 
+    def _obey(self, i: int, intents: list[Order], busy: list[bool]) -> None:
+        """The posture of the bar, after the page's section on postures."""
+        risk = self.market.risk[i]
+        posture, quality = int(risk.posture), float(risk.quality)
+        for s, intent in enumerate(intents):
+            slot, working = self.slots[s], self.working[s]
+            if posture in (TURTLE, HIBERNATE):
+                if intent.action in GROWING:
+                    intents[s] = intent = Order()
+                    self.refused[s] = POSTURE
+                if working.action in GROWING:
+                    self.working[s] = working = Order()
+            if posture == HIBERNATE:
+                if slot.side == 0:
+                    self.working[s] = Order()
+                elif not busy[s] and not (intent.action == CLOSE and intent.kind == MARKET):
+                    reason = self.case.reasons.index(HALT)
+                    intents[s] = Order(CLOSE, slot.asset, slot.side, reason, slot.qty, slot.leverage, decided=i)
+                continue
+            if posture == STALKER and intent.action in GROWING and intent.kind == MARKET:
+                self._wait(i, intent)
+            waiting = working.kind != MARKET and self._is_orderly(working)
+            if intent.action == NONE:
+                if waiting and (is_over(working, i) or quality <= 0.5):
+                    intents[s] = replace(working, kind=MARKET, limit=0.0, trigger=0.0, expires=0, decided=i)
+            elif intent.kind == MARKET and self._is_orderly(intent) and quality > 0.5:
+                if not waiting:
+                    self._wait(i, intent)
+                elif not is_over(working, i):
+                    intents[s] = Order()
+
+    def _is_orderly(self, order: Order) -> bool:
+        """Whether it is an exit whose reason is declared to bear a wait."""
+        if not self.case.postures or order.action not in (CLOSE, REDUCE):
+            return False
+        return order.reason in [self.case.reasons.index(reason) for reason in self.case.orderly]
+
+    def _wait(self, i: int, order: Order) -> None:
+        """A limit at the scan price, on the tick against us, for three bars."""
+        tick, price = self.instruments[order.asset].tick, self.columns["price"][i][order.asset]
+        order.kind, order.expires = LIMIT, 3
+        order.limit = tick.above(price) if order.direction > 0 else tick.below(price)
+
     def _take(self, i: int, s: int, intent: Order) -> None:
         """An intent that was not refused: it replaces the working order, filled or resting."""
         if intent.action == CANCEL:
@@ -255,6 +308,11 @@ class SlowEngine:
         self.run.capital.append(account.capital)
         self.run.equity.append(equity)
         self.run.refused.append(list(self.refused))
+
+
+def is_over(order: Order, i: int) -> bool:
+    """Whether bar ``i`` was the last in which the order could fill."""
+    return order.kind != MARKET and order.expires != 0 and i >= order.decided + order.expires
 
 
 def _rest(order: Order, before: Slot, after: Slot, left: float) -> Order:

@@ -1,4 +1,4 @@
-"""Which intents the engine refuses, and why: the eighteen rules in their order."""
+"""Which intents the engine refuses, and why: the rules in their order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from reference.slow_fills import BRACKET, LIMIT, MARKET, STOP
     CROSSES,
     THROUGH,
     BAD_BRACKET,
-) = range(1, 19)
+    POSTURE,
+) = range(1, 20)
 
 _ADDS = (OPEN, INCREASE, REVERSE)
 

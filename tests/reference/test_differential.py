@@ -13,11 +13,21 @@ from reference.slow_engine import Case, SlowRun, run_slow
 
 from dolphin.core.records import TRADE
 
+#: The engine obeys postures, and two of the reasons bear a wait.
+OBEYING: dict[str, object] = {"postures": True, "orderly": ("HELD", "DRAWN")}
+
 #: Declarations are compiled: the fast suite draws from few.
 FEW = (
     {"slots": 2, "orders": (), "resize": False, "margin": False, "fill_model": "scan_price"},
     {"slots": "assets", "orders": ("limit", "stop"), "resize": True, "margin": True, "fill_model": "volume_share"},
-    {"slots": 3, "orders": ("limit", "stop"), "resize": True, "margin": True, "fill_model": "bar_range"},
+    {
+        "slots": 3,
+        "orders": ("limit", "stop"),
+        "resize": True,
+        "margin": True,
+        "fill_model": "bar_range",
+    }
+    | OBEYING,
 )
 #: The slow one from these: each declaration with and without the others, under every model.
 MANY = (
@@ -31,6 +41,16 @@ MANY = (
     {"slots": "assets", "orders": ("limit", "stop"), "resize": True, "margin": False, "fill_model": "scan_price"},
     {"slots": 1, "orders": ("limit", "stop"), "resize": True, "margin": True, "fill_model": "volume_share"},
     {"slots": 4, "orders": ("stop",), "resize": False, "margin": False, "fill_model": "bar_range"},
+    {"slots": 1, "orders": (), "resize": False, "margin": False, "fill_model": "scan_price"} | OBEYING,
+    {
+        "slots": "assets",
+        "orders": ("limit",),
+        "resize": True,
+        "margin": False,
+        "fill_model": "volume_share",
+    }
+    | OBEYING,
+    {"slots": 2, "orders": (), "resize": True, "margin": True, "fill_model": "touch"} | OBEYING,
 )
 
 
