@@ -128,7 +128,7 @@ class Session:
         for name, values in (columns or {}).items():
             getattr(market, name)[bar] = values
         self.bar = bar
-        self._kernels.begin_bar(state)
+        self._kernels.begin_bar(state, market, bar)
         if not self._next:
             self._decide()
         actions = self._orders["action"].tolist()
@@ -167,7 +167,7 @@ class Session:
             return
         # In the order of slots, as the step does, however the answers came.
         for s in sorted(self._booked):
-            self._kernels.book_fill(self.state, s, self.market, self.bar, NO_TRADES)
+            self._kernels.book_fill(self.state, s, s, self.market, self.bar, NO_TRADES)
             fill = self.state.fills[s]
             action, asset = int(fill["action"]), int(fill["asset"])
             values = (float(fill[name]) for name in ("qty", "price", "fee"))

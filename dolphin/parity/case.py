@@ -15,11 +15,11 @@ from dolphin.core.engine import NO_TRADES, Engine, Recording
 from dolphin.core.records import NONE, Market, Records, Words
 from dolphin.live.session import order_direction
 
-#: An order as it was filled: ``direction`` +1 bought, -1 sold.
+#: An order as it was filled: ``direction`` +1 bought, -1 sold; ``passive`` 1 if it gave liquidity.
 ORDER_FILLED = np.dtype(
     [
         ("bar", "i8"), ("slot", "i8"), ("action", "i8"), ("asset", "i8"), ("direction", "i8"),
-        ("qty", "f8"), ("price", "f8"), ("fee", "f8"),
+        ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("passive", "i8"),
     ]
 )  # fmt: skip
 
@@ -172,5 +172,6 @@ def _filled(fills: Records, slots: int, bar: int) -> list[tuple]:
         if fill["action"] != NONE:
             slot = k % slots  # a slot may have several fills in a bar, one in each bank
             money = (float(fill[name]) for name in ("qty", "price", "fee"))
-            rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), order_direction(fill), *money))
+            what = int(fill["action"]), int(fill["asset"]), order_direction(fill)
+            rows.append((bar, slot, *what, *money, int(fill["passive"])))
     return rows

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import PCG64, Generator
 from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
-from reference.slow_engine import Case
-from reference.slow_fills import FILL_MODELS, Friction
 
 from dolphin.core.records import INSTRUMENT, RISK
+from dolphin.parity.slow.engine import Case
+from dolphin.parity.slow.fills import FILL_MODELS, Friction
 
 SPACING = 60_000_000_000
 START = 1_735_689_600_000_000_000  # 2025-01-01

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from reference.grid import Instrument, Step
-from reference.slow_book import (
+from numpy.typing import NDArray
+
+from dolphin.parity.slow.book import (
     CANCEL,
     CLOSE,
     INCREASE,
@@ -26,8 +28,9 @@ from reference.slow_book import (
     Trade,
     book,
 )
-from reference.slow_fills import LIMIT, MARKET, Friction, Row, quantity, reach, slipped
-from reference.slow_refusals import POSTURE, refusal
+from dolphin.parity.slow.fills import LIMIT, MARKET, Friction, Row, quantity, reach, slipped
+from dolphin.parity.slow.grid import Instrument, Step
+from dolphin.parity.slow.refusals import POSTURE, refusal
 
 #: The names by which a case's reasons hold the engine's own.
 LIQUIDATION, HALT = "LIQUIDATION", "HIBERNATE_HALT"
@@ -47,7 +50,7 @@ class Case:
     compiled one whose ``py_func`` it is. ``reasons`` holds LIQUIDATION where ``margin`` is on.
     """
 
-    market: Mapping[str, np.ndarray]
+    market: Mapping[str, NDArray[Any]]
     decide: Callable[..., None]
     params: Mapping[str, float] = field(default_factory=dict)
     friction: Friction = field(default_factory=Friction)
@@ -93,6 +96,19 @@ class SlowRun:
     memory: list[float]
 
 
+class Rows:
+    """A column of the market as lists of plain numbers, a row at a time."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self._at, self._row = -1, [0.0]
+
+    def __getitem__(self, i: int) -> list[float]:
+        if i != self._at:
+            self._at, self._row = i, self._values[i].tolist()
+        return self._row
+
+
 class SlowEngine:
     """One run, bar by bar: ``step(i)`` for i = 0, 1, ... and ``result()``."""
 
@@ -104,7 +120,7 @@ class SlowEngine:
         self.market = SimpleNamespace(
             **{name: x.view(np.recarray) if x.dtype.names else x for name, x in case.market.items()}
         )
-        self.columns = {name: case.market[name].tolist() for name in ("price", "age", *_COLUMNS) if name in case.market}
+        self.columns = {name: Rows(case.market[name]) for name in ("price", "age", *_COLUMNS) if name in case.market}
         self.instruments = [
             Instrument(
                 Step(float(x["tick"]), float(x["tick_num"]), float(x["tick_den"])),
@@ -146,7 +162,7 @@ class SlowEngine:
     def _row(self, i: int, asset: int) -> Row:
         names = ("open", "high", "low", "volume")
         rest = [self.columns[name][i][asset] if name in self.columns else float("nan") for name in names]
-        return Row(self.columns["price"][i][asset], self.columns["age"][i][asset], *rest)
+        return Row(self.columns["price"][i][asset], int(self.columns["age"][i][asset]), *rest)
 
     def _fund(self, i: int) -> None:
         for slot in self.slots:
@@ -222,6 +238,7 @@ class SlowEngine:
             refused=self.refused,
             memory=self.memory,
             scratch=[0.0] * self.case.market["price"].shape[1],
+            ranking=np.empty(0),
         )
         # Compiled code divides by zero and overflows without a word.
         with np.errstate(all="ignore"):
@@ -296,6 +313,8 @@ class SlowEngine:
 
     def _mark(self, i: int) -> None:
         account = self.account
+        account.bars += 1
+        account.exposed_bars += account.open_positions > 0
         equity = account.capital
         for slot in self.slots:
             if slot.side != 0:
@@ -329,9 +348,9 @@ def _rest(order: Order, before: Slot, after: Slot, left: float) -> Order:
     return replace(order, action=OPEN if after.side == 0 else INCREASE, qty=left)
 
 
-def run_slow(case: Case) -> SlowRun:
-    """The whole case through the slow engine."""
+def run_slow(case: Case, start: int = 0, stop: int | None = None) -> SlowRun:
+    """Bars ``start`` to ``stop`` of the case, all of them unless told, through the slow engine, from a flat account."""
     engine = SlowEngine(case)
-    for i in range(case.bars):
+    for i in range(start, case.bars if stop is None else stop):
         engine.step(i)
     return engine.result()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from reference.grid import Instrument
-from reference.slow_book import CANCEL, CLOSE, INCREASE, NONE, OPEN, REDUCE, REVERSE, Order, Slot
-from reference.slow_fills import BRACKET, LIMIT, MARKET, STOP
+from dolphin.parity.slow.book import CANCEL, CLOSE, INCREASE, NONE, OPEN, REDUCE, REVERSE, Order, Slot
+from dolphin.parity.slow.fills import BRACKET, LIMIT, MARKET, STOP
+from dolphin.parity.slow.grid import Instrument
 
 (
     UNDECLARED,
