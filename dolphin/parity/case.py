@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ class Case:
     config: Config
     start: int
     stop: int
+    #: Where the rungs that have an exchange write their journals, if anywhere.
+    journals: Path | None = None
 
     @property
     def bars(self) -> int:
@@ -100,7 +103,7 @@ class Case:
         orders = np.bincount(self.trace.fills["bar"] - self.start, minlength=self.bars)
         until = np.concatenate([[0], np.cumsum(orders)])
         start = self.start + int(np.argmax(until[bars:] - until[:-bars]))
-        return Case(self.dataset, self.market, self.config, start, start + bars)
+        return replace(self, start=start, stop=start + bars)
 
     def batch_stages(self, bar: int) -> Words:
         """Stage words of ``bar`` after a batch run up to it."""
