@@ -24,7 +24,7 @@ from dolphin.cli.common import (
 def ladder(
     name: Annotated[str, typer.Argument(help="Dataset.")],
     config: ConfigFile,
-    rungs: Annotated[str, typer.Option("--rungs", help="Which, comma separated.")] = "0,1,2",
+    rungs: Annotated[str, typer.Option("--rungs", help="Which, comma separated.")] = "0,R,1,2",
     start: From = None,
     stop: To = None,
     sets: Sets = None,
@@ -34,20 +34,21 @@ def ladder(
     """One configuration up the parity ladder: kernel, vectorbt, Nautilus."""
     from dolphin import workspace
     from dolphin.errors import DolphinError
+    from dolphin.parity.ladder import Label
     from dolphin.parity.ladder import ladder as climb
     from dolphin.study.backtest import prepare
 
-    known = ("0", "1", "2")
-    chosen = [part.strip() for part in rungs.split(",") if part.strip()]
+    known: dict[str, Label] = {"0": 0, "R": "R", "1": 1, "2": 2}
+    chosen = [part.strip().upper() for part in rungs.split(",") if part.strip()]
     for part in chosen:
         if part not in known:
-            raise DolphinError(f"--rungs {rungs}: no rung '{part}'", mend="known: 0, 1, 2")
+            raise DolphinError(f"--rungs {rungs}: no rung '{part}'", mend="known: 0, R, 1, 2")
     home = workspace.find()
     settings = load_config(config, sets)
     with progress_bar() as progress:
         dataset, market, settings, low, high = prepare(home, name, settings, *window(start, stop), progress)
         report = climb(
-            dataset, market, settings, low, high, rungs=tuple(int(part) for part in chosen), journals=journals,
+            dataset, market, settings, low, high, rungs=tuple(known[part] for part in chosen), journals=journals,
             progress=progress,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import types
 
 from dolphin.core.mistakes import StrategyError
@@ -85,7 +86,7 @@ def _raised(error: Exception, strategy: Strategy) -> StrategyError | None:
 
 def _uncompilable(strategy: Strategy, arguments: tuple[Any, ...]) -> StrategyError | None:
     """Why the strategy does not compile for a kernel's arguments; None if it does, or the kernel decides nothing."""
-    if len(arguments) < 4 or not isinstance(arguments[3], Market):
+    if len(arguments) < 4 or not isinstance(arguments[3], Market) or not isinstance(arguments[1], np.ndarray):
         return None
     state, params, _, market = arguments[:4]
     if state.account.ndim == 2:  # many of them

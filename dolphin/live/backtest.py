@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -13,25 +13,26 @@ import numpy as np
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.config import CacheConfig, LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.currencies import USDT
-from nautilus_trader.model.data import Bar, BarSpecification, BarType
+from nautilus_trader.model.data import Bar, BarSpecification, BarType, QuoteTick
 from nautilus_trader.model.enums import AccountType, AggregationSource, BarAggregation, OmsType, PriceType
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.instruments import CryptoPerpetual
-from nautilus_trader.model.objects import MONEY_MAX, Money
+from nautilus_trader.model.objects import MONEY_MAX, Money, Price, Quantity
 
 from dolphin.catalog import Instrument
 from dolphin.core.declaration import Plugged
 from dolphin.core.engine import Engine
+from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.records import Floats, Market, Records, State, Words
 from dolphin.errors import DolphinError
 from dolphin.journal.session import SessionJournal
-from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
+from dolphin.live.exchange import DEPTH, VENUE, Exchange, SlippedFills, perpetual
 from dolphin.live.scan import SCAN_CLIENT, scans
 from dolphin.live.session import FILL, Session, own_market
 from dolphin.live.strategy import KernelStrategy
 
-#: Where the strategy reads prices: in the scan object, or from one bar per instrument before it.
-Feed = Literal["scan", "bars"]
+#: Where the strategy reads prices: in the scan object, or from one bar or quote per instrument before it.
+Feed = Literal["scan", "bars", "quotes"]
 
 #: More than any strategy asks for: sizes and limits are the core's business.
 LEVERAGE = Decimal(1000)
@@ -93,11 +94,15 @@ def run_backtest(
     stop: int,
     *,
     feed: Feed = "scan",
+    fill_model: FillModel | None = None,
+    regular: bool = True,
     plugged: Sequence[Plugged] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
     journal: SessionJournal | None = None,
 ) -> NautilusRun:
     """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
+
+    ``fill_model`` is the configuration's (``scan_price`` unless given); ``regular`` says that the bars' times have no
+    gaps, so that orders may be given the time at which they expire.
 
     Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
     parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes per row and asset, and
@@ -112,6 +117,7 @@ def run_backtest(
     if initial_capital > MONEY_MAX:
         raise DolphinError(f"Nautilus holds no account of {initial_capital:g} USDT", mend=f"at most {MONEY_MAX:g}")
     hedging = engine.strategy.slots != 1
+    model = fill_model or SCAN_PRICE
     backtest = BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId("PARITY-001"),
@@ -122,7 +128,10 @@ def run_backtest(
         )
     )
     try:
-        quotes = QuotesOnDemand()
+        fees = float(friction["fee"][0]), float(friction["maker_fee"][0])
+        perpetuals = [perpetual(instrument, *fees) for instrument in instruments]
+        fills = SlippedFills(instruments, market.instruments, friction, model)
+        exchange = Exchange(perpetuals, fills, model)
         backtest.add_venue(
             venue=VENUE,
             oms_type=OmsType.HEDGING if hedging else OmsType.NETTING,
@@ -130,36 +139,39 @@ def run_backtest(
             base_currency=USDT,
             starting_balances=[Money(initial_capital, USDT)],
             default_leverage=LEVERAGE,
-            fill_model=SlippedFills(instruments, market.instruments, float(friction["slippage"][0])),
-            modules=[quotes],
+            fill_model=fills,
+            modules=[exchange],
         )
-        perpetuals = [perpetual(instrument, float(friction["fee"][0])) for instrument in instruments]
         for instrument in perpetuals:
             backtest.add_instrument(instrument)
         data: list = list(scans(market, start, stop, with_prices=feed == "scan"))
         bar_types: list[BarType] = []
         if feed == "bars":
-            bar_types, data = _with_bars(backtest, perpetuals, spacing_ns, market, start, stop, data)
+            bar_types, data = _with_bars(perpetuals, spacing_ns, market, start, stop, data)
+        elif feed == "quotes":
+            data = _with_quotes(perpetuals, market, start, stop, data)
         backtest.add_data(data, client_id=SCAN_CLIENT)
         own = own_market(market, start, stop)
         session = Session(engine, params, friction, own, initial_capital, start, stop, plugged, journal)
-        strategy = KernelStrategy(session, perpetuals, bar_types=bar_types, quotes=quotes, hedging=hedging)
+        strategy = KernelStrategy(
+            session,
+            perpetuals,
+            exchange,
+            bar_types=bar_types,
+            quoted=feed == "quotes",
+            hedging=hedging,
+            spacing_ns=spacing_ns if regular else 0,
+        )
         backtest.add_strategy(strategy)
-        began = time.perf_counter()
-        with warnings.catch_warnings():
-            # Nautilus 1.231 calls what pandas 3 deprecates, once per run.
-            warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
-            backtest.run()
-        seconds = time.perf_counter() - began
+        seconds = _timed(backtest)
         if session.bar != stop - 1 or not session.closed:
             raise DolphinError(f"the Nautilus backtest stopped at row {session.bar} of {stop - 1}")
-        total = backtest.portfolio.account(VENUE).balance_total(USDT).as_double()
         return NautilusRun(
             digests=session.digests,
             stages=session.stages,
             fills=np.array(session.fills, FILL),
             realized=np.array(strategy.realized),
-            account_total=total,
+            account_total=backtest.portfolio.account(VENUE).balance_total(USDT).as_double(),
             refusals=tuple(strategy.refusals),
             state=session.state,
             events=len(data),
@@ -167,6 +179,16 @@ def run_backtest(
         )
     finally:
         backtest.dispose()
+
+
+def _timed(backtest: BacktestEngine) -> float:
+    """Run it; seconds."""
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        # Nautilus 1.231 calls what pandas 3 deprecates, once per run.
+        warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
+        backtest.run()
+    return time.perf_counter() - began
 
 
 def bar_type(instrument: CryptoPerpetual, spacing_ns: int) -> BarType:
@@ -179,7 +201,6 @@ def bar_type(instrument: CryptoPerpetual, spacing_ns: int) -> BarType:
 
 
 def _with_bars(
-    backtest: BacktestEngine,
     perpetuals: Sequence[CryptoPerpetual],
     spacing_ns: int,
     market: Market,
@@ -189,7 +210,7 @@ def _with_bars(
 ) -> tuple[list[BarType], list]:
     """Bar types by column, and all data in time order: a row's bars, then its scan.
 
-    The catalog's grid holds closes only, so a bar is its close; forward-filled prices are no bars.
+    A bar is its close, unless open, high and low were asked for; forward-filled prices are no bars.
     """
     types = [bar_type(instrument, spacing_ns) for instrument in perpetuals]
     rows: list[list] = [[] for _ in range(stop - start)]
@@ -204,8 +225,25 @@ def _with_bars(
         )  # fmt: skip
         for k, bar in zip(real.tolist(), bars, strict=True):
             rows[k].append(bar)
+    return types, _before_scans(rows, scan_objects)
+
+
+def _with_quotes(
+    perpetuals: Sequence[CryptoPerpetual], market: Market, start: int, stop: int, scan_objects: list
+) -> list:
+    """All data in time order: a row's quotes, one per instrument with a real price, then its scan."""
+    rows: list[list] = [[] for _ in range(stop - start)]
+    for j, instrument in enumerate(perpetuals):
+        decimals, size = instrument.price_precision, Quantity(DEPTH, instrument.size_precision)
+        for k in np.flatnonzero(market.age[start:stop, j] == 0).tolist():
+            ts, price = int(market.ts[start + k]), Price(float(market.price[start + k, j]), decimals)
+            rows[k].append(QuoteTick(instrument.id, price, price, size, size, ts, ts))
+    return _before_scans(rows, scan_objects)
+
+
+def _before_scans(rows: list[list], scan_objects: list) -> list:
     data: list = []
-    for bars, scan in zip(rows, scan_objects, strict=True):
-        data += bars
+    for row, scan in zip(rows, scan_objects, strict=True):
+        data += row
         data.append(scan)
-    return types, data
+    return data

@@ -1,23 +1,27 @@
-"""The simulated exchange: instruments, a quote when one is needed, fills slipped as in research."""
+"""The simulated exchange: instruments, the market that orders meet, fills slipped as in research, funding."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+import numpy as np
 from nautilus_trader.backtest.models import FillModel
 from nautilus_trader.backtest.modules import SimulationModule, SimulationModuleConfig
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import BookOrder, QuoteTick
-from nautilus_trader.model.enums import BookType, CurrencyType, OrderSide
+from nautilus_trader.model.enums import BookType, CurrencyType, OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CryptoPerpetual
-from nautilus_trader.model.objects import Currency, Price, Quantity
+from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 
 from dolphin.catalog import Instrument
+from dolphin.core.fill_models import TOUCH
+from dolphin.core.fill_models import FillModel as OurModel
 from dolphin.core.grid import slipped_price
-from dolphin.core.records import Records
+from dolphin.core.records import LIMIT, STOP, Floats, Records
+from dolphin.live.session import order_direction
 
 VENUE = Venue("SIM")
 
@@ -35,8 +39,8 @@ def precision_of(instrument: Instrument) -> int:
     return max(instrument.price_precision, instrument.tick_exp)
 
 
-def perpetual(instrument: Instrument, fee: float) -> CryptoPerpetual:
-    """A linear perpetual with this instrument's grid, and ``fee`` (a fraction) on every fill.
+def perpetual(instrument: Instrument, fee: float, maker_fee: float) -> CryptoPerpetual:
+    """A linear perpetual with this instrument's grid, and fees (fractions) on fills that take and that give.
 
     It carries no minimum notional: the core decides about sizes, and what it opened it must be able
     to close.
@@ -62,52 +66,141 @@ def perpetual(instrument: Instrument, fee: float) -> CryptoPerpetual:
         ts_init=0,
         margin_init=Decimal(1),
         margin_maint=Decimal("0.005"),
-        maker_fee=Decimal(repr(fee)),
+        maker_fee=Decimal(repr(maker_fee)),
         taker_fee=Decimal(repr(fee)),
     )
 
 
 class SlippedFills(FillModel):
-    """Fills at the quote moved against the order and rounded to the tick, whole, in one piece.
+    """Fills at this bar's price moved against the order and rounded to the tick.
 
-    The arithmetic is the core's (:func:`dolphin.core.grid.slipped_price`), from the exchange's own quote.
+    When an order is reached is Nautilus' own matching; the arithmetic of the price is the core's
+    (:func:`dolphin.core.grid.slipped_price`). A limit fills at its price, once the market trades through it, or touches
+    it where the fill model of the configuration says so.
+
+    Parameters
+    ----------
+    instruments : sequence of Instrument
+        By column.
+    records : array of INSTRUMENT [N]
+    friction : array of one record
+    model : FillModel
+        The configuration's.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], records: Records, slippage: float) -> None:
-        super().__init__()
-        self._slippage = slippage
-        self._grid = {
-            instrument_id(instrument.symbol): (precision_of(instrument), records[j : j + 1])
-            for j, instrument in enumerate(instruments)
-        }
+    def __init__(self, instruments: Sequence[Instrument], records: Records, friction: Records, model: OurModel) -> None:
+        super().__init__(prob_fill_on_limit=1.0 if model is TOUCH else 0.0)
+        self.price: Floats = np.empty(0)
+        self.open: Floats | None = None
+        self._slippage = float(friction["slippage"][0])
+        self._column = {instrument_id(instrument.symbol): j for j, instrument in enumerate(instruments)}
+        self._decimals = [precision_of(instrument) for instrument in instruments]
+        self._records = [records[j : j + 1] for j in range(len(instruments))]
 
     def get_orderbook_for_fill_simulation(self, instrument, order, best_bid, best_ask):  # type: ignore[no-untyped-def]
-        """A book with one level, on the side that the order takes from."""
-        decimals, record = self._grid[instrument.id]
+        """A book with one level, on the side that the order takes from; a limit meets Nautilus' own."""
+        if order.order_type == OrderType.LIMIT:
+            return None
+        j = self._column[instrument.id]
         buys = order.side == OrderSide.BUY
-        quote = round((best_ask if buys else best_bid).as_double(), decimals)
-        filled = slipped_price(quote, 1 if buys else -1, self._slippage, record)
+        direction = 1 if buys else -1
+        price = float(self.price[j])
+        if order.order_type == OrderType.STOP_MARKET:
+            price = self._stopped_at(order, direction, j, best_ask if buys else best_bid)
+        filled = slipped_price(price, direction, self._slippage, self._records[j])
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
         side = OrderSide.SELL if buys else OrderSide.BUY
-        book.add(BookOrder(side, Price(filled, decimals), order.quantity, 1), 0, 0)
+        book.add(BookOrder(side, Price(filled, self._decimals[j]), order.quantity, 1), 0, 0)
         return book
 
+    def _stopped_at(self, order, direction: int, j: int, quote) -> float:  # type: ignore[no-untyped-def]
+        """What a stop that was reached takes: the market, or inside a bar the worse of trigger and open."""
+        if self.open is None:
+            return round(quote.as_double(), self._decimals[j])
+        trigger = round(order.trigger_price.as_double(), self._decimals[j])
+        opened = float(self.open[j])
+        return opened if direction * (opened - trigger) > 0.0 else trigger
 
-class QuotesOnDemand(SimulationModule):
-    """Gives the exchange a market only where an order is about to go.
 
-    Quoting every instrument at every scan would cost most of a backtest's time; a market order
-    looks at no quote but its own.
+class Exchange(SimulationModule):
+    """What a strategy tells the simulated exchange of a bar: quotes where orders are, and funding.
+
+    Quoting every instrument at every scan would cost most of a backtest's time; an order looks at no quote but its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instruments: Sequence[CryptoPerpetual], fills: SlippedFills, model: OurModel) -> None:
         super().__init__(SimulationModuleConfig())
+        self._instruments = list(instruments)
+        self._column = {instrument.id: j for j, instrument in enumerate(instruments)}
+        self._tick = [instrument.price_increment.as_double() for instrument in instruments]
+        self._fills = fills
+        self._ranged = "high" in model.columns
+        self._columns: Mapping[str, Floats] = {}
+        self._hidden: dict[int, tuple[float, float]] = {}
+        self._ts = 0
 
-    def quote(self, instrument: CryptoPerpetual, price: float, ts: int) -> None:
-        """Bid and ask of ``instrument`` are ``price`` from now on."""
-        level = Price(price, instrument.price_precision)
-        size = Quantity(DEPTH, instrument.size_precision)
-        self.exchange.process_quote_tick(QuoteTick(instrument.id, level, level, size, size, ts, ts))
+    def begin(self, price: Floats, columns: Mapping[str, Floats], ts: int) -> None:
+        """A bar: its scan prices and the columns that were asked for."""
+        self._fills.price = price
+        self._fills.open = columns["open"] if self._ranged else None
+        self._columns, self._ts = columns, ts
+        self._hidden.clear()
+
+    def quote(self, j: int, bid: float, ts: int, ask: float | None = None) -> None:
+        """Bid and ask of an instrument from now on; one price unless both are given."""
+        instrument = self._instruments[j]
+        decimals, size = instrument.price_precision, Quantity(DEPTH, instrument.size_precision)
+        level = Price(bid, decimals)
+        other = level if ask is None else Price(ask, decimals)
+        self.exchange.process_quote_tick(QuoteTick(instrument.id, level, other, size, size, ts, ts))
+
+    def show(self, j: int) -> None:
+        """The market stands at the scan price; what hides an order of this bar stays hidden."""
+        if j not in self._hidden:
+            self.quote(j, float(self._fills.price[j]), self._ts)
+
+    def hide(self, order: Records) -> None:
+        """Move the market beside a limit that it would reach: a new order rests until the next bar."""
+        j = int(order["asset"])
+        price = float(self._fills.price[j])
+        bid, ask = self._hidden.get(j, (price, price))
+        if int(order["kind"]) & LIMIT:
+            limit, tick = float(order["limit"]), self._tick[j]
+            if order_direction(order) > 0:
+                ask = max(ask, limit + tick)
+            else:
+                bid = max(min(bid, limit - tick), tick)
+        self._hidden[j] = bid, ask
+        self.quote(j, bid, self._ts, ask)
+
+    def match(self, orders: Iterable[Records], age: Records) -> None:
+        """The bar's prices, for instruments that have an order waiting and a real price: worst first."""
+        worst_is_high: dict[int, bool] = {}
+        for order in orders:
+            j = int(order["asset"])
+            if age[j] == 0 and (j not in worst_is_high or int(order["kind"]) & STOP):
+                # A bar that reaches both sides of a bracket fills its stop: the stop's side comes first.
+                worst_is_high[j] = (order_direction(order) > 0) == bool(int(order["kind"]) & STOP)
+        for j, high_first in worst_is_high.items():
+            if self._ranged:
+                low, high = float(self._columns["low"][j]), float(self._columns["high"][j])
+                self.quote(j, float(self._columns["open"][j]), self._ts)
+                for price in (high, low) if high_first else (low, high):
+                    self.quote(j, price, self._ts)
+            self.quote(j, float(self._fills.price[j]), self._ts)
+
+    def flush(self) -> None:
+        """Have the exchange process what it was sent."""
+        self.exchange.process(self._ts)
+
+    def pay_funding(self, rates: Floats) -> None:
+        """Funding on Nautilus' own positions where this bar has a rate."""
+        for position in self.exchange.cache.positions_open():
+            j = self._column[position.instrument_id]
+            rate = float(rates[j])
+            if rate == rate and rate != 0.0:
+                payment = -(position.signed_qty * float(self._fills.price[j]) * rate)
+                self.exchange.adjust_account(Money(payment, USDT))
 
     def process(self, ts_now: int) -> None:
         """Nothing happens by the clock."""

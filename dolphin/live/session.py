@@ -1,12 +1,13 @@
 """One bar at a time with fills from outside: what to send, what came back, the digest. No exchange here.
 
-Research fills its own orders inside the step. Everywhere else an exchange does, so the bar is cut in
-three: open it and say what to send, book what was filled, mark and fold. The kernels are the same.
+Research fills its own orders inside the step. Everywhere else an exchange does, so the bar is cut where the step asks
+its fill model: after the orders that work, after a margin call, after the new orders. The kernels are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import CLOSE, NONE, REDUCE, Floats, Market, Records
+from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Market, Records
+from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
 from dolphin.journal.session import SessionJournal
 from dolphin.live.own_features import OwnFeatures
 
@@ -23,7 +25,7 @@ from dolphin.live.own_features import OwnFeatures
 FILL = np.dtype(
     [
         ("bar", "i8"), ("slot", "i8"), ("action", "i8"), ("asset", "i8"), ("direction", "i8"),
-        ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("commission", "f8"),
+        ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("passive", "i8"), ("commission", "f8"),
     ]
 )  # fmt: skip
 
@@ -49,17 +51,46 @@ def order_direction(order: Records) -> int:
     return -side if order["action"] in (CLOSE, REDUCE) else side
 
 
+class Transport(Protocol):
+    """What carries a session's orders to an exchange."""
+
+    def send(self, slot: int, order: Records) -> None:
+        """A market order, which is to be answered within the bar."""
+
+    def rest(self, slot: int, order: Records) -> None:
+        """An order that waits in the market from the next bar on."""
+
+    def withdraw(self, slot: int) -> None:
+        """The slot's waiting order is not wanted any more."""
+
+
+class Answer(NamedTuple):
+    """What an exchange gave for an order in one bar."""
+
+    qty: float
+    price: float
+    commission: float
+    ts: int | None
+    passive: bool
+
+
+#: What a session waits for: answers to the orders of earlier bars, to a margin call, to the new ones; the next bar.
+WORKING, CALLED, NEW, CLOSED = range(4)
+
+
 class Session:
     """The core of one account whose fills come from an exchange.
 
-    Call :meth:`open` with a bar's rows, send the orders of the slots that it names, report each with
-    :meth:`filled` or :meth:`refused`; when none is left the bar closes by itself.
+    Call :meth:`open` with a bar's rows; market orders go out through ``transport``. Report what orders that rest in
+    the market were given with :meth:`filled`, and with :meth:`matched` that this was all for the bar; answer each order
+    that was sent with :meth:`filled` or :meth:`refused`. When nothing is left to wait for, the bar is decided, new
+    orders go out, and once these are answered it closes by itself.
 
     Parameters
     ----------
     engine : Engine
     params, friction : arrays of one record
-        Of ``friction`` only the fee rate and the fill timing count here.
+        Of ``friction`` only the fee rates, the maintenance margin and the fill timing count here.
     market : Market
         From :func:`own_market`; its rows are written as bars come.
     initial_capital : float
@@ -70,6 +101,8 @@ class Session:
     journal : SessionJournal, optional
         Is told of every row, wish, answer and outcome.
     """
+
+    transport: Transport
 
     def __init__(
         self,
@@ -94,17 +127,27 @@ class Session:
         self.fills: list[tuple] = []
         self._kernels = engine.kernels
         self._params, self._friction = params, friction
-        self._fee = float(friction["fee"][0])
+        self._fees = float(friction["fee"][0]), float(friction["maker_fee"][0])
         self._next = bool(friction["fill_next"][0])
-        self._slots = range(len(self.state.slots))
-        self._orders = self.state.working
-        self._waiting: set[int] = set()
-        self._booked: dict[int, tuple[float, int | None]] = {}
+        self._plain = engine.strategy.plain
+        self._slots = len(self.state.slots)
+        self._new_bank = len(self.state.fills) // self._slots - 1
+        self._stage = CLOSED
+        self._matched = False
+        self._going = False
+        self._sent: dict[int, int] = {}
+        self._resting: set[int] = set()
+        self._came: dict[tuple[int, int], Answer] = {}
 
     @property
     def closed(self) -> bool:
-        """Whether every order of the bar at hand has been answered."""
-        return not self._waiting
+        """Whether every order of the bar at hand has been answered and the bar is folded."""
+        return self._stage == CLOSED
+
+    @property
+    def resting(self) -> list[int]:
+        """The slots whose orders wait in the market."""
+        return sorted(self._resting)
 
     def open(
         self,
@@ -115,12 +158,12 @@ class Session:
         features: Floats,
         risk: Records,
         columns: Mapping[str, Floats] | None = None,
-    ) -> list[int]:
-        """Begin row ``bar``; returns the slots whose orders (see :meth:`order`) are to be sent now.
+    ) -> None:
+        """Begin row ``bar``.
 
         ``columns`` are the rows of what the strategy asks of the market beside closes, (N,) each by name.
         """
-        if self._waiting:
+        if not self.closed:
             raise RuntimeError(f"bar {bar} begins while orders of bar {self.bar} are open")
         market, state = self.market, self.state
         market.ts[bar] = ts
@@ -136,69 +179,150 @@ class Session:
         if self.journal is not None:
             self.journal.opened(market, bar)
         self._kernels.begin_bar(state, market, bar)
-        if not self._next:
-            self._decide()
-        actions = self._orders["action"].tolist()
-        sending = [s for s in self._slots if actions[s] != NONE]
-        if sending:
-            self._waiting = set(sending)
-        else:
-            self._close()
-        return sending
+        self._stage, self._matched = WORKING, False
+        working = state.working
+        for s in np.flatnonzero(working["action"]).tolist():
+            if working["kind"][s] == MARKET:
+                self._send(s, 0, working[s])
+
+    def matched(self) -> None:
+        """Whatever rests in the market has been matched against this bar."""
+        self._matched = True
+        self._go_on()
 
     def order(self, slot: int) -> Records:
-        """What the slot wants (a record of ORDER)."""
-        return self._orders[slot]
+        """The order that works for the slot (a record of ORDER)."""
+        return self.state.working[slot]
 
-    def filled(self, slot: int, qty: float, price: float, commission: float, ts: int | None = None) -> None:
-        """The exchange filled the slot's order whole, at its time ``ts`` (by default the bar's).
+    def filled(
+        self, slot: int, qty: float, price: float, commission: float, ts: int | None = None, passive: bool = False
+    ) -> None:
+        """The exchange filled so much of the slot's order in this bar, at its time ``ts`` (by default the bar's).
 
-        The fee that is booked is our rate on this fill, unrounded; the exchange's own commission is
-        rounded to its currency and kept beside it.
+        That is all that it will fill in this bar: parts are reported as one, at their average price. The fee that
+        is booked is our rate on this fill, unrounded; the exchange's own commission is rounded to its currency and
+        kept beside it.
         """
-        fill = self.state.fills[slot : slot + 1]
-        fill[0] = self._orders[slot]
-        fill["qty"], fill["price"] = qty, price
-        fill["fee"] = self._fee * (qty * price)
-        self._booked[slot] = commission, ts
+        self._came[self._sent.get(slot, 0), slot] = Answer(qty, price, commission, ts, passive)
         self._answered(slot)
 
     def refused(self, slot: int) -> None:
         """The exchange did not fill the slot's order: nothing is booked for it, and it is gone."""
         if self.journal is not None:
-            self.journal.rejected(self._orders[slot], self.bar, slot, phase=int(not self._next))
+            phase = int(self._stage == NEW)
+            self.journal.rejected(self.state.working[slot], self.bar, slot, phase=phase)
         self.state.working["action"][slot] = NONE
+        self._resting.discard(slot)
         self._answered(slot)
 
     def _answered(self, slot: int) -> None:
-        self._waiting.remove(slot)
-        if self._waiting:
+        if self._sent.pop(slot, None) is not None:
+            self._go_on()
+
+    def _send(self, slot: int, bank: int, order: Records) -> None:
+        self._sent[slot] = bank
+        self.transport.send(slot, order)
+
+    def _go_on(self) -> None:
+        """From stage to stage, as long as nothing is to be waited for."""
+        if self._going:  # an answer that came while the order was being sent
             return
-        # In the order of slots, as the step does, however the answers came.
-        for s in sorted(self._booked):
-            self._kernels.book_fill(self.state, s, s, self.market, self.bar, NO_TRADES)
-            fill = self.state.fills[s]
-            action, asset = int(fill["action"]), int(fill["asset"])
-            values = (float(fill[name]) for name in ("qty", "price", "fee"))
-            commission, ts = self._booked[s]
-            self.fills.append((self.bar, s, action, asset, order_direction(fill), *values, commission))
+        self._going = True
+        try:
+            while not self._sent and self._matched and not self.closed:
+                self._pass_stage()
+        finally:
+            self._going = False
+
+    def _pass_stage(self) -> None:
+        if self._stage == WORKING:
+            self._stage = CALLED
+            self._book(0, phase=0)
+            if not self._plain:
+                self._call_margin()
+        elif self._stage == CALLED:
+            if not self._plain:
+                self._book(1, phase=0)
+            self._stage = NEW
+            self._decide()
+        else:
+            self._book(self._new_bank, phase=1)
+            self._close()
+
+    def _book(self, bank: int, *, phase: int) -> None:
+        """Book what came for a bank of fills, in the order of slots, as the step does, however the answers came."""
+        state = self.state
+        for key in sorted(key for key in self._came if key[0] == bank):
+            answer, s = self._came.pop(key), key[1]
+            f = bank * self._slots + s
+            fill = state.fills[f : f + 1]
+            if not (bank == CALLED and self._new_bank > 0):  # a margin call has written its own
+                fill[0] = state.working[s]
+            fill["qty"], fill["price"], fill["passive"] = answer.qty, answer.price, answer.passive
+            fill["fee"] = self._fees[answer.passive] * (answer.qty * answer.price)
+            self._kernels.book_fill(state, f, s, self.market, self.bar, NO_TRADES)
+            if state.working["action"][s] == NONE:
+                self._resting.discard(s)
+            self._note(fill[0], s, bank, phase, answer)
+
+    def _note(self, fill: Records, slot: int, bank: int, phase: int, answer: Answer) -> None:
+        what = int(fill["action"]), int(fill["asset"]), order_direction(fill)
+        values = (float(fill[name]) for name in ("qty", "price", "fee"))
+        self.fills.append((self.bar, slot, *what, *values, int(answer.passive), answer.commission))
+        if self.journal is not None:
+            order = self.state.working[slot]
+            status = PARTLY_FILLED if order["action"] != NONE and order["bar"] == fill["bar"] else FILLED
+            self.journal.event(
+                fill, self.bar, slot, status, phase=phase, ts=answer.ts, bank=bank, commission=answer.commission
+            )
+
+    def _call_margin(self) -> None:
+        """Take out what expired; where the margin does not cover the positions, everything is closed."""
+        state, before = self.state, self.state.working.copy()
+        called = self._kernels.call_margin(state, self._friction, self.market, self.bar)
+        for s in np.flatnonzero((before["action"] != NONE) & (state.working["action"] == NONE)).tolist():
+            self._withdraw(s)
             if self.journal is not None:
-                self.journal.filled(fill, self.bar, s, phase=int(not self._next), commission=commission, ts=ts)
-        self._booked.clear()
-        self._close()
+                self.journal.event(before[s], self.bar, s, CANCELLED if called else EXPIRED, phase=0)
+        if called:
+            calls = state.fills[self._slots : 2 * self._slots]
+            for s in np.flatnonzero(calls["action"]).tolist():
+                self._send(s, CALLED, calls[s])
+
+    def _withdraw(self, slot: int) -> None:
+        if slot in self._resting:
+            self._resting.remove(slot)
+            self.transport.withdraw(slot)
+
+    def _decide(self) -> None:
+        """Decide the bar at hand, and bring to the market what is wanted."""
+        state = self.state
+        self._kernels.decide_bar(state, self._params, self._friction, self.market, self.bar)
+        if self.journal is not None:
+            self.journal.decided(state, self.bar)
+        wanted = np.flatnonzero(state.intents["action"]).tolist()
+        if not self._plain:
+            for s in sorted(self._resting):  # what a posture took out
+                if state.working["action"][s] == NONE:
+                    self._withdraw(s)
+        if not wanted:
+            return
+        self._kernels.place_bar(state, self.market, self.bar)
+        for s in wanted:
+            self._withdraw(s)
+            order = state.working[s]
+            if order["action"] == NONE:  # a CANCEL
+                continue
+            if order["kind"] != MARKET:
+                self._resting.add(s)
+                self.transport.rest(s, order)
+            elif not self._next:
+                self._send(s, self._new_bank, order)
 
     def _close(self) -> None:
-        if self._next:
-            self._decide()
         k = self.bar - self.start
         self._kernels.end_bar(self.state, self.market, self.bar, self.stages[k])
         self.digests[k] = self.state.account["digest"][0]
+        self._stage = CLOSED
         if self.journal is not None:
             self.journal.closed(self.market, self.state, self.bar, self.stages[k])
-
-    def _decide(self) -> None:
-        """Decide the bar at hand, and make what is wanted the slots' orders."""
-        self._kernels.decide_bar(self.state, self._params, self._friction, self.market, self.bar)
-        if self.journal is not None:
-            self.journal.decided(self.state, self.bar)
-        self._kernels.place_bar(self.state, self.market, self.bar)

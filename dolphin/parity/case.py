@@ -51,6 +51,16 @@ class Case:
         return self.stop - self.start
 
     @property
+    def resizes(self) -> bool:
+        """Whether a position can be more than one trade."""
+        return self.config.engine.strategy.resize
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the bars of the window lie one spacing apart."""
+        return bool((np.diff(self.market.ts[self.start : self.stop]) == self.dataset.spacing_ns).all())
+
+    @property
     def capital(self) -> float:
         """Initial capital."""
         return self.config.account.initial_capital

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.catalog import Dataset
-from dolphin.config import Config, columns_needed
+from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import Case
@@ -17,18 +17,17 @@ from dolphin.parity.case import Case
 Progress = Callable[[int, int, str], None]
 Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
 
-RUNGS = (0, 1, 2)
+#: A rung's name: its number, or R for the one in plain Python.
+Label = int | str
 
-#: The rungs through other engines, and what these cannot be given so far.
-OTHERS = {1: "vectorbt", 2: "Nautilus"}
-ONLY_PLAIN = "{} is given market orders that open and close so far, and no {}"
+RUNGS: tuple[Label, ...] = (0, "R", 1, 2)
 
 
 @dataclass(frozen=True)
 class RungResult:
     """One rung: whether it held, in one sentence, and the numbers behind it."""
 
-    rung: int
+    rung: Label
     name: str
     passed: bool
     bars: int
@@ -41,7 +40,7 @@ class RungResult:
 class NotRun:
     """A rung that is not there for this configuration, and why."""
 
-    rung: int
+    rung: Label
     name: str
     reason: str
 
@@ -74,7 +73,7 @@ def ladder(
     start: int,
     stop: int,
     *,
-    rungs: Iterable[int] = RUNGS,
+    rungs: Iterable[Label] = RUNGS,
     full_bars: int | None = None,
     journals: Path | None = None,
     progress: Progress | None = None,
@@ -89,8 +88,8 @@ def ladder(
         From :func:`dolphin.market.assemble.open_market`.
     config : Config
         Any strategy, any number of slots, either fill timing.
-    rungs : iterable of int
-        Of 0 (core), 1 (vectorbt), 2 (Nautilus, with scans and then with bars).
+    rungs : iterable of int or str
+        Of 0 (core), "R" (plain Python), 1 (vectorbt), 2 (Nautilus, with scans, then with bars and with quotes).
     full_bars : int, optional
         Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
         one day, or about 30,000 bar events, unless given.
@@ -104,10 +103,11 @@ def ladder(
     DolphinError
         On an unknown rung or an empty window, or if no wanted rung is there for the configuration.
     """
-    wanted = sorted(set(rungs))
-    unknown = [rung for rung in wanted if rung not in RUNGS]
+    asked = list(rungs)
+    wanted = [rung for rung in RUNGS if rung in asked]
+    unknown = [rung for rung in asked if rung not in RUNGS]
     if unknown or not wanted:
-        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, 1, 2")
+        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, R, 1, 2")
     if not 0 <= start < stop <= len(market.ts):
         raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
@@ -130,37 +130,29 @@ def ladder(
     return LadderReport(tuple(results), missing)
 
 
-def _missing(config: Config, rungs: list[int]) -> Iterator[NotRun]:
+def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
     """The rungs that do not know what this configuration does."""
-    beyond = _beyond_plain(config)
-    if beyond:
-        yield from (NotRun(rung, OTHERS[rung], ONLY_PLAIN.format(OTHERS[rung], beyond)) for rung in rungs if rung)
+    if 2 in rungs and config.friction.model.partial:
+        reason = "Nautilus fills whole orders here: a share of a bar's volume is not simulated"
+        yield NotRun(2, "Nautilus", reason)
 
 
-def _beyond_plain(config: Config) -> str:
-    """What of this configuration is not plain, in words; empty if nothing is."""
-    strategy = config.strategy
-    kinds = {
-        "limit orders": "limit" in strategy.orders,
-        "stop orders": "stop" in strategy.orders,
-        "changes of size": strategy.resize,
-        "margin": strategy.margin,
-        "fills in parts": config.friction.model.partial,
-        "funding": "funding" in columns_needed(config),
-    }
-    return ", ".join(name for name, declared in kinds.items() if declared)
-
-
-def _plan(case: Case, rungs: list[int], full_bars: int | None) -> Iterator[tuple[int, str, Case, Rung]]:
+def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tuple[Label, str, Case, Rung]]:
     """What to run. vectorbt and Nautilus are imported by their rungs, when they run."""
+    from dolphin.parity.rung_plain import plain_rung
     from dolphin.parity.rungs_core import core_rung
-    from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung
+    from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung, quoted_rung
     from dolphin.parity.rungs_vectorbt import vectorbt_rung
 
     if 0 in rungs:
         yield 0, "per bar, batch, sweep", case, core_rung
+    if "R" in rungs:
+        yield "R", "plain Python, slow books", case, plain_rung
     if 1 in rungs:
-        yield 1, "vectorbt order function", case, vectorbt_rung
+        yield 1, "vectorbt's books", case, vectorbt_rung
     if 2 in rungs:
         yield 2, "Nautilus, scans", case, fast_rung
-        yield 2, "Nautilus, bars", case.excerpt(full_bars or default_full_bars(case)), full_rung
+        if not case.config.friction.model.columns:  # bars and quotes say no more than a close
+            few = case.excerpt(full_bars or default_full_bars(case))
+            yield 2, "Nautilus, bars", few, full_rung
+            yield 2, "Nautilus, quotes", few, quoted_rung

@@ -43,6 +43,11 @@ def full_rung(case: Case, fed: Market | None = None) -> Outcome:
     return nautilus_rung(case, "bars", fed)
 
 
+def quoted_rung(case: Case, fed: Market | None = None) -> Outcome:
+    """Every instrument is quoted before a scan, and the strategy reads its prices from the quotes."""
+    return nautilus_rung(case, "quotes", fed)
+
+
 def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
     """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
     from dolphin.live.backtest import run_backtest
@@ -60,6 +65,8 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
             case.start,
             case.stop,
             feed=feed,
+            fill_model=case.config.friction.model,
+            regular=case.is_regular,
             plugged=case.config.strategy.plugged(case.config.params),
             journal=journal,
         )
@@ -104,10 +111,11 @@ def compare(case: Case, run: NautilusRun) -> Outcome:
     allowed = max(ACCOUNT_TOLERANCE, ROUNDING_PER_FILL * len(run.fills))
     if not abs(facts["account_difference"]) <= allowed:
         return False, f"the account ends {facts['account_difference']:.3g} USDT from ours", facts
-    if len(run.realized) != len(case.batch.trades):
-        return False, f"{len(run.realized)} positions were closed, ours {len(case.batch.trades)}", facts
-    if not facts["largest_pnl_difference"] <= ACCOUNT_TOLERANCE:
-        return False, f"a position's P&L is {facts['largest_pnl_difference']:.3g} USDT from ours", facts
+    if not case.resizes:  # otherwise a position of Nautilus' is several trades of ours
+        if len(run.realized) != len(case.batch.trades):
+            return False, f"{len(run.realized)} positions were closed, ours {len(case.batch.trades)}", facts
+        if not facts["largest_pnl_difference"] <= ACCOUNT_TOLERANCE:
+            return False, f"a position's P&L is {facts['largest_pnl_difference']:.3g} USDT from ours", facts
     sentence = (
         f"all {case.bars:,} digests and {len(run.fills):,} fills are equal; the account differs by "
         f"{abs(facts['account_difference']):.1e} USDT (rounding to 8 decimals over {len(run.fills):,} fills)"
@@ -116,7 +124,7 @@ def compare(case: Case, run: NautilusRun) -> Outcome:
 
 
 def _facts(case: Case, run: NautilusRun) -> dict[str, Any]:
-    pnl = case.batch.trades["pnl"]
+    pnl = case.batch.trades["pnl"] - case.batch.trades["funding"]
     realized = run.realized
     same = len(pnl) == len(realized)
     capital = float(case.batch.state.account["capital"][0])
