@@ -137,6 +137,7 @@ class Exchange(SimulationModule):
         self._ranged = "high" in model.columns
         self._columns: Mapping[str, Floats] = {}
         self._hidden: dict[int, tuple[float, float]] = {}
+        self._held: list[tuple[int, float]] = []
         self._ts = 0
 
     def begin(self, price: Floats, columns: Mapping[str, Floats], ts: int) -> None:
@@ -194,13 +195,16 @@ class Exchange(SimulationModule):
         self.exchange.process(self._ts)
 
     def pay_funding(self, rates: Floats) -> None:
-        """Funding on Nautilus' own positions where this bar has a rate."""
-        for position in self.exchange.cache.positions_open():
-            j = self._column[position.instrument_id]
+        """Funding on Nautilus' own positions, as they were when the bar began, where it has a rate."""
+        for j, held in self._held:
             rate = float(rates[j])
             if rate == rate and rate != 0.0:
-                payment = -(position.signed_qty * float(self._fills.price[j]) * rate)
+                payment = -(held * float(self._fills.price[j]) * rate)
                 self.exchange.adjust_account(Money(payment, USDT))
+
+    def remember_positions(self) -> None:
+        """What is held when the bar ends: bars and quotes of the next one may fill orders before its scan comes."""
+        self._held = [(self._column[p.instrument_id], p.signed_qty) for p in self.exchange.cache.positions_open()]
 
     def process(self, ts_now: int) -> None:
         """Nothing happens by the clock."""

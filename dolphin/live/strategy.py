@@ -148,6 +148,8 @@ class KernelStrategy(Strategy):
             if part is not None:
                 session.filled(slot, *part)
         session.matched()
+        if "funding" in columns:
+            exchange.remember_positions()
 
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""

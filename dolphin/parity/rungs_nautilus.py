@@ -124,7 +124,7 @@ def compare(case: Case, run: NautilusRun) -> Outcome:
 
 
 def _facts(case: Case, run: NautilusRun) -> dict[str, Any]:
-    pnl = case.batch.trades["pnl"] - case.batch.trades["funding"]
+    pnl = case.batch.trades["pnl"]
     realized = run.realized
     same = len(pnl) == len(realized)
     capital = float(case.batch.state.account["capital"][0])

@@ -135,7 +135,7 @@ def largest_pnl_difference(case: Case, trades: Records) -> float | None:
     if not same.all():
         return None
     notional = ours["qty"] * ours["entry_price"]
-    return float(np.max(np.abs(ours["pnl"] - ours["funding"] - closed["pnl"]) / notional, initial=0.0))
+    return float(np.max(np.abs(ours["pnl"] - closed["pnl"]) / notional, initial=0.0))
 
 
 def run_vectorbt(case: Case, trace: Trace) -> VectorbtRun:

@@ -1,15 +1,18 @@
-"""A configuration as a case of the slow engine: its own ``decide``, uncompiled all the way down."""
+"""A configuration as a case of the slow engine: its ``decide`` in plain Python all the way down."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dolphin.config import Config
 from dolphin.core.records import Market, Records
 from dolphin.core.strategy import Strategy
+from dolphin.parity.slow import vel_div
 from dolphin.parity.slow.engine import Case
 from dolphin.parity.slow.fills import Friction
 from dolphin.parity.slow.in_python import in_python
+from dolphin.strategies.vel_div import VEL_DIV
 
 
 def plain_case(config: Config, market: Market) -> Case:
@@ -28,13 +31,18 @@ def plain_case(config: Config, market: Market) -> Case:
     return case_of(config.engine.strategy, config.params_record(), columns, charged, account.initial_capital)
 
 
+def decide_of(strategy: Strategy) -> Callable[..., None]:
+    """A second writing of the strategy where there is one, else its own source uncompiled."""
+    return vel_div.decide if strategy.decide is VEL_DIV.decide else in_python(strategy.decide)
+
+
 def case_of(strategy: Strategy, params: Records, market: dict[str, Any], friction: Friction, capital: float) -> Case:
     """The same from its pieces; ``market`` holds the arrays of a Market by name."""
     assets = market["price"].shape[1]
     asked = [name for name in ("open", "high", "low", "volume") if name in market]
     return Case(
         market=market,
-        decide=in_python(strategy.decide),
+        decide=decide_of(strategy),
         params={name: params[name][0].item() for name in params.dtype.names or ()},
         friction=friction,
         slots=strategy.slots,

@@ -1,86 +1,25 @@
-"""ENGINE section 3 once more in plain Python, on the slow engine and real prices, against the reference trades."""
+"""The second writing of ``vel_div``, on the slow engine and real prices, against the reference trades."""
 
 from __future__ import annotations
 
 import json
-import math
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from reference.identity import check
 
+from dolphin.config import params_records
 from dolphin.core.records import INSTRUMENT, neutral_risk
-from dolphin.parity.slow.book import CLOSE, OPEN
 from dolphin.parity.slow.engine import Case, run_slow
 from dolphin.parity.slow.fills import Friction
+from dolphin.parity.slow.vel_div import REASONS, decide
+from dolphin.strategies.vel_div import VelDivParams
 
 STUDY = "klines_5m_2022"
-REASONS = ("", "LIQUIDATION", "STOP_LOSS", "FIXED_TP", "MAX_HOLD")
-
-
-def decide(state: Any, params: Any, market: Any, i: int) -> None:
-    """``vel_div`` with neutral risk inputs."""
-    slot, intent, account = state.slots[0], state.intents[0], state.account[0]
-    if slot.side != 0:
-        reason = exit_reason(slot, account.capital, params, float(market.price[i, slot.asset]), i)
-        if reason:
-            intent.action, intent.asset, intent.side, intent.qty = CLOSE, slot.asset, slot.side, slot.qty
-            intent.reason = REASONS.index(reason)
-        return
-    signal, vol = (float(x) for x in market.features[i])
-    gates = {"off": True, "min": vol >= params.vol_p60, "max": vol <= params.vol_p60}
-    if math.isnan(signal) or math.isnan(vol) or not gates[params.vol_gate_mode] or account.capital <= 0.0:
-        return
-    if signal < params.short_threshold and params.direction != "long_only":
-        side, threshold, extreme = -1, params.short_threshold, params.short_extreme
-    elif signal > params.long_threshold and params.direction != "short_only":
-        side, threshold, extreme = 1, params.long_threshold, params.long_extreme
-    else:
-        return
-    asset = best_aligned(market, params, side, i)
-    if asset is None:
-        return
-    strength = min(max((abs(signal) - abs(threshold)) / (abs(extreme) - abs(threshold)), 0.0), 1.0)
-    wanted = params.base_leverage + (params.soft_cap - params.base_leverage) * strength**params.convexity
-    leverage = max(min(wanted, params.abs_cap), 1.0)
-    instrument, price = market.instruments[asset], float(market.price[i, asset])
-    lots = math.floor(account.capital * params.fraction * leverage / price / instrument.lot + 1e-9)
-    qty = lots * instrument.lot_num / instrument.lot_den
-    if qty > 0.0 and qty * price >= instrument.min_notional:
-        intent.action, intent.asset, intent.side, intent.qty, intent.leverage = OPEN, asset, side, qty, leverage
-
-
-def exit_reason(slot: Any, capital: float, params: Any, price: float, i: int) -> str:
-    """The first exit of section 3 that holds, or nothing."""
-    move = slot.side * (price / slot.entry_price - 1.0)
-    margin = params.maintenance_margin * slot.qty * price
-    if capital + slot.side * slot.qty * (price - slot.entry_price) <= margin:
-        return "LIQUIDATION"
-    if params.stop_pct > 0.0 and move <= -params.stop_pct:
-        return "STOP_LOSS"
-    if move >= params.tp_pct:
-        return "FIXED_TP"
-    return "MAX_HOLD" if i - slot.entry_bar >= params.max_hold_bars else ""
-
-
-def best_aligned(market: Any, params: Any, side: int, i: int) -> int | None:
-    """The asset of the highest directional efficiency, the lower column of equals."""
-    best, highest = None, params.min_alignment
-    for j in range(market.price.shape[1]):
-        path = [math.log(x) for x in market.price[i - params.rank_lookback : i + 1, j]]
-        way = sum(abs(b - a) for a, b in pairwise(path))
-        if not 0 <= market.age[i, j] <= params.max_stale_bars or not way > 0.0:
-            continue
-        efficiency = side * (path[-1] - path[0]) / way
-        if efficiency > highest or (best is None and efficiency >= highest):
-            best, highest = j, efficiency
-    return best
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +50,7 @@ def real(shared_data: Path, shared_vectors: Path) -> SimpleNamespace:
         "ts": times * 1_000_000,
         "price": price,
         "age": age,
+        "log_price": np.log(price),
         "features": features.select("vel_div", "vol").to_numpy(),
         "risk": neutral_risk(len(times)),
         "instruments": instruments,
@@ -121,10 +61,12 @@ def real(shared_data: Path, shared_vectors: Path) -> SimpleNamespace:
 @pytest.mark.parametrize("name", ["default_gate_off", "gate_min_p60", "bidirectional_stop", "long_max_aligned"])
 def test_reference_trades(real: SimpleNamespace, name: str) -> None:
     values = real.cases[name]["params"]
+    by_position = VelDivParams(**{key: x for key, x in values.items() if key in VelDivParams.model_fields})
+    record = params_records([by_position])
     case = Case(
         market=real.market,
         decide=decide,
-        params=values,
+        params={key: record[key][0].item() for key in record.dtype.names or ()},
         friction=Friction(slippage_bps=values["slippage_bps"], fee_bps=values["fee_bps"]),
         reasons=REASONS,
         capital=values["initial_capital"],
