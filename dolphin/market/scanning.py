@@ -33,6 +33,7 @@ from dolphin.features import (
     trailing_bars,
 )
 from dolphin.features.kernel import State
+from dolphin.features.trail import Trail
 from dolphin.files import canonical_json
 from dolphin.progress import Progress
 from dolphin.times import DAY_NS
@@ -111,9 +112,7 @@ def scan_dataset(
         # What is finished is on disk, so an interrupted scan goes on from there.
         for done, day in enumerate(in_order(scan.measure, todo, threads), 1):
             if at != day.n:
-                behind = new_trail(windows)
-                for block in scan.before(day.n):
-                    remember(behind, block)
+                behind = scan.trail_before(day.n)
             remember(behind, day.stored)
             follow(behind, day.block)
             scan.write(day)
@@ -196,6 +195,13 @@ class _Scan:
             columns = self.days.read(self.dataset.days[n : n + 1])
             blocks.insert(0, FeatureBlock.of(columns, self.windows))
         return blocks
+
+    def trail_before(self, n: int) -> Trail:
+        """What the rows of day n look back on."""
+        trail = new_trail(self.windows)
+        for block in self.before(n):
+            remember(trail, block)
+        return trail
 
     def write(self, day: Measured) -> None:
         """Store a day."""

@@ -14,13 +14,13 @@ import polars as pl
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.errors import DolphinError
-from dolphin.files import json_bytes
+from dolphin.files import json_bytes, json_value
 from dolphin.locks import hold
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import window_rows
 from dolphin.study.search.search import Row, SearchReport, search
 from dolphin.study.space.space import Choices, Point
@@ -56,6 +56,11 @@ class SweepReport:
     stopped: str | None = None
     best_config: Path | None = None
     validation: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def rate(self) -> float:
+        """Trials per second; 0 where nothing ran."""
+        return self.ran / self.seconds if self.seconds else 0.0
 
 
 def sweep(
@@ -106,20 +111,16 @@ def _sweep(
     progress: Progress | None,
 ) -> SweepReport:
     began = time.perf_counter()
-    if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
-        from dolphin.study.validation.validation import plan_of
-
-        plan_of(study, evaluator)  # what cannot be validated is said before the search, not after it
+    _check_validation(study, evaluator)
     deadline = None if study.timeout is None else time.monotonic() + study.timeout
     report = SearchReport(study.trials)
     record = _Recorder(study, workspace, fresh=not resume)
     if "://" in study.storage:
         record.open()  # what cannot be reached is said before the work
-    digest = evaluator.dataset.digest
 
     def leave(state: str, validation: dict[str, Any] | None = None) -> pl.DataFrame:
         record.flush()
-        best = best_trials(registry, study, digest, None if len(study.objectives) > 1 else 10)
+        best = best_trials(registry, study, evaluator.dataset.digest, None if len(study.objectives) > 1 else 10)
         document = study_document(study, evaluator, start, stop, report, best)
         document |= {"state": state, "validated": validation is not None, "optuna_seconds": record.seconds}
         write_listed(workspace.experiments / study.name, {"study.json": json_bytes(document)})
@@ -147,20 +148,39 @@ def _sweep(
             leave("finished", validation)
     finally:
         record.close()
-    total = sum(report.counts.values())
+    return _sweep_report(study, report, time.perf_counter() - began, best, path, validation)
+
+
+def _check_validation(study: Study, evaluator: Evaluator) -> None:
+    """What cannot be validated is said before the search, where the number of trials is known, not after it."""
+    if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
+        from dolphin.study.validation.validation import plan_of
+
+        plan_of(study, evaluator)
+
+
+def _sweep_report(
+    study: Study,
+    report: SearchReport,
+    seconds: float,
+    best: pl.DataFrame,
+    best_config: Path | None,
+    validation: dict[str, Any] | None,
+) -> SweepReport:
+    """What a sweep did, of what its search did."""
     return SweepReport(
         study=study,
-        planned=report.size if report.size is not None else total,
+        planned=report.size if report.size is not None else sum(report.counts.values()),
         ran=report.ran,
         known=report.known,
         invalid=report.counts.get("invalid", 0),
         pruned=report.counts.get("pruned", 0),
-        bars=stop - start,
-        seconds=time.perf_counter() - began,
+        bars=report.bars,
+        seconds=seconds,
         best=best,
         checked=tuple(report.checked),
         stopped=report.stopped,
-        best_config=path,
+        best_config=best_config,
         validation=validation,
     )
 
@@ -176,7 +196,7 @@ def study_document(
             "trial": row["trial"],
             "config_hash": row["config_hash"],
             "config": json.loads(row["config"]),
-            "metrics": {name: spelled(row[name]) for name in ALL_METRICS},
+            "metrics": {name: json_value(row[name]) for name in ALL_METRICS},
         }
         for row in best.to_dicts()
     ]

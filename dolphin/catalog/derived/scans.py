@@ -148,22 +148,23 @@ class ScanDays:
         prices = {symbol: close[:, j] for j, symbol in enumerate(self.dataset.symbols)}
         further = {name: values for name, values in columns.items() if name not in required}
         scan, detail = day_files(date)
-        written = {
-            scan: {name: columns[name] for name in required} | prices,
-            detail: {"ts": columns["ts"]} | further,
-        }
         if before:
             self._forget(date)
-        files = {}
-        for file, data in written.items():
-            path = self.folder / file
-            with publish(path) as part, writing(path):
-                pl.DataFrame(data).write_parquet(part, compression="zstd", compression_level=1)
-            files[file] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        files = {
+            scan: self._write_file(scan, {name: columns[name] for name in required} | prices),
+            detail: self._write_file(detail, {"ts": columns["ts"]} | further),
+        }
         entry = {"rows": int(columns["ts"].size), "files": files, "inputs": inputs, "content": content}
         self._written[date] = entry | ({"state": self._keep_state(date, state)} if state else {})
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
+
+    def _write_file(self, file: str, columns: Columns) -> dict[str, Any]:
+        """Write one Parquet file atomically; what the manifest says of it."""
+        path = self.folder / file
+        with publish(path) as part, writing(path):
+            pl.DataFrame(columns).write_parquet(part, compression="zstd", compression_level=1)
+        return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
     def _forget(self, date: str) -> None:
         """Take a day out of the manifest before its files change: a kill leaves it missing, not damaged."""

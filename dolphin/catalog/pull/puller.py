@@ -99,20 +99,17 @@ def pull(
     DolphinError
         For a wrong argument, when the server cannot be reached, or another process pulls the same.
     """
-    if exchange != "binance":
-        raise DolphinError(f"unknown exchange '{exchange}'", mend=nearest(exchange, ("binance",)))
-    if market not in MARKETS:
-        raise DolphinError(f"unknown market '{market}'", mend=nearest(market, MARKETS))
-    if interval not in INTERVALS:
-        raise DolphinError(f"unknown interval '{interval}'", mend=nearest(interval, INTERVALS))
+    for what, name, known in (
+        ("exchange", exchange, ("binance",)),
+        ("market", market, MARKETS),
+        ("interval", interval, INTERVALS),
+    ):
+        if name not in known:
+            raise DolphinError(f"unknown {what} '{name}'", mend=nearest(name, known))
     for symbol in symbols:
         check_symbol(symbol, "--symbols")
     now = time.time_ns() if now_ns is None else now_ns
-    if start_ns % DAY_NS or stop_ns % DAY_NS:
-        raise DolphinError("a pull begins and ends at midnight UTC", mend="give --from and --to as dates")
-    days = range(start_ns // DAY_NS, min(stop_ns, now + DAY_NS - 1) // DAY_NS)
-    if not days:
-        raise DolphinError("the span holds no day that has begun", mend="check --from and --to")
+    days = _days(start_ns, stop_ns, now)
     folder = workspace.catalog / "downloads" / f"{exchange}-{market}-{interval}"
     where = MARKETS[market]
     source = Binance(where, address(archive or ARCHIVE), address(rest or where.rest))
@@ -136,6 +133,16 @@ def pull(
     for lines in (report.provisional, report.absent, report.failed):
         lines.sort()
     return report
+
+
+def _days(start_ns: int, stop_ns: int, now: int) -> range:
+    """The whole UTC days of a span that have begun, as days since 1970."""
+    if start_ns % DAY_NS or stop_ns % DAY_NS:
+        raise DolphinError("a pull begins and ends at midnight UTC", mend="give --from and --to as dates")
+    days = range(start_ns // DAY_NS, min(stop_ns, now + DAY_NS - 1) // DAY_NS)
+    if not days:
+        raise DolphinError("the span holds no day that has begun", mend="check --from and --to")
+    return days
 
 
 class _Month:

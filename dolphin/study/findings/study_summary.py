@@ -12,12 +12,12 @@ import polars as pl
 from dolphin.catalog import open_dataset
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput, Damaged, NotFound, nearest
-from dolphin.files import json_bytes, read_json
+from dolphin.files import json_bytes, json_value, read_json
 from dolphin.manifests import check_manifest, write_listed
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import Plan, read_plan
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import latest_search, searched, with_parameters
@@ -55,7 +55,7 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     if folder.is_dir():
         write_listed(
             folder,
-            {"sensitivity.json": json_bytes(_spelled({k: v for k, v in found.items() if k != "maps"}))},
+            {"sensitivity.json": json_bytes(json_value({k: v for k, v in found.items() if k != "maps"}))},
         )
     registry = Registry(workspace)
     return {
@@ -233,7 +233,7 @@ def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any
         "trial": row["trial"],
         "config_hash": row["config_hash"],
         "parameters": {name: row[name] for name in names},
-        "metrics": {name: spelled(row[name]) for name in kept},
+        "metrics": {name: json_value(row[name]) for name in kept},
     }
 
 
@@ -275,12 +275,3 @@ def _short(values: Floats) -> list[float]:
 
 def _short_one(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def _spelled(value: Any) -> Any:
-    """The document with infinities and not-a-numbers as words."""
-    if isinstance(value, dict):
-        return {key: _spelled(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(item) for item in value]
-    return spelled(value)

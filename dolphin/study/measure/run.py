@@ -22,7 +22,7 @@ from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import DolphinError
-from dolphin.files import publish_folder, read_json, write_json
+from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
@@ -31,7 +31,6 @@ from dolphin.study.measure.metrics import (
     exit_counts,
     metrics_of,
     one,
-    spelled,
 )
 from dolphin.times import format_time, return_day
 
@@ -177,7 +176,7 @@ def digests_frame(run: Run) -> pl.DataFrame:
 
 def metrics_document(run: Run) -> dict[str, Any]:
     """``metrics.json``: the contract's names first, then what else is known."""
-    return {name: spelled(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
+    return {name: json_value(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
 
 
 def run_document(run: Run) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,10 @@ import polars as pl
 from dolphin.config import Config, Variants, settled
 from dolphin.core.records import Floats
 from dolphin.errors import BadInput, DolphinError
-from dolphin.files import canonical_json
+from dolphin.files import canonical_json, from_json_value
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
-from dolphin.study.measure.metrics import unspelled
 from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
@@ -97,13 +96,7 @@ def search(
     space.check_possible(study.name)
     kind = sampler_class(study.sampler)
     sampler = kind(space, study.seed, study.trials, len(study.objectives), study.options)
-    size = sampler.size if sampler.size is not None else study.trials
-    if size is None and study.timeout is None and deadline is None:
-        raise DolphinError(
-            f"the {study.sampler} sampler needs a number of trials", where=study.name, mend="add trials = 1024"
-        )
-    if size is not None and size > MOST_TRIALS:
-        raise DolphinError(f"{size} trials are more than the {MOST_TRIALS} of one study", mend="split it")
+    size = _budget(study, sampler, deadline)
     report = report or SearchReport(size)
     report.size, report.bars = size, stop - start
     known = registered(registry, study, evaluator, role, fold) if resume else {}
@@ -112,19 +105,17 @@ def search(
     try:
         while size is None or trial < size:
             left = None if size is None else size - trial
-            span = _length(sampler, left)
-            if span and all(number in known for number in range(trial, trial + span)) and kind.LEARNS:
-                rows = [known[number] for number in range(trial, trial + span)]
-                points = [point_of(row, space) for row in rows]
+            replayed = _replayed(sampler, known, trial, left)
+            if replayed:
+                rows, points = replayed, [point_of(row, space) for row in replayed]
                 sampler.replay(points, loop.scores(rows))
             else:
                 if deadline is not None and time.monotonic() >= deadline:
                     report.stopped = "timeout"
                     break
-                points = sampler.ask()
+                points = sampler.ask()[:left]
                 if not points:
                     break
-                points = points[:left]
                 rows = loop.run(trial, points, known, sampler, progress)
                 if left is None or len(points) < left:
                     sampler.tell(loop.scores(rows))
@@ -139,6 +130,24 @@ def search(
     finally:
         report.seconds = time.perf_counter() - began
     return report
+
+
+def _budget(study: Study, sampler: Sampler, deadline: float | None) -> int | None:
+    """How many trials a search may run; None where only the time bounds it."""
+    size = sampler.size if sampler.size is not None else study.trials
+    if size is None and study.timeout is None and deadline is None:
+        raise DolphinError(
+            f"the {study.sampler} sampler needs a number of trials", where=study.name, mend="add trials = 1024"
+        )
+    if size is not None and size > MOST_TRIALS:
+        raise DolphinError(f"{size} trials are more than the {MOST_TRIALS} of one study", mend="split it")
+    return size
+
+
+def _replayed(sampler: Sampler, known: Mapping[int, Row], first: int, left: int | None) -> list[Row]:
+    """The rows of the next batch of a sampler that learns, where all of them are known; else none."""
+    numbers = range(first, first + _length(sampler, left)) if sampler.LEARNS else range(0)
+    return [known[number] for number in numbers] if all(number in known for number in numbers) else []
 
 
 class _Loop:
@@ -300,7 +309,7 @@ def point_of(row: Row, space: Space) -> Point:
         values = document
     else:
         values = {**document["account"], **document["friction"], **document["params"]}
-    return space.of_values({name: unspelled(value) for name, value in values.items()})
+    return space.of_values({name: from_json_value(value) for name, value in values.items()})
 
 
 def check_warm(study: Study, features: Floats) -> None:

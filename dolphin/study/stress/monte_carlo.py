@@ -59,6 +59,10 @@ class Scenario:
     start: int | None = None  # row; the window's first where None
 
 
+#: Scenarios that are run together, and what came of them: one result of all, or one each.
+Part = tuple[list[Scenario], list[Measured]]
+
+
 @dataclass(frozen=True)
 class Stress:
     """What a stress test found: ``rows`` has a run each, ``document`` is ``stress.json``."""
@@ -104,22 +108,7 @@ def stress(
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
     base = run(dataset, market, config, start, stop)
     bench = _Bench(workspace, dataset, market, start, stop, threads or os.cpu_count() or 1, seed)
-    plan = [list(batch) for batch in _plan(base, runs, seed)]
-    total, done = sum(map(len, plan)), 0
-    parts: list[tuple[list[Scenario], list[Measured]]] = []
-    for batch in plan:
-
-        def on_done(count: int) -> None:
-            nonlocal done
-            done += count
-            if progress:
-                progress(done, total, "runs under stress")
-
-        found = bench.run(batch, on_done)
-        if batch[0].kind == "base":
-            _must_be_equal(base, found[0])
-        bench.register(batch, found)
-        parts.append((batch, found))
+    parts = _run_all(bench, base, runs, seed, progress)
     document = {
         "dataset": name,
         "provenance": run_document(base),
@@ -133,13 +122,38 @@ def stress(
     shuffled, orders = _shuffled(base, runs, seed)
     rows = pl.concat([rows, shuffled], how="diagonal")
     document |= summarize(base, rows, parts, orders)
-    document = json.loads(canonical_json(document))  # as it will be read
+    found = Stress(base, rows, json.loads(canonical_json(document)))  # as it will be read
     if out is not None:
-        with publish_folder(out) as part, writing(out):
-            rows.write_parquet(part / "stress.parquet", compression="zstd")
-            write_json(part / "stress.json", document)
-            write_manifest(part)
-    return Stress(base, rows, document)
+        _write(found, out)
+    return found
+
+
+def _run_all(bench: _Bench, base: Run, runs: int, seed: int, progress: Progress | None) -> list[Part]:
+    """Run and register batch after batch; the first, undisturbed run must be ``base`` again."""
+    batches = [list(batch) for batch in _scenarios(base, runs, seed)]
+    total, done = sum(map(len, batches)), 0
+
+    def on_done(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress(done, total, "runs under stress")
+
+    parts: list[Part] = []
+    for batch in batches:
+        found = bench.run(batch, on_done)
+        if batch[0].kind == "base":
+            _must_be_equal(base, found[0])
+        bench.register(batch, found)
+        parts.append((batch, found))
+    return parts
+
+
+def _write(found: Stress, out: Path) -> None:
+    with publish_folder(out) as part, writing(out):
+        found.rows.write_parquet(part / "stress.parquet", compression="zstd")
+        write_json(part / "stress.json", found.document)
+        write_manifest(part)
 
 
 def check_out(out: Path) -> None:
@@ -151,7 +165,7 @@ def check_out(out: Path) -> None:
         raise DolphinError("holds other files than a stress test", where=str(out), mend="name a new folder for --out")
 
 
-def _plan(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
+def _scenarios(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
     """The runs in batches that are run and registered together."""
     config = base.config
     yield [Scenario("base", 0.0, config)]

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.core.records import Floats
+from dolphin.files import json_value
 from dolphin.study.measure.measured import Measured
-from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import Run, metrics_document
 from dolphin.times import format_day, return_day
 
@@ -97,7 +97,7 @@ def outcomes(rows: pl.DataFrame) -> list[dict[str, Any]]:
 def _quantiles(part: pl.DataFrame, name: str) -> list[Any] | None:
     values = part[name].cast(pl.Float64).drop_nulls().to_numpy()
     values = values[~np.isnan(values)]
-    return [spelled(float(v)) for v in np.quantile(values, QUANTILES)] if len(values) else None
+    return [json_value(float(v)) for v in np.quantile(values, QUANTILES)] if len(values) else None
 
 
 def friction_curve(rows: pl.DataFrame) -> list[dict[str, Any]]:
@@ -112,9 +112,9 @@ def friction_curve(rows: pl.DataFrame) -> list[dict[str, Any]]:
                 "splits": part.height,
                 **{
                     name: {
-                        "even": spelled(even[name][0]),
-                        "low": spelled(part[name].min()),
-                        "high": spelled(part[name].max()),
+                        "even": json_value(even[name][0]),
+                        "low": json_value(part[name].min()),
+                        "high": json_value(part[name].max()),
                     }
                     for name in ("roi", "sharpe_365", "max_drawdown")
                 },

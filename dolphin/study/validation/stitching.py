@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from dolphin.core.records import Floats, Ints
+from dolphin.files import json_value
 from dolphin.study.definition.splits import Span, block_spans, paths
 from dolphin.study.measure.measured import Measures
-from dolphin.study.measure.metrics import spelled
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
 from dolphin.study.validation.walk_forward import Judged
 from dolphin.times import return_day
@@ -82,7 +82,7 @@ def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, An
         "stretches": [{"fold": fold, "first_ts": int(ts[a]), "last_ts": int(ts[b - 1])} for (a, b), fold, _ in way],
         "days": days,
         "open_at_end": sum(bool(m.metrics["open_position"][0]) for m in known),
-        "metrics": {name: spelled(value) for name, value in metrics.items()},
+        "metrics": {name: json_value(value) for name, value in metrics.items()},
     }
 
 

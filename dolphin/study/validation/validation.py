@@ -15,12 +15,11 @@ from dolphin.core.records import Ints
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
-from dolphin.files import json_bytes, write_bytes
+from dolphin.files import json_bytes, json_value, write_bytes
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
 from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
 from dolphin.study.measure.evaluator import Evaluator
-from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import choice_of
@@ -29,6 +28,7 @@ from dolphin.study.validation.cross_validation import cross_validate
 from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import check_poolable, pooled
 from dolphin.study.validation.stitching import (
+    Stretch,
     distribution,
     efficiency,
     equity_frame,
@@ -119,7 +119,23 @@ def validate(
         As :func:`plan_of` does; if a look differs from its single run.
     """
     plan = plan_of(study, evaluator)
-    ts, folds = evaluator.ts, plan.folds
+    judged = _judge_folds(study, plan.folds, evaluator, registry, resume, progress)
+    ways = paths_of(judged)
+    equity = equity_frame(ways, evaluator.ts, study.config.account.initial_capital)
+    report = ValidationReport(study, judged, _document(study, evaluator, plan, judged, ways), equity)
+    _write(workspace, report)
+    return report
+
+
+def _judge_folds(
+    study: Study,
+    folds: Sequence[Fold],
+    evaluator: Evaluator,
+    registry: Registry,
+    resume: bool,
+    progress: Progress | None,
+) -> list[Judged]:
+    """Choose on the train spans of every fold and judge on its test spans, as scheme and sampler ask for."""
     looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
     choose = choice_of(study).first
 
@@ -130,16 +146,19 @@ def validate(
         return searched(study, evaluator, registry, span, fold, resume=resume, progress=progress)
 
     if folds[0].blocks:
-        judged = cross_validate(folds, candidates, choose, looks)
-    elif is_fixed(study):
-        judged = walk_forward(folds, candidates, choose, looks)
-    else:
-        judged = walk_forward_adaptive(folds, search_fold, looks)
-    ways = paths_of(judged)
-    equity = equity_frame(ways, ts, study.config.account.initial_capital)
+        return cross_validate(folds, candidates, choose, looks)
+    if is_fixed(study):
+        return walk_forward(folds, candidates, choose, looks)
+    return walk_forward_adaptive(folds, search_fold, looks)
+
+
+def _document(
+    study: Study, evaluator: Evaluator, plan: Plan, judged: Sequence[Judged], ways: Sequence[Sequence[Stretch]]
+) -> dict[str, Any]:
+    """``validation.json``: how the window was divided, every fold, every path, and what they say together."""
+    ts = evaluator.ts
     documents = [path_document(number, way, ts) for number, way in enumerate(ways)]
-    names = list(study.space)
-    document = {
+    return {
         "study": study.name,
         "study_hash": study.hash,
         "scheme": plan.scheme.model_dump(),
@@ -156,11 +175,8 @@ def validate(
         "stitched": documents[0]["metrics"] if len(documents) == 1 else None,
         "distribution": distribution(documents) if len(documents) > 1 else None,
         "efficiency": efficiency(judged),
-        "stability": stability(judged, names),
+        "stability": stability(judged, list(study.space)),
     }
-    report = ValidationReport(study, judged, document, equity)
-    _write(workspace, report)
-    return report
 
 
 def candidates_of(study: Study, base: Config) -> list[Candidate]:
@@ -222,9 +238,9 @@ def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan
             "config": document,
             "parameters": {name: value_of(document, name) for name in study.space},
         },
-        "train_metrics": {name: spelled(value) for name, value in judged.score.items()},
-        "test_metrics": {name: spelled(value) for name, value in after.items()},
-        "objective": {"train": spelled(before), "test": spelled(out), "degradation": spelled(float(worse))},
+        "train_metrics": {name: json_value(value) for name, value in judged.score.items()},
+        "test_metrics": {name: json_value(value) for name, value in after.items()},
+        "objective": {"train": json_value(before), "test": json_value(out), "degradation": json_value(float(worse))},
         "efficiency": efficiency([judged]),
     }
 

@@ -17,12 +17,12 @@ from dolphin.catalog.ingest.importer import import_klines
 from dolphin.config import parse_config, read_config
 from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
-from dolphin.files import read_json
+from dolphin.files import json_value, read_json
 from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import backtest
 from dolphin.study.definition.spec import read_study
 from dolphin.study.measure.evaluator import LocalEvaluator
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
@@ -140,7 +140,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
         train = by_hand(home, fold["chosen"]["config"], fold["train"][0])
         test = by_hand(home, fold["chosen"]["config"], fold["test"][0])
         for single, found in ((train, fold["train_metrics"]), (test, fold["test_metrics"])):
-            assert {name: spelled(single.metrics[name]) for name in ALL_METRICS} == found
+            assert {name: json_value(single.metrics[name]) for name in ALL_METRICS} == found
         part = equity.filter(pl.col("fold") == fold["number"])
         assert part["return"].to_numpy().tobytes() == test.daily_returns.tobytes()
         assert part["ts"][-1] == fold["test"][0]["last_ts"]
@@ -187,7 +187,7 @@ def test_every_sampler_chooses_the_best_it_looked_at(home: Workspace, validation
             assert train["from"] == report.document["window"]["from"]
         for span, found in ((train, fold["train_metrics"]), (test, fold["test_metrics"])):
             single = by_hand(home, fold["chosen"]["config"], span)
-            assert {name: spelled(single.metrics[name]) for name in ALL_METRICS} == found
+            assert {name: json_value(single.metrics[name]) for name in ALL_METRICS} == found
 
 
 def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
@@ -201,7 +201,7 @@ def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
         assert piece.daily_returns[0].tobytes() == single.daily_returns.tobytes()
         assert piece.metrics["trades"][0] == single.metrics["trades"]
     score = {name: values[0].item() for name, values in pooled(pieces).items()}
-    assert {name: spelled(value) for name, value in score.items()} == middle["train_metrics"]
+    assert {name: json_value(value) for name, value in score.items()} == middle["train_metrics"]
     # No other candidate would have been better.
     spans = [(s["first_ts"], s["last_ts"]) for s in middle["train"]]
     rows = looks(home, "search").filter(pl.col("config_hash") != middle["chosen"]["config_hash"])
