@@ -18,7 +18,9 @@ from dolphin.files import json_value
 
 if TYPE_CHECKING:
     from dolphin.study.findings.sensitivity import Plateau
+    from dolphin.study.measure.documents import Number
     from dolphin.study.sweep import SweepReport
+    from dolphin.study.validation.documents import ValidationDocument
     from dolphin.workspace import Workspace
 
 
@@ -131,8 +133,9 @@ def _show(home: Workspace, done: SweepReport, plateau: Plateau | None, report: P
     if plateau and plateau.verdict != "unknown":
         say(plateau.sentence, style="bold red" if plateau.verdict == "lonely peak" else None)
     if done.best_config:
-        last = done.validation["folds"][-1] if done.validation else {"blocks": (), "chosen": None}
-        what = "config that the newest train window chose" if last["chosen"] and not last["blocks"] else "best config"
+        last = done.validation["folds"][-1] if done.validation else None
+        newest = last is not None and last["chosen"] and not last["blocks"]
+        what = "config that the newest train window chose" if newest else "best config"
         say(f"{what}: {done.best_config}")
     if done.validation:
         say(_judgement(done.validation))
@@ -155,10 +158,10 @@ def _show_best(done: SweepReport) -> None:
     show_trials(with_parameters(done.best.head(20)), study.objective, searched(done.best, study.space))
 
 
-def _judgement(validation: dict[str, Any]) -> str:
+def _judgement(validation: ValidationDocument) -> str:
     """What became of the choice out of sample, in a line."""
     stitched, paths = validation["stitched"], validation["distribution"] or {}
-    judged = stitched or {name: what["q50"] for name, what in paths.items()}
+    judged: Mapping[str, Number] = stitched or {name: what["q50"] for name, what in paths.items()}
     names = [name for name in ("sharpe_365", "roi", "max_drawdown", "trades") if name in judged]
     figures = ", ".join(f"{name} {figure(judged[name])}" for name in names) or "nothing to judge"
     return (

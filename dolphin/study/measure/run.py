@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,7 @@ from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
+from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -174,34 +175,42 @@ def digests_frame(run: Run) -> pl.DataFrame:
     return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], "digest": run.recording.digests})
 
 
-def metrics_document(run: Run) -> dict[str, Any]:
+def metrics_document(run: Run) -> MetricsDocument:
     """``metrics.json``: the contract's names first, then what else is known."""
-    return {name: json_value(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
+    return cast(MetricsDocument, {name: json_value(run.metrics[name]) for name in (*ALL_METRICS, "exits")})
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: Run) -> RunDocument:
     """``run.json``: where the numbers come from."""
     ts, manifest = run.market.ts, run.dataset.manifest
+    dataset: DatasetDocument = {
+        "name": run.dataset.name,
+        "digest": run.dataset.digest,
+        "spacing": format_spacing(run.dataset.spacing_ns),
+        "symbols": len(run.dataset.symbols),
+        "source": run.dataset.source,
+    }
+    if manifest.get("preset") is not None:
+        dataset["preset"] = manifest["preset"]
+    if manifest.get("seed") is not None:
+        dataset["seed"] = manifest["seed"]
     return {
-        "dataset": {
-            "name": run.dataset.name,
-            "digest": run.dataset.digest,
-            "spacing": format_spacing(run.dataset.spacing_ns),
-            "symbols": len(run.dataset.symbols),
-            "source": run.dataset.source,
-            **{key: manifest[key] for key in ("preset", "seed") if manifest.get(key) is not None},
-        },
+        "dataset": dataset,
         "synthetic": run.dataset.synthetic,
         "caveats": manifest.get("notes", []),
         "engine_digest": run.engine.digest,
         "config_hash": run.config.hash,
-        "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": format_time(ts[run.start])},
-        "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": format_time(ts[run.stop - 1])},
+        "first_bar": _bar(ts, run.start),
+        "last_bar": _bar(ts, run.stop - 1),
         "final_digest": run.final_digest,
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": library_versions(),
         "timings": {"engine_seconds": run.seconds},
     }
+
+
+def _bar(ts: Ints, row: int) -> BarDocument:
+    return {"row": row, "ts": int(ts[row]), "time": format_time(ts[row])}
 
 
 def library_versions() -> dict[str, str]:
@@ -226,10 +235,11 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
     }
+    config: ConfigFile = {"config": run.config.document(), "hash": run.config.hash}
     with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
-        write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
+        write_json(part / "config.json", config)
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
         write_manifest(part)
@@ -242,7 +252,7 @@ def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_
     if not path.is_file():
         return
     try:
-        about = read_json(path)
+        about: RunDocument = read_json(path)
         held = {
             "configuration": about["config_hash"],
             "dataset": about["dataset"]["digest"],

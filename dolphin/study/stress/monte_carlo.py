@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
@@ -31,6 +30,7 @@ from dolphin.study.measure.measured import Measured, first_difference, measure, 
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
+from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
 from dolphin.times import return_day
@@ -69,7 +69,7 @@ class Stress:
 
     run: Run
     rows: pl.DataFrame
-    document: dict[str, Any]
+    document: StressDocument
 
 
 def stress(
@@ -109,7 +109,10 @@ def stress(
     base = run(dataset, market, config, start, stop)
     bench = _Bench(workspace, dataset, market, start, stop, threads or os.cpu_count() or 1, seed)
     parts = _run_all(bench, base, runs, seed, progress)
-    document = {
+    rows = pl.concat([_rows(batch, found, market, start) for batch, found in parts])
+    shuffled, orders = _shuffled(base, runs, seed)
+    rows = pl.concat([rows, shuffled], how="diagonal")
+    document: StressDocument = {
         "dataset": name,
         "provenance": run_document(base),
         "config": config.document(),
@@ -117,11 +120,8 @@ def stress(
         "last_ts": int(market.ts[stop - 1]),
         "runs": runs,
         "seed": seed,
+        **summarize(base, rows, parts, orders),
     }
-    rows = pl.concat([_rows(batch, found, market, start) for batch, found in parts])
-    shuffled, orders = _shuffled(base, runs, seed)
-    rows = pl.concat([rows, shuffled], how="diagonal")
-    document |= summarize(base, rows, parts, orders)
     found = Stress(base, rows, json.loads(canonical_json(document)))  # as it will be read
     if out is not None:
         _write(found, out)
@@ -237,7 +237,7 @@ class _Bench:
         self._registry.append_once(trial_frame(rows))
 
     def _row(self, scenario: Scenario, now: int) -> dict[str, Any]:
-        document = scenario.config.document()
+        document: dict[str, Any] = {**scenario.config.document()}
         what = scenario.disturbance
         if what.noise_bps or what.missed:
             document["stress"] = {"noise_bps": what.noise_bps, "missed": what.missed, "seed": what.seed}
@@ -289,7 +289,7 @@ def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, 
     )
 
 
-def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, NDArray[Any]]]:
+def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, Floats]]:
     """The same trades in other orders (``permuted``), and drawn with replacement (``bootstrap``).
 
     Trades are taken one after another, each by its P&L over the capital at its entry; drawdown is on
@@ -332,7 +332,7 @@ def capital_path(growth: Floats) -> Floats:
     return np.column_stack([np.ones(len(growth)), path])
 
 
-def read_stress(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
+def read_stress(folder: Path) -> tuple[StressDocument, pl.DataFrame]:
     """What :func:`stress` wrote."""
     folder = Path(folder)
     if not (folder / "stress.json").is_file():

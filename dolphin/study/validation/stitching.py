@@ -9,7 +9,7 @@ with the equity so marked. Equity compounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from dolphin.core.records import Floats, Ints
 from dolphin.files import json_value
 from dolphin.study.definition.splits import Span, block_spans, paths
 from dolphin.study.measure.measured import Measures
+from dolphin.study.validation.documents import EfficiencyDocument, PathDocument, StabilityDocument
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
 from dolphin.study.validation.walk_forward import Judged
 from dolphin.times import return_day
@@ -68,7 +69,7 @@ def day_closes(ts: Ints, span: Span) -> Floats:
     return np.asarray(rows[np.flatnonzero(np.diff(return_day(rows), append=return_day(rows[-1]) + 1))])
 
 
-def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, Any]:
+def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> PathDocument:
     """One path: its stretches and its metrics (:func:`dolphin.study.validation.pooled.pooled`)."""
     known = [measures for _, _, measures in way if measures is not None]
     days = sum(len(day_closes(ts, span)) for span, _, _ in way)
@@ -86,9 +87,9 @@ def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, An
     }
 
 
-def distribution(documents: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def distribution(documents: Sequence[PathDocument]) -> dict[str, dict[str, float]]:
     """Quantiles of every metric over the paths, unknown and infinite values left out."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for name in documents[0]["metrics"]:
         values = [d["metrics"].get(name) for d in documents]
         known = np.array([v for v in values if isinstance(v, int | float)], np.float64)
@@ -99,7 +100,7 @@ def distribution(documents: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any
     return found
 
 
-def efficiency(judged: Sequence[Judged]) -> dict[str, Any]:
+def efficiency(judged: Sequence[Judged]) -> EfficiencyDocument:
     """Walk-forward efficiency: 365 times the mean daily return, out of sample over in sample.
 
     In sample all the folds' chosen train runs count, day by day. ``efficiency`` is None where nothing was
@@ -116,25 +117,22 @@ def efficiency(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def stability(judged: Sequence[Judged], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def stability(judged: Sequence[Judged], names: Sequence[str]) -> dict[str, StabilityDocument]:
     """How much the choice moves from fold to fold: the values of every searched parameter."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, StabilityDocument] = {}
     chosen = [j.chosen.config for j in judged if j.chosen is not None]
     for name in names:
         values = [value_of(config.document(), name) for config in chosen]
-        entry: dict[str, Any] = {"values": values, "different": len({repr(v) for v in values})}
+        entry: StabilityDocument = {"values": values, "different": len({repr(v) for v in values})}
         if values and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             numbers = np.array(values, np.float64)
-            entry |= {
-                "lowest": float(numbers.min()),
-                "median": float(np.median(numbers)),
-                "highest": float(numbers.max()),
-            }
+            entry["lowest"], entry["highest"] = float(numbers.min()), float(numbers.max())
+            entry["median"] = float(np.median(numbers))
         found[name] = entry
     return found
 
 
-def value_of(document: dict[str, Any], key: str) -> Any:
+def value_of(document: Mapping[str, Any], key: str) -> Any:
     """The value of a key of params, friction or account (``tp_pct`` or ``friction.fee_bps``) in a config document."""
     section, _, plain = key.rpartition(".")
     for part in [section] if section else ["params", "friction", "account"]:

@@ -6,39 +6,33 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from dolphin.config import Config, Variants, settled, to_toml
-from dolphin.core.records import Ints
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
-from dolphin.files import json_bytes, json_value, write_bytes
+from dolphin.files import json_bytes, write_bytes
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
+from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.run import window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.cross_validation import cross_validate
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.study.validation.looks import Candidate, Looks
-from dolphin.study.validation.pooled import check_poolable, pooled
+from dolphin.study.validation.pooled import check_poolable
 from dolphin.study.validation.stitching import (
-    Stretch,
-    distribution,
-    efficiency,
     equity_frame,
-    path_document,
     paths_of,
-    stability,
-    value_of,
 )
+from dolphin.study.validation.validation_document import Plan, validation_document
 from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
-from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,24 +45,13 @@ class ValidationReport:
 
     study: Study
     judged: list[Judged]
-    document: dict[str, Any]
+    document: ValidationDocument
     equity: pl.DataFrame
 
     @property
     def newest(self) -> Candidate | None:
         """What was chosen on the newest train window of a holdout or walk-forward; None for k-fold schemes."""
         return None if self.judged[-1].fold.blocks else self.judged[-1].chosen
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the rows of a study's window are divided; ``purge`` and ``embargo`` are in bars."""
-
-    scheme: Scheme
-    window: Span
-    folds: list[Fold]
-    purge: int
-    embargo: int
 
 
 def plan_of(study: Study, evaluator: Evaluator) -> Plan:
@@ -122,7 +105,7 @@ def validate(
     judged = _judge_folds(study, plan.folds, evaluator, registry, resume, progress)
     ways = paths_of(judged)
     equity = equity_frame(ways, evaluator.ts, study.config.account.initial_capital)
-    report = ValidationReport(study, judged, _document(study, evaluator, plan, judged, ways), equity)
+    report = ValidationReport(study, judged, validation_document(study, evaluator, plan, judged, ways), equity)
     _write(workspace, report)
     return report
 
@@ -152,33 +135,6 @@ def _judge_folds(
     return walk_forward_adaptive(folds, search_fold, looks)
 
 
-def _document(
-    study: Study, evaluator: Evaluator, plan: Plan, judged: Sequence[Judged], ways: Sequence[Sequence[Stretch]]
-) -> dict[str, Any]:
-    """``validation.json``: how the window was divided, every fold, every path, and what they say together."""
-    ts = evaluator.ts
-    documents = [path_document(number, way, ts) for number, way in enumerate(ways)]
-    return {
-        "study": study.name,
-        "study_hash": study.hash,
-        "scheme": plan.scheme.model_dump(),
-        "dataset": {"name": evaluator.dataset.name, "digest": evaluator.dataset.digest},
-        "engine_digest": study.config.engine.digest,
-        "objective": study.objective,
-        "direction": study.direction,
-        "min_trades": study.min_trades,
-        "window": _span(ts, plan.window, evaluator.dataset.spacing_ns),
-        "purge_bars": plan.purge,
-        "embargo_bars": plan.embargo,
-        "folds": [fold_document(j, study, evaluator, plan) for j in judged],
-        "paths": documents,
-        "stitched": documents[0]["metrics"] if len(documents) == 1 else None,
-        "distribution": distribution(documents) if len(documents) > 1 else None,
-        "efficiency": efficiency(judged),
-        "stability": stability(judged, list(study.space)),
-    }
-
-
 def candidates_of(study: Study, base: Config) -> list[Candidate]:
     """Candidates of a sampler that does not learn: those that constraints and strategy accept, each once."""
     kind = sampler_class(study.sampler)
@@ -205,44 +161,6 @@ def candidates_of(study: Study, base: Config) -> list[Candidate]:
                 found.setdefault(variant.hash, Candidate(number, variant.config, variant.text, variant.hash))
         trial += len(points)
     return list(found.values())
-
-
-def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan) -> dict[str, Any]:
-    """One fold: where it trained and was judged, what was chosen, how it did on both sides.
-
-    ``degradation`` is by how much the objective is worse in the test spans than in the train spans.
-    """
-    fold, chosen, ts, spacing = judged.fold, judged.chosen, evaluator.ts, evaluator.dataset.spacing_ns
-    found: dict[str, Any] = {
-        "number": fold.number,
-        "blocks": list(fold.blocks),
-        **{
-            name: [_span(ts, span, spacing) for span in spans]
-            for name, spans in zones(fold, plan.window, plan.purge, plan.embargo).items()
-        },
-        "chosen": None,
-    }
-    if chosen is None:
-        return found
-    document = json.loads(chosen.text)
-    # A single test stretch is known to the kernel in full; several are put together.
-    one = len(judged.tests) == 1
-    test = judged.tests[0].metrics if one else pooled(judged.tests)
-    after = {name: values[0].item() for name, values in test.items()}
-    before, out = judged.score[study.objective], after[study.objective]
-    worse = before - out if study.direction == "maximize" else out - before
-    return found | {
-        "chosen": {
-            "trial": chosen.trial,
-            "config_hash": chosen.hash,
-            "config": document,
-            "parameters": {name: value_of(document, name) for name in study.space},
-        },
-        "train_metrics": {name: json_value(value) for name, value in judged.score.items()},
-        "test_metrics": {name: json_value(value) for name, value in after.items()},
-        "objective": {"train": json_value(before), "test": json_value(out), "degradation": json_value(float(worse))},
-        "efficiency": efficiency([judged]),
-    }
 
 
 def _check(study: Study, scheme: Scheme) -> None:
@@ -296,18 +214,6 @@ def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> 
     horizon = max(int(reaches(config.params)) for config in many)
     lookback = max(strategy.warmup_bars(config.params) for config in many)
     return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
-
-
-def _span(ts: Ints, span: Span, spacing_ns: int) -> dict[str, Any]:
-    """``from <= close < to``, as the command's --from and --to take them."""
-    first, last = int(ts[span[0]]), int(ts[span[1] - 1])
-    return {
-        "from": format_time(first),
-        "to": format_time(last + spacing_ns),
-        "first_ts": first,
-        "last_ts": last,
-        "bars": span[1] - span[0],
-    }
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:
