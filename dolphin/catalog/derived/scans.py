@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dolphin.catalog.store.cache import Array, Arrays
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
@@ -42,7 +43,8 @@ _RESCAN = "remove it and run 'dolphin scan' again"
 
 FLUSH_SECONDS = 2.0  # between two writings of the manifest: what a kill may cost
 
-Columns = Mapping[str, NDArray[Any]]
+#: Columns by name, each of the dtype that its day was scanned with.
+Columns = Mapping[str, Array]
 
 
 class ScanDays:
@@ -179,7 +181,7 @@ class ScanDays:
             self._written.clear()
         self._flushed = time.monotonic()
 
-    def read(self, days: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    def read(self, days: Sequence[str] | None = None) -> Arrays:
         """Feature columns and ``ts``, one array each, of these days (by default the whole grid).
 
         Raises
@@ -297,7 +299,7 @@ def missing_days(dataset: Dataset, scanner: str, *, deep: bool = False) -> tuple
     return ScanDays(dataset, scanner).missing(deep=deep)
 
 
-def read_features(dataset: Dataset, scanner: str, days: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+def read_features(dataset: Dataset, scanner: str, days: Sequence[str] | None = None) -> Arrays:
     """Feature columns and ``ts`` of these days over the default windows; see :meth:`ScanDays.read`."""
     return ScanDays(dataset, scanner).read(days)
 

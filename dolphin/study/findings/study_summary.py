@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,11 @@ from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import Plan, read_plan
 from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import latest_search, searched, with_parameters
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
@@ -237,9 +239,38 @@ def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any
     }
 
 
-def _left(folder: Path) -> dict[str, Any]:
-    """What sweep and validation left in the study's folder; None where they did not."""
-    found: dict[str, Any] = {"sweep": None, "validation": None, "oos": None}
+class LeftDocuments(TypedDict):
+    """What sweep and validation left in a study's folder; None where they did not."""
+
+    sweep: StudyDocument | None
+    validation: ValidationDocument | None
+    oos: OutOfSample | None
+    best_config: str | None
+
+
+class OutOfSamplePath(TypedDict):
+    """A curve of equity at the end of each day, and the fold that each day was judged in."""
+
+    ts: list[str]
+    equity: list[float]
+    fold: list[int]
+
+
+class OutOfSample(TypedDict):
+    """The equity out of sample: a curve a path, and the capital with which all begin."""
+
+    paths: list[OutOfSamplePath]
+    capital: float
+
+
+def _left(folder: Path) -> LeftDocuments:
+    best = folder / "best.toml"
+    found: LeftDocuments = {
+        "sweep": None,
+        "validation": None,
+        "oos": None,
+        "best_config": str(best) if best.is_file() else None,
+    }
     if (folder / "study.json").is_file() or (folder / "validation.json").is_file():
         check_manifest(folder)
     if (folder / "study.json").is_file():
@@ -248,17 +279,15 @@ def _left(folder: Path) -> dict[str, Any]:
         found["validation"] = read_json(folder / "validation.json")
     if (folder / "oos_equity.parquet").is_file():
         found["oos"] = _oos(pl.read_parquet(folder / "oos_equity.parquet"))
-    best = folder / "best.toml"
-    found["best_config"] = str(best) if best.is_file() else None
     return found
 
 
-def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
+def _oos(frame: pl.DataFrame) -> OutOfSample | None:
     """The equity out of sample at the end of each day, a curve a path, and where they began."""
     if frame.is_empty():
         return None
     first = frame.row(0, named=True)
-    paths = [
+    paths: list[OutOfSamplePath] = [
         {
             "ts": [format_time(ts) for ts in part["ts"]],
             "equity": _short(part["equity"].to_numpy()),

@@ -16,14 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
 from dolphin.core.jit import PACKAGE, source_digest
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features import scanner_digest
 from dolphin.files import canonical_json
@@ -53,7 +52,7 @@ class Chunk:
     dataset: str
     code: Mapping[str, str]
     config: str
-    columns: Mapping[str, NDArray[Any]]
+    columns: Mapping[str, Floats | Ints]
     count: int
     spans: tuple[tuple[int, int], ...]
     daily: bool
@@ -149,7 +148,7 @@ def _refuse_other_code(theirs: Mapping[str, str], ours: Mapping[str, str]) -> No
             )
 
 
-def _differing(many: Combinations) -> Mapping[str, NDArray[Any]]:
+def _differing(many: Combinations) -> Mapping[str, Floats | Ints]:
     """The fields that are not the same, by bits, in all combinations."""
     fields = {f"params.{name}": many.params[name] for name in many.params.dtype.names or ()}
     fields |= {f"friction.{name}": many.friction[name] for name in many.friction.dtype.names or ()}

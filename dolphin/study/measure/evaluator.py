@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.config import Config
@@ -22,7 +21,7 @@ from dolphin.errors import DolphinError
 from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.progress import Progress
 from dolphin.study.measure.measured import Measured, Measures, measure, spot_check
-from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays
 
 #: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
 KEPT = 4
@@ -72,7 +71,7 @@ class Results:
         Returns per UTC day that the span touches.
     """
 
-    metrics: dict[str, NDArray[Any]]
+    metrics: MetricArrays
     exits: Ints
     daily: list[Floats] | None
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.config import Config, friction_records, params_records
 from dolphin.core.engine import Engine
 from dolphin.core.records import Floats, Ints, Market, Records, State
 from dolphin.errors import DolphinError
-from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
+from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays, daily_levels, daily_returns, metrics_of
 from dolphin.study.measure.run import days_of
 
 
@@ -26,7 +25,7 @@ class Measures:
     int64 counts closed trades by the strategy's reasons.
     """
 
-    metrics: dict[str, NDArray[Any]]
+    metrics: MetricArrays
     daily_returns: Floats
     exits: Ints
 

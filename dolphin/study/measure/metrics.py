@@ -40,6 +40,9 @@ MORE_METRICS = (
     "funding_paid",
 )
 
+#: (C,) arrays by the names of :data:`ALL_METRICS`: float64, counts int64, flags bool.
+MetricArrays = dict[str, NDArray[Any]]
+
 #: As the gate calls it.
 spelled = json_value
 
@@ -47,7 +50,7 @@ spelled = json_value
 ALL_METRICS = METRICS + MORE_METRICS
 
 
-def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | None = None) -> dict[str, NDArray[Any]]:
+def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | None = None) -> MetricArrays:
     """Metrics of many runs.
 
     Parameters
@@ -119,7 +122,7 @@ def daily_sharpe(accounts: Records) -> Floats:
     return np.where((days >= 2) & (m2 > 0.0), per_day, np.nan)
 
 
-def one(metrics: dict[str, NDArray[Any]], index: int = 0) -> dict[str, Any]:
+def one(metrics: MetricArrays, index: int = 0) -> dict[str, Any]:
     """The metrics of one run as plain Python numbers."""
     return {name: values[index].item() for name, values in metrics.items()}
 

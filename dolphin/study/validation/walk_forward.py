@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from numpy.typing import NDArray
 
 from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
@@ -16,6 +15,7 @@ from dolphin.progress import Progress
 from dolphin.study.definition.splits import Fold, Span
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.metrics import MetricArrays
 from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dolphin.study.definition.spec import Study
 
 #: (metrics of all candidates, (C,) each) -> place of the best one, or None if none may be chosen.
-Choose = Callable[[dict[str, NDArray[Any]]], int | None]
+Choose = Callable[[MetricArrays], int | None]
 
 #: The candidates of a fold, percentiles settled on its train rows.
 Candidates = Callable[[Fold], Sequence[Candidate]]
