@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typed_documents import is_typed
 
 from dolphin.catalog import generate, open_dataset, parse_time
 from dolphin.catalog.ingest.importer import import_klines
@@ -24,6 +25,7 @@ from dolphin.study.definition.spec import read_study
 from dolphin.study.measure.evaluator import LocalEvaluator
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
 from dolphin.study.validation.validation import ValidationReport, validate
@@ -119,7 +121,7 @@ def looks(home: Workspace, role: str) -> pl.DataFrame:
 def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     report = judge(home, WALK)
     document = read_json(home.experiments / "look" / "validation.json")
-    assert document == json.loads(json.dumps(report.document))
+    assert document == json.loads(json.dumps(report.document)) and is_typed(document, ValidationDocument)
     equity = pl.read_parquet(home.experiments / "look" / "oos_equity.parquet")
     assert [f["train"][0]["from"][:10] for f in document["folds"]][1:] == ["2025-01-05", "2025-01-10", "2025-01-15"]
     assert len(document["folds"]) == 4 and len(document["paths"]) == 1
@@ -217,6 +219,7 @@ def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
 def test_combinatorial_paths(home: Workspace) -> None:
     report = judge(home, COMBINATORIAL)
     document = report.document
+    assert is_typed(document, ValidationDocument)
     assert len(document["folds"]) == 10 and len(document["paths"]) == 4
     equity = report.equity
     for path in document["paths"]:
@@ -357,6 +360,7 @@ def test_other_folds_under_a_resumed_search_are_refused(home: Workspace) -> None
 def test_a_fold_without_a_choice_stays_flat(home: Workspace) -> None:
     report = judge(home, WALK, min_trades=10_000)
     assert all(fold["chosen"] is None for fold in report.document["folds"])
+    assert is_typed(report.document, ValidationDocument)
     assert report.equity["return"].to_list() == [0.0] * report.equity.height and report.newest is None
     assert report.document["efficiency"]["efficiency"] is None
     assert looks(home, "test").is_empty()
