@@ -161,7 +161,7 @@ def _show_best(done: SweepReport) -> None:
 def _judgement(validation: ValidationDocument) -> str:
     """What became of the choice out of sample, in a line."""
     stitched, paths = validation["stitched"], validation["distribution"] or {}
-    judged: Mapping[str, Number] = stitched or {name: what["q50"] for name, what in paths.items()}
+    judged: Mapping[str, Number | bool] = stitched or {name: what["q50"] for name, what in paths.items()}
     names = [name for name in ("sharpe_365", "roi", "max_drawdown", "trades") if name in judged]
     figures = ", ".join(f"{name} {figure(judged[name])}" for name in names) or "nothing to judge"
     return (

@@ -65,7 +65,7 @@ class ScanReport:
     kept: int = 0
 
 
-class Measured(NamedTuple):
+class ScannedDay(NamedTuple):
     """A day measured: what was stored of it before, the new rows, and the state after them."""
 
     n: int
@@ -160,7 +160,7 @@ class _Scan:
         earlier = [self._digest(k, self.bounds[k + 1]) for k in range(first, n)]
         return hashlib.sha256(canonical_json([about, earlier, self._digest(n, low + rows)])).hexdigest()
 
-    def measure(self, n: int) -> Measured:
+    def measure(self, n: int) -> ScannedDay:
         """A missing day: whole, or from where its stored rows end if the state there was kept."""
         low, high = self.bounds[n], self.bounds[n + 1]
         date = self.dataset.days[n]
@@ -173,7 +173,7 @@ class _Scan:
             block = FeatureBlock.empty(high - low - len(begun), self.windows)
             from_row = low + len(begun)
             measure_on(ts[from_row:high], close[from_row:high], reference, state, block)
-            return Measured(n, begun, block, state)
+            return ScannedDay(n, begun, block, state)
         block = FeatureBlock.empty(high - low, self.windows)
         state = measure(ts, close, reference, low, high, block)
         same = all(
@@ -185,7 +185,7 @@ class _Scan:
             raise DolphinError(
                 "stored rows whose prices are unchanged would change", where=f"{self.days.folder} {date}"
             )
-        return Measured(n, begun.rows(0, 0), block, state)
+        return ScannedDay(n, begun.rows(0, 0), block, state)
 
     def before(self, n: int) -> list[FeatureBlock]:
         """Stored rows before day n, as many as its first row looks back on."""
@@ -203,7 +203,7 @@ class _Scan:
             remember(trail, block)
         return trail
 
-    def write(self, day: Measured) -> None:
+    def write(self, day: ScannedDay) -> None:
         """Store a day."""
         low, high = self.bounds[day.n], self.bounds[day.n + 1]
         date = self.dataset.days[day.n]

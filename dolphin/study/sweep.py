@@ -155,9 +155,9 @@ def _sweep(
 def _check_validation(study: Study, evaluator: Evaluator) -> None:
     """What cannot be validated is said before the search, where the number of trials is known, not after it."""
     if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
-        from dolphin.study.validation.validation import plan_of
+        from dolphin.study.validation.validation import plan_folds
 
-        plan_of(study, evaluator)
+        plan_folds(study, evaluator)
 
 
 def _sweep_report(

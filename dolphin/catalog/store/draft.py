@@ -129,7 +129,7 @@ class Draft:
                 self.write_file(f"rejected/{rule}.parquet", rows.lazy())
 
     def publish(self, about: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Move the version of bars into place and point the manifest at it; see :meth:`settle`."""
+        """Move the version of bars into place and point the manifest at it; see :meth:`commit`."""
         assert self.identity is not None and self.days
         identity = self.identity.as_dict()
         days = dict(sorted(self.days.items()))
@@ -147,9 +147,9 @@ class Draft:
             "days": days,
             **about,
         }
-        return self.settle(manifest)
+        return self.commit(manifest)
 
-    def settle(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def commit(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """Move the version into place and point its finished manifest, which tells the digest, at it.
 
         Returns

@@ -168,8 +168,8 @@ def write_table(
         if not draft.days:
             raise DolphinError("no row is left", where=name, mend="check --from, --to and the data")
         manifest = _manifest(draft, columns, sorted(symbols), about() if callable(about) else about)
-        settled, unchanged = draft.settle(manifest)
-    return Table(name, kind, settled["digest"], workspace.catalog, settled, unchanged)
+        committed, unchanged = draft.commit(manifest)
+    return Table(name, kind, committed["digest"], workspace.catalog, committed, unchanged)
 
 
 def _add(draft: Draft, date: str, symbol: str | None, frame: pl.DataFrame) -> None:

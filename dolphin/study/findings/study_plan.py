@@ -21,7 +21,7 @@ from dolphin.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What a study searched for, from its file or what its sweep left."""
 
     name: str
@@ -31,7 +31,7 @@ class Plan:
     file: str | None = None
 
 
-def read_plan(workspace: Workspace, study: str) -> Plan:
+def read_plan(workspace: Workspace, study: str) -> StudyPlan:
     """The plan of a study by its file, or by the name under which it is registered.
 
     Raises
@@ -55,15 +55,15 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
     known = Registry(workspace).trials().select(pl.col("study").unique()).collect()["study"].to_list()
     if study not in known:
         raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
-    return Plan(study)
+    return StudyPlan(study)
 
 
-def _plan(name: str, table: Mapping[str, Any], file: str | None) -> Plan:
+def _plan(name: str, table: Mapping[str, Any], file: str | None) -> StudyPlan:
     objectives = _several(table.get("objective", "sharpe_365"))
     directions = _several(table.get("direction", "maximize"))
     search = table.get("search")
     search = search if isinstance(search, dict) else {}
-    return Plan(
+    return StudyPlan(
         name=name,
         choice=Choice(
             objectives,

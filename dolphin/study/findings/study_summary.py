@@ -16,7 +16,7 @@ from dolphin.files import json_bytes, json_value, read_json
 from dolphin.manifests import check_manifest, write_listed
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
-from dolphin.study.findings.study_plan import Plan, read_plan
+from dolphin.study.findings.study_plan import StudyPlan, read_plan
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
@@ -103,7 +103,7 @@ def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.
     return with_parameters(latest_search(mine.drop(without).collect()))
 
 
-def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+def _judged(every: pl.DataFrame, plan: StudyPlan) -> pl.DataFrame:
     """The distinct finished trials, best first, with ``_value``: the first objective, nan if one does not count."""
     for name in plan.choice.objectives:
         if name not in every.columns:
@@ -111,7 +111,7 @@ def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     return plan.choice.judged(every)
 
 
-def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str, Any]:
+def _sensitivity(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> dict[str, Any]:
     values = judged[VALUE].to_numpy()
     if not np.isfinite(values).any():
         return {"plateau": None, "importance": None, "maps": [], "stability": None}
@@ -130,7 +130,7 @@ def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str
     }
 
 
-def _best_plateau(judged: pl.DataFrame, plan: Plan, names: list[str]) -> Plateau:
+def _best_plateau(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> Plateau:
     return plateau(judged, names, judged[VALUE].to_numpy(), 0, maximize=plan.choice.maximize)
 
 
@@ -161,7 +161,7 @@ def _thinned(count: int, most: int, first: int = 0) -> Ints:
     return np.unique(np.concatenate([np.arange(first), np.linspace(0, count - 1, most - first).astype(int)]))
 
 
-def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
     """The objective by trial number, and the best so far where it rises."""
     frame = judged.filter(pl.col(VALUE).is_not_nan()).sort("trial")
     values, trials = frame[VALUE].to_numpy(), frame["trial"].to_numpy()
@@ -179,7 +179,7 @@ def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str,
     }
 
 
-def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+def _spread(judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
     """A histogram of the objective, and where the chosen trial is."""
     values = judged[VALUE].to_numpy()
     values = values[np.isfinite(values)]
@@ -196,7 +196,7 @@ def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+def _parallel(judged: pl.DataFrame, plan: StudyPlan, names: Sequence[str]) -> dict[str, Any]:
     """Parameter values of the best trials and a sample of the rest, words as positions."""
     frame = judged.filter(pl.col(VALUE).is_not_nan())
     frame = frame[_thinned(frame.height, LINES, LINES // 3)]
@@ -213,7 +213,7 @@ def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[st
     return {"axes": axes, "value": _short(frame[VALUE].to_numpy()), "shown": frame.height, "of": judged.height}
 
 
-def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any] | None:
+def _front(judged: pl.DataFrame, plan: StudyPlan, names: Sequence[str]) -> dict[str, Any] | None:
     """The trials that none is better than in every objective, and a sample of the others."""
     if len(plan.choice.objectives) < 2:
         return None
@@ -229,7 +229,7 @@ def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, 
     }
 
 
-def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+def _row(row: dict[str, Any], plan: StudyPlan, names: Sequence[str]) -> dict[str, Any]:
     kept = [*plan.choice.objectives, *(name for name in _SHOWN if name not in plan.choice.objectives)]
     return {
         "trial": row["trial"],

@@ -9,6 +9,9 @@ from dolphin.config import ConfigDocument
 #: A number of a JSON document; what JSON has no number for is a word (:func:`dolphin.files.json_value`).
 Number = float | Literal["inf", "-inf", "nan"]
 
+#: Some of a run's metrics, by name; flags are booleans.
+NamedMetrics = dict[str, Number | bool]
+
 
 class MetricValues(TypedDict):
     """The metrics of one run, by the names of :data:`dolphin.study.measure.metrics.ALL_METRICS`."""

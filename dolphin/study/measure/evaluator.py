@@ -20,7 +20,7 @@ from dolphin.core.records import Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.progress import Progress
-from dolphin.study.measure.measured import Measured, Measures, measure, spot_check
+from dolphin.study.measure.measured import BatchResult, Measures, measure, spot_check
 from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays
 
 #: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
@@ -208,6 +208,6 @@ def assemble(batch: Batch, parts: Sequence[tuple[int, Sequence[int], Measures]])
     return Results(metrics, exits, daily if batch.daily else None)
 
 
-def _without_states(measured: Measured) -> Measures:
+def _without_states(measured: BatchResult) -> Measures:
     """The measures alone: the accounts of a long batch are not kept."""
     return Measures(measured.metrics, measured.daily_returns, measured.exits)

@@ -31,7 +31,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Measured(Measures):
+class BatchResult(Measures):
     """The same, and ``states``: the accounts as they stand."""
 
     states: State
@@ -60,7 +60,7 @@ def measure(
     *,
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
+) -> BatchResult:
     """Run many configurations of one strategy over rows ``start`` to ``stop``; nothing is registered.
 
     Memory: about 1 kB a configuration, and 8 bytes more per UTC day of the window.
@@ -78,31 +78,31 @@ def measure_records(
     *,
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
+) -> BatchResult:
     """:func:`measure` of configurations that are records already."""
     states = engine.new_states(market.price.shape[1], many.capital, days_of(market.ts, start, stop))
     engine.run_many(states, many.params, many.friction, market, start, stop, threads=threads, on_done=on_done)
-    return measured_of(states, many.capital)
+    return result_of(states, many.capital)
 
 
-def measured_of(states: State, capital: Floats) -> Measured:
+def result_of(states: State, capital: Floats) -> BatchResult:
     """The measures of states with a leading axis of combinations."""
     accounts = states.account[:, 0]
     returns = daily_returns(daily_levels(accounts, capital, states.day_ends))
-    return Measured(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
+    return BatchResult(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
 
 
-def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured:
+def run_alone(config: Config, market: Market, start: int, stop: int) -> BatchResult:
     """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
     engine = config.engine
     capital = np.array([config.account.initial_capital])
     state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
     engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    return measured_of(many, capital)
+    return result_of(many, capital)
 
 
-def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
+def first_difference(batch: Measures, c: int, alone: BatchResult) -> str | None:
     """The first measure in which combination ``c`` is not its single run, by bits; or part of the final state."""
     for name in ALL_METRICS:
         one, other = batch.metrics[name][c], alone.metrics[name][0]
@@ -114,10 +114,10 @@ def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
     for name, ours, theirs in pairs:
         if ours.tobytes() != theirs.tobytes():
             return f"{name} {_short(ours)}, alone {_short(theirs)}"
-    return _state_difference(batch, c, alone) if isinstance(batch, Measured) else None
+    return _state_difference(batch, c, alone) if isinstance(batch, BatchResult) else None
 
 
-def _state_difference(batch: Measured, c: int, alone: Measured) -> str | None:
+def _state_difference(batch: BatchResult, c: int, alone: BatchResult) -> str | None:
     account, single = batch.states.account[c].copy(), alone.states.account[0]
     account["digest"] = single["digest"]  # a sweep folds none
     if account.tobytes() != single.tobytes():

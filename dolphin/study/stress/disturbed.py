@@ -16,7 +16,7 @@ from dolphin.config import Config
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import Market
 from dolphin.core.taking import DISTURBED
-from dolphin.study.measure.measured import Measured, combinations, measured_of
+from dolphin.study.measure.measured import BatchResult, combinations, result_of
 from dolphin.study.measure.run import days_of
 
 #: Runs of one task; short, so that an interrupt need not wait for long.
@@ -56,7 +56,7 @@ def run_disturbed(
     *,
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
+) -> BatchResult:
     """Run one configuration per disturbance over rows ``start`` to ``stop``; all of one strategy.
 
     Undisturbed runs equal single runs bit for bit. A run depends on nothing but its own configuration,
@@ -73,7 +73,7 @@ def run_disturbed(
     states = engine.new_states(market.price.shape[1], capital, days_of(market.ts, start, stop))
     states = states._replace(signals=np.zeros(states.refused.shape, np.int64))
     engine.run_many(states, params, friction, market, start, stop, threads=threads, chunk=_CHUNK, on_done=on_done)
-    return measured_of(states, capital)
+    return result_of(states, capital)
 
 
 def _spread(seed: int) -> int:

@@ -26,7 +26,7 @@ from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.manifests import check_manifest, write_manifest
 from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
-from dolphin.study.measure.measured import Measured, first_difference, measure, measured_of
+from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
@@ -60,7 +60,7 @@ class Scenario:
 
 
 #: Scenarios that are run together, and what came of them: one result of all, or one each.
-Part = tuple[list[Scenario], list[Measured]]
+Part = tuple[list[Scenario], list[BatchResult]]
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class _Bench:
         self._dataset, self._market, self._threads, self._seed = dataset, market, threads, seed
         self._start, self._stop, self._next = start, stop, 0
 
-    def run(self, batch: Sequence[Scenario], on_done: Callable[[int], None]) -> list[Measured]:
+    def run(self, batch: Sequence[Scenario], on_done: Callable[[int], None]) -> list[BatchResult]:
         """One result of many runs, or one each where they begin at rows of their own."""
         began = time.time_ns()
         try:
@@ -227,7 +227,7 @@ class _Bench:
             self._registry.append(trial_frame(rows))
             raise
 
-    def register(self, batch: Sequence[Scenario], found: Sequence[Measured]) -> None:
+    def register(self, batch: Sequence[Scenario], found: Sequence[BatchResult]) -> None:
         """One row a run. A disturbed one carries its disturbance in its config and the hash of the config alone:
         it is no further configuration, and no single run of that configuration repeats it.
         """
@@ -259,11 +259,11 @@ class _Bench:
         }
 
 
-def _must_be_equal(base: Run, found: Measured) -> None:
+def _must_be_equal(base: Run, found: BatchResult) -> None:
     """Stop if the undisturbed run through the stress kernel is not the backtest's."""
     state = base.recording.state
     many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    alone = measured_of(many, np.array([base.config.account.initial_capital]))
+    alone = result_of(many, np.array([base.config.account.initial_capital]))
     difference = first_difference(found, 0, alone)
     if difference is not None:
         raise DolphinError(
@@ -271,7 +271,7 @@ def _must_be_equal(base: Run, found: Measured) -> None:
         )
 
 
-def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, start: int) -> pl.DataFrame:
+def _rows(batch: Sequence[Scenario], found: Sequence[BatchResult], market: Market, start: int) -> pl.DataFrame:
     """One row a run: what was changed, and every metric."""
     metrics = {name: np.concatenate([part.metrics[name] for part in found]) for name in ALL_METRICS}
     random = batch[0].disturbance != UNDISTURBED

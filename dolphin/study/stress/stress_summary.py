@@ -12,7 +12,7 @@ import polars as pl
 from dolphin.core.records import Floats
 from dolphin.files import json_value
 from dolphin.study.measure.documents import Number
-from dolphin.study.measure.measured import Measured
+from dolphin.study.measure.measured import BatchResult
 from dolphin.study.measure.run import Run, metrics_document
 from dolphin.study.stress.stress_document import (
     BandDocument,
@@ -41,7 +41,7 @@ POINTS = 250
 def summarize(
     base: Run,
     rows: pl.DataFrame,
-    parts: Sequence[tuple[Sequence[Any], Sequence[Measured]]],
+    parts: Sequence[tuple[Sequence[Any], Sequence[BatchResult]]],
     orders: dict[str, Floats],
 ) -> StressSummary:
     """The parts of ``stress.json`` that are computed from the runs.
@@ -69,7 +69,7 @@ def summarize(
 
 
 def _fans(
-    base: Run, parts: Sequence[tuple[Sequence[Any], Sequence[Measured]]], orders: dict[str, Floats]
+    base: Run, parts: Sequence[tuple[Sequence[Any], Sequence[BatchResult]]], orders: dict[str, Floats]
 ) -> FansDocument:
     days = _days(base)
     fans: FansDocument = {}
@@ -165,7 +165,7 @@ def bands(paths: Floats, x: list[Any]) -> BandDocument:
     return {"x": [x[k] for k in chosen], "bands": [_round(row) for row in values]}
 
 
-def _levels(measured: Measured) -> Floats:
+def _levels(measured: BatchResult) -> Floats:
     """(C, days + 1) equity over its start."""
     growth = 1.0 + np.nan_to_num(measured.daily_returns)
     return np.column_stack([np.ones(len(growth)), np.cumprod(growth, axis=1)])

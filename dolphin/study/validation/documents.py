@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from dolphin.config import ConfigDocument
-from dolphin.study.measure.documents import Number, WindowDocument
+from dolphin.study.measure.documents import NamedMetrics, Number, WindowDocument
 
 
 class EfficiencyDocument(TypedDict):
@@ -43,8 +43,8 @@ class FoldDocument(TypedDict):
     purged: list[WindowDocument]
     embargoed: list[WindowDocument]
     chosen: ChosenDocument | None
-    train_metrics: NotRequired[dict[str, Number]]
-    test_metrics: NotRequired[dict[str, Number]]
+    train_metrics: NotRequired[NamedMetrics]
+    test_metrics: NotRequired[NamedMetrics]
     objective: NotRequired[ObjectiveDocument]
     efficiency: NotRequired[EfficiencyDocument]
 
@@ -64,7 +64,7 @@ class PathDocument(TypedDict):
     stretches: list[StretchDocument]
     days: int
     open_at_end: int
-    metrics: dict[str, Number]
+    metrics: NamedMetrics
 
 
 class StabilityDocument(TypedDict):
@@ -100,7 +100,7 @@ class ValidationDocument(TypedDict):
     embargo_bars: int
     folds: list[FoldDocument]
     paths: list[PathDocument]
-    stitched: dict[str, Number] | None
+    stitched: NamedMetrics | None
     distribution: dict[str, dict[str, float]] | None
     efficiency: EfficiencyDocument
     stability: dict[str, StabilityDocument]

@@ -21,7 +21,7 @@ from dolphin.study.definition.splits import Span, block_spans, paths
 from dolphin.study.measure.measured import Measures
 from dolphin.study.validation.documents import EfficiencyDocument, PathDocument, StabilityDocument
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
-from dolphin.study.validation.walk_forward import Judged
+from dolphin.study.validation.walk_forward import FoldResult
 from dolphin.times import return_day
 
 #: A stretch of a path: its rows, the fold that judged it, the measures there (None: nothing chosen, flat).
@@ -30,14 +30,20 @@ Stretch = tuple[Span, int, Measures | None]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def paths_of(judged: Sequence[Judged]) -> list[list[Stretch]]:
+def paths_of(results: Sequence[FoldResult]) -> list[list[Stretch]]:
     """The ways through the data, each in the order of time."""
-    if not judged[0].fold.blocks:
-        return [[(span, j.fold.number, _test(j, k)) for j in judged for k, span in enumerate(j.fold.test)]]
-    folds = [j.fold for j in judged]
+    if not results[0].fold.blocks:
+        return [
+            [
+                (span, result.fold.number, _test(result, k))
+                for result in results
+                for k, span in enumerate(result.fold.test)
+            ]
+        ]
+    folds = [result.fold for result in results]
     spans = block_spans(folds)
     return [
-        [(spans[block], number, _test(judged[number], folds[number].blocks.index(block))) for block, number in way]
+        [(spans[block], number, _test(results[number], folds[number].blocks.index(block))) for block, number in way]
         for way in paths(folds)
     ]
 
@@ -100,15 +106,15 @@ def distribution(documents: Sequence[PathDocument]) -> dict[str, dict[str, float
     return found
 
 
-def efficiency(judged: Sequence[Judged]) -> EfficiencyDocument:
+def efficiency(results: Sequence[FoldResult]) -> EfficiencyDocument:
     """Walk-forward efficiency: 365 times the mean daily return, out of sample over in sample.
 
     In sample all the folds' chosen train runs count, day by day. ``efficiency`` is None where nothing was
     gained in sample, as a ratio would say nothing.
     """
-    chosen = [j for j in judged if j.chosen is not None]
-    inside = _annual([daily_of(j.train)[0] for j in chosen])
-    outside = _annual([daily_of(j.tests)[0] for j in chosen])
+    chosen = [result for result in results if result.chosen is not None]
+    inside = _annual([daily_of(result.train)[0] for result in chosen])
+    outside = _annual([daily_of(result.tests)[0] for result in chosen])
     whole = inside is not None and outside is not None and inside > 0.0
     return {
         "train_return_365": inside,
@@ -117,10 +123,10 @@ def efficiency(judged: Sequence[Judged]) -> EfficiencyDocument:
     }
 
 
-def stability(judged: Sequence[Judged], names: Sequence[str]) -> dict[str, StabilityDocument]:
+def stability(results: Sequence[FoldResult], names: Sequence[str]) -> dict[str, StabilityDocument]:
     """How much the choice moves from fold to fold: the values of every searched parameter."""
     found: dict[str, StabilityDocument] = {}
-    chosen = [j.chosen.config for j in judged if j.chosen is not None]
+    chosen = [result.chosen.config for result in results if result.chosen is not None]
     for name in names:
         values = [value_of(config.document(), name) for config in chosen]
         entry: StabilityDocument = {"values": values, "different": len({repr(v) for v in values})}
@@ -141,8 +147,8 @@ def value_of(document: Mapping[str, Any], key: str) -> Any:
     return None
 
 
-def _test(judged: Judged, k: int) -> Measures | None:
-    return judged.tests[k] if judged.tests else None
+def _test(result: FoldResult, k: int) -> Measures | None:
+    return result.tests[k] if result.tests else None
 
 
 def _daily(stretch: Stretch, ts: Ints) -> Floats:

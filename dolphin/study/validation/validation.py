@@ -23,16 +23,16 @@ from dolphin.study.measure.run import window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.candidate_runs import Candidate, CandidateRuns
 from dolphin.study.validation.cross_validation import cross_validate
 from dolphin.study.validation.documents import ValidationDocument
-from dolphin.study.validation.looks import Candidate, Looks
 from dolphin.study.validation.pooled import check_poolable
 from dolphin.study.validation.stitching import (
     equity_frame,
     paths_of,
 )
-from dolphin.study.validation.validation_document import Plan, validation_document
-from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
+from dolphin.study.validation.validation_document import FoldPlan, validation_document
+from dolphin.study.validation.walk_forward import FoldResult, is_fixed, searched, walk_forward, walk_forward_adaptive
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ class ValidationReport:
     """What a validation found: the document of ``validation.json``, the equity of every path, the newest choice."""
 
     study: Study
-    judged: list[Judged]
+    results: list[FoldResult]
     document: ValidationDocument
     equity: pl.DataFrame
 
     @property
     def newest(self) -> Candidate | None:
         """What was chosen on the newest train window of a holdout or walk-forward; None for k-fold schemes."""
-        return None if self.judged[-1].fold.blocks else self.judged[-1].chosen
+        return None if self.results[-1].fold.blocks else self.results[-1].chosen
 
 
-def plan_of(study: Study, evaluator: Evaluator) -> Plan:
+def plan_folds(study: Study, evaluator: Evaluator) -> FoldPlan:
     """The folds of a study's ``[validation]``; nothing is run.
 
     Raises
@@ -73,7 +73,7 @@ def plan_of(study: Study, evaluator: Evaluator) -> Plan:
     _check_warmup(study, folds)
     purge = scheme.purge if isinstance(scheme.purge, int) else horizon
     embargo = getattr(scheme, "embargo", 0)
-    return Plan(scheme, window, folds, purge, embargo if isinstance(embargo, int) else memory)
+    return FoldPlan(scheme, window, folds, purge, embargo if isinstance(embargo, int) else memory)
 
 
 def validate(
@@ -99,27 +99,27 @@ def validate(
     Raises
     ------
     DolphinError
-        As :func:`plan_of` does; if a look differs from its single run.
+        As :func:`plan_folds` does; if a look differs from its single run.
     """
-    plan = plan_of(study, evaluator)
-    judged = _judge_folds(study, plan.folds, evaluator, registry, resume, progress)
-    ways = paths_of(judged)
+    plan = plan_folds(study, evaluator)
+    results = _evaluate_folds(study, plan.folds, evaluator, registry, resume, progress)
+    ways = paths_of(results)
     equity = equity_frame(ways, evaluator.ts, study.config.account.initial_capital)
-    report = ValidationReport(study, judged, validation_document(study, evaluator, plan, judged, ways), equity)
+    report = ValidationReport(study, results, validation_document(study, evaluator, plan, results, ways), equity)
     _write(workspace, report)
     return report
 
 
-def _judge_folds(
+def _evaluate_folds(
     study: Study,
     folds: Sequence[Fold],
     evaluator: Evaluator,
     registry: Registry,
     resume: bool,
     progress: Progress | None,
-) -> list[Judged]:
+) -> list[FoldResult]:
     """Choose on the train spans of every fold and judge on its test spans, as scheme and sampler ask for."""
-    looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
+    runs = CandidateRuns(study, evaluator, registry, resume=resume, progress=progress)
     choose = choice_of(study).first
 
     def candidates(fold: Fold) -> list[Candidate]:
@@ -129,10 +129,10 @@ def _judge_folds(
         return searched(study, evaluator, registry, span, fold, resume=resume, progress=progress)
 
     if folds[0].blocks:
-        return cross_validate(folds, candidates, choose, looks)
+        return cross_validate(folds, candidates, choose, runs)
     if is_fixed(study):
-        return walk_forward(folds, candidates, choose, looks)
-    return walk_forward_adaptive(folds, search_fold, looks)
+        return walk_forward(folds, candidates, choose, runs)
+    return walk_forward_adaptive(folds, search_fold, runs)
 
 
 def candidates_of(study: Study, base: Config) -> list[Candidate]:

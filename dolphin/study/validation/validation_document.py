@@ -22,7 +22,7 @@ from dolphin.study.validation.stitching import (
     stability,
     value_of,
 )
-from dolphin.study.validation.walk_forward import Judged
+from dolphin.study.validation.walk_forward import FoldResult
 from dolphin.times import format_time
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FoldPlan:
     """How the rows of a study's window are divided; ``purge`` and ``embargo`` are in bars."""
 
     scheme: Scheme
@@ -41,7 +41,7 @@ class Plan:
 
 
 def validation_document(
-    study: Study, evaluator: Evaluator, plan: Plan, judged: Sequence[Judged], ways: Sequence[Sequence[Stretch]]
+    study: Study, evaluator: Evaluator, plan: FoldPlan, results: Sequence[FoldResult], ways: Sequence[Sequence[Stretch]]
 ) -> ValidationDocument:
     """``validation.json``: how the window was divided, every fold, every path, and what they say together."""
     ts = evaluator.ts
@@ -58,21 +58,21 @@ def validation_document(
         "window": _span(ts, plan.window, evaluator.dataset.spacing_ns),
         "purge_bars": plan.purge,
         "embargo_bars": plan.embargo,
-        "folds": [fold_document(j, study, evaluator, plan) for j in judged],
+        "folds": [fold_document(result, study, evaluator, plan) for result in results],
         "paths": documents,
         "stitched": documents[0]["metrics"] if len(documents) == 1 else None,
         "distribution": distribution(documents) if len(documents) > 1 else None,
-        "efficiency": efficiency(judged),
-        "stability": stability(judged, list(study.space)),
+        "efficiency": efficiency(results),
+        "stability": stability(results, list(study.space)),
     }
 
 
-def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan) -> FoldDocument:
+def fold_document(result: FoldResult, study: Study, evaluator: Evaluator, plan: FoldPlan) -> FoldDocument:
     """One fold: where it trained and was judged, what was chosen, how it did on both sides.
 
     ``degradation`` is by how much the objective is worse in the test spans than in the train spans.
     """
-    fold, chosen, ts, spacing = judged.fold, judged.chosen, evaluator.ts, evaluator.dataset.spacing_ns
+    fold, chosen, ts, spacing = result.fold, result.chosen, evaluator.ts, evaluator.dataset.spacing_ns
     rows = zones(fold, plan.window, plan.purge, plan.embargo)
     found: FoldDocument = {
         "number": fold.number,
@@ -87,10 +87,10 @@ def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan
         return found
     document = json.loads(chosen.text)
     # A single test stretch is known to the kernel in full; several are put together.
-    one = len(judged.tests) == 1
-    test = judged.tests[0].metrics if one else pooled(judged.tests)
+    one = len(result.tests) == 1
+    test = result.tests[0].metrics if one else pooled(result.tests)
     after = {name: values[0].item() for name, values in test.items()}
-    before, out = judged.score[study.objective], after[study.objective]
+    before, out = result.score[study.objective], after[study.objective]
     worse = before - out if study.direction == "maximize" else out - before
     return {
         **found,
@@ -100,10 +100,10 @@ def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan
             "config": document,
             "parameters": {name: value_of(document, name) for name in study.space},
         },
-        "train_metrics": {name: json_value(value) for name, value in judged.score.items()},
+        "train_metrics": {name: json_value(value) for name, value in result.score.items()},
         "test_metrics": {name: json_value(value) for name, value in after.items()},
         "objective": {"train": json_value(before), "test": json_value(out), "degradation": json_value(float(worse))},
-        "efficiency": efficiency([judged]),
+        "efficiency": efficiency([result]),
     }
 
 

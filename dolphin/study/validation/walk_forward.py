@@ -21,7 +21,7 @@ from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
 from dolphin.study.trials.choice import best_first, choice_of
 from dolphin.study.trials.registry import Registry
-from dolphin.study.validation.looks import Candidate, Looks
+from dolphin.study.validation.candidate_runs import Candidate, CandidateRuns
 from dolphin.study.validation.pooled import pooled
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Search = Callable[[Span, int], Candidate | None]
 
 
 @dataclass(frozen=True)
-class Judged:
+class FoldResult:
     """A fold, what was chosen on its train spans and how that traded its test spans.
 
     ``chosen`` is None where no candidate had enough trades: such a fold stays flat. ``train`` and
@@ -52,21 +52,23 @@ class Judged:
     tests: tuple[Measures, ...]
 
 
-def walk_forward(folds: Sequence[Fold], candidates: Candidates, choose: Choose, looks: Looks) -> list[Judged]:
+def walk_forward(
+    folds: Sequence[Fold], candidates: Candidates, choose: Choose, runs: CandidateRuns
+) -> list[FoldResult]:
     """Every fold with a sampler that does not learn: the same candidates, all of them on each train window."""
-    judged = []
+    results = []
     for fold in folds:
         many = candidates(fold)
         (span,) = fold.train
-        measures = looks.search(many, span, fold.number) if many else None
+        measures = runs.search(many, span, fold.number) if many else None
         place = choose(measures.metrics) if measures else None
-        judged.append(judge(fold, many[place] if place is not None else None, looks))
-    return judged
+        results.append(evaluate_fold(fold, many[place] if place is not None else None, runs))
+    return results
 
 
-def walk_forward_adaptive(folds: Sequence[Fold], search: Search, looks: Looks) -> list[Judged]:
+def walk_forward_adaptive(folds: Sequence[Fold], search: Search, runs: CandidateRuns) -> list[FoldResult]:
     """Every fold with a search of its own on its train window."""
-    return [judge(fold, search(fold.train[0], fold.number), looks) for fold in folds]
+    return [evaluate_fold(fold, search(fold.train[0], fold.number), runs) for fold in folds]
 
 
 def is_fixed(study: Study) -> bool:
@@ -132,12 +134,12 @@ def _check_span(study: Study, evaluator: Evaluator, registry: Registry, span: Sp
         )
 
 
-def judge(fold: Fold, chosen: Candidate | None, looks: Looks) -> Judged:
+def evaluate_fold(fold: Fold, chosen: Candidate | None, runs: CandidateRuns) -> FoldResult:
     """Run what was chosen over the test spans, each from a flat account."""
     if chosen is None:
-        return Judged(fold, None, {}, (), ())
-    train = tuple(looks.again(chosen, span) for span in fold.train)
-    tests = tuple(looks.test(chosen, span, fold.number) for span in fold.test)
+        return FoldResult(fold, None, {}, (), ())
+    train = tuple(runs.rerun(chosen, span) for span in fold.train)
+    tests = tuple(runs.test(chosen, span, fold.number) for span in fold.test)
     # One stretch is measured by the kernel; several are put together.
     metrics = train[0].metrics if len(train) == 1 else pooled(train)
-    return Judged(fold, chosen, {name: values[0].item() for name, values in metrics.items()}, train, tests)
+    return FoldResult(fold, chosen, {name: values[0].item() for name, values in metrics.items()}, train, tests)

@@ -1,4 +1,4 @@
-"""Looks at the data for a validation: candidates on stretches of bars, each look registered, none made twice."""
+"""Runs of candidates for a validation, over stretches of bars: each registered as a look, none made twice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     hash: str
 
 
-class Looks:
+class CandidateRuns:
     """Runs candidates over stretches of bars, each a fresh run from a flat account, and registers them.
 
     Parameters
@@ -72,18 +72,18 @@ class Looks:
         # What percentiles became is part of every hash, so that the first tells whose candidates they are.
         key = span, candidates[0].hash
         if key not in self._made:
-            self._made[key] = self._look(candidates, span, fold, "search")
+            self._made[key] = self._measures_on(candidates, span, fold, "search")
         return self._made[key]
 
     def test(self, chosen: Candidate, span: Span, fold: int) -> Measures:
         """Measures of the chosen one, run alone as a single backtest does it: one look."""
-        return self._look([chosen], span, fold, "test")
+        return self._measures_on([chosen], span, fold, "test")
 
-    def again(self, chosen: Candidate, span: Span) -> Measures:
+    def rerun(self, chosen: Candidate, span: Span) -> Measures:
         """What is known of the chosen one already, for its daily returns; not a new look."""
         return self._evaluator.evaluate(Batch((chosen.config,), (span,), checks=(0,))).span(0)
 
-    def _look(self, candidates: Sequence[Candidate], span: Span, fold: int, role: str) -> Measures:
+    def _measures_on(self, candidates: Sequence[Candidate], span: Span, fold: int, role: str) -> Measures:
         known = self._known_on(span, role)
         todo = [k for k, candidate in enumerate(candidates) if candidate.hash not in known]
         parts: list[tuple[list[int], Measures]] = []
