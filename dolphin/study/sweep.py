@@ -20,6 +20,7 @@ from dolphin.progress import Progress
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
 from dolphin.study.measure.run import window_rows
+from dolphin.study.measure.spans import Span
 from dolphin.study.search.search import Row, SearchReport, search
 from dolphin.study.search.study_document import BEST, study_document
 from dolphin.study.space.space import Point
@@ -94,9 +95,9 @@ def sweep(
     dataset = open_dataset(workspace, study.dataset)
     registry = Registry(workspace)
     with _evaluator(dataset, threads, cluster, progress) as evaluator:
-        start, stop = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+        window = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
         with alone(workspace.experiments / study.name, study.name):
-            return _sweep(workspace, study, evaluator, registry, start, stop, resume, progress)
+            return _sweep(workspace, study, evaluator, registry, window, resume, progress)
 
 
 def _sweep(
@@ -104,8 +105,7 @@ def _sweep(
     study: Study,
     evaluator: Evaluator,
     registry: Registry,
-    start: int,
-    stop: int,
+    window: Span,
     resume: bool,
     progress: Progress | None,
 ) -> SweepReport:
@@ -121,7 +121,7 @@ def _sweep(
         record.flush()
         best = best_trials(registry, study, evaluator.dataset.digest, None if len(study.objectives) > 1 else BEST)
         document = study_document(
-            study, evaluator, (start, stop), report, best,
+            study, evaluator, window, report, best,
             state=state, validated=validation is not None, optuna_seconds=record.seconds,
         )  # fmt: skip
         write_listed(workspace.experiments / study.name, {"study.json": json_bytes(document)})
@@ -130,7 +130,7 @@ def _sweep(
     try:
         try:
             search(
-                study, evaluator, registry, start, stop,
+                study, evaluator, registry, window,
                 resume=resume, deadline=deadline, progress=progress, on_batch=record.add, report=report,
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -28,6 +28,7 @@ from dolphin.features import scanner_digest
 from dolphin.files import canonical_json
 from dolphin.study.measure.evaluator import LocalEvaluator
 from dolphin.study.measure.measured import Combinations, Measures, combinations, measure_records
+from dolphin.study.measure.spans import Span
 from dolphin.workspace import Workspace
 
 #: Libraries that decide bits of a result; a worker has the client's versions.
@@ -54,7 +55,7 @@ class Chunk:
     config: str
     columns: Mapping[str, Floats | Ints]
     count: int
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     daily: bool
 
 
@@ -75,7 +76,7 @@ class Packing:
         self.config = canonical_json(configs[0].document()).decode()
         self.columns = dict(_differing(combinations(configs)))
 
-    def chunk(self, low: int, high: int, spans: tuple[tuple[int, int], ...]) -> Chunk:
+    def chunk(self, low: int, high: int, spans: tuple[Span, ...]) -> Chunk:
         """Combinations ``low`` to ``high``."""
         return Chunk(
             workspace=str(self.dataset.root.parent.resolve()),

@@ -22,6 +22,7 @@ from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.progress import Progress
 from dolphin.study.measure.measured import BatchResult, Measures, measure, spot_check
 from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays
+from dolphin.study.measure.spans import Span
 
 #: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
 KEPT = 4
@@ -47,7 +48,7 @@ class Batch:
     """
 
     configs: Sequence[Config]
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     daily: bool = True
     checks: tuple[int, ...] = ()
     trials: Sequence[int] = ()

@@ -33,6 +33,7 @@ from dolphin.study.measure.metrics import (
     metrics_of,
     one,
 )
+from dolphin.study.measure.spans import Span
 from dolphin.times import format_time, return_day
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
@@ -70,7 +71,7 @@ class Run:
         return f"{int(self.recording.digests[-1]):016x}"
 
 
-def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str) -> tuple[int, int]:
+def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str) -> Span:
     """Rows of the bars that close at or after ``start_ns`` and before ``stop_ns``."""
     start = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
     stop = len(ts) if stop_ns is None else int(np.searchsorted(ts, stop_ns))
@@ -80,7 +81,7 @@ def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str)
             where=where,
             mend=f"the data closes from {format_time(ts[0])} to {format_time(ts[-1])}",
         )
-    return start, stop
+    return Span(start, stop)
 
 
 def days_of(ts: Ints, start: int, stop: int) -> int:

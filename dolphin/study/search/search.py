@@ -18,6 +18,7 @@ from dolphin.files import canonical_json, from_json_value
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import Batch, Evaluator
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
@@ -57,8 +58,7 @@ def search(
     study: Study,
     evaluator: Evaluator,
     registry: Registry,
-    start: int,
-    stop: int,
+    window: Span,
     *,
     role: str = "search",
     fold: int | None = None,
@@ -68,7 +68,7 @@ def search(
     on_batch: OnBatch | None = None,
     report: SearchReport | None = None,
 ) -> SearchReport:
-    """Look at every trial of a study over rows ``start`` to ``stop``; each is registered.
+    """Look at every trial of a study over a window of rows; each is registered.
 
     Parameters
     ----------
@@ -90,17 +90,17 @@ def search(
         is missing, changed data or engine under ``resume``. While it runs: if a trial differs from its single run.
     """
     base_market = evaluator.market(study.config)
-    check_warm(study, base_market.features[start:stop])
-    base = settled(study.config, base_market, [(start, stop)])
+    check_warm(study, base_market.features[window.start : window.stop])
+    base = settled(study.config, base_market, [window])
     space = study.space.over(base)
     space.check_possible(study.name)
     kind = sampler_class(study.sampler)
     sampler = kind(space, study.seed, study.trials, len(study.objectives), study.options)
     size = _budget(study, sampler, deadline)
     report = report or SearchReport(size)
-    report.size, report.bars = size, stop - start
+    report.size, report.bars = size, window.bars
     known = registered(registry, study, evaluator, role, fold) if resume else {}
-    loop = _Loop(study, space, base, evaluator, registry, (start, stop), role, fold, report)
+    loop = _Loop(study, space, base, evaluator, registry, window, role, fold, report)
     began, trial = time.perf_counter(), 0
     try:
         while size is None or trial < size:
@@ -160,7 +160,7 @@ class _Loop:
         base: Config,
         evaluator: Evaluator,
         registry: Registry,
-        window: tuple[int, int],
+        window: Span,
         role: str,
         fold: int | None,
         report: SearchReport,
@@ -169,14 +169,15 @@ class _Loop:
         self.window, self.report, self.variants = window, report, Variants(base)
         self.reasons = base.strategy.reasons
         self.choice = choice_of(study)
-        ts, dataset = evaluator.ts, evaluator.dataset
+        first_ts, last_ts = window.closes(evaluator.ts)
+        dataset = evaluator.dataset
         self.common = {
             "study": study.name,
             "study_hash": study.hash,
             "dataset": dataset.name,
             "dataset_digest": dataset.digest,
-            "first_ts": int(ts[window[0]]),
-            "last_ts": int(ts[window[1] - 1]),
+            "first_ts": first_ts,
+            "last_ts": last_ts,
             "engine_digest": base.engine.digest,
             "sampler": study.sampler,
             "seed": study.seed,
@@ -259,7 +260,7 @@ class _Loop:
         for k, share in enumerate((*sampler.rungs, 1.0)):
             upto = stop if share == 1.0 else start + max(1, int((stop - start) * share))
             checks = tuple(place for place, trial in enumerate(alive) if trial in picks)
-            batch = Batch([configs[trial] for trial in alive], ((start, upto),), checks=checks, trials=alive)
+            batch = Batch([configs[trial] for trial in alive], (Span(start, upto),), checks=checks, trials=alive)
             measures = self.evaluator.evaluate(batch, on_done).span(0)
             for trial, found in zip(alive, trial_measures(measures, self.reasons), strict=True):
                 rows[trial].update(found)

@@ -14,6 +14,7 @@ from dolphin.study.definition.spec import Study
 from dolphin.study.measure.documents import MetricValues, WindowDocument
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.measure.spans import Span
 from dolphin.study.search.search import SearchReport
 from dolphin.study.space.space import Choices
 from dolphin.times import format_time
@@ -89,7 +90,7 @@ class StudyDocument(TypedDict):
 def study_document(
     study: Study,
     evaluator: Evaluator,
-    window: tuple[int, int],
+    window: Span,
     report: SearchReport,
     best: pl.DataFrame,
     *,
@@ -98,7 +99,7 @@ def study_document(
     optuna_seconds: float,
 ) -> StudyDocument:
     """The document of a search over the rows of ``window`` that found ``best`` (rows of the registry, best first)."""
-    start, stop, ts = *window, evaluator.ts
+    first_ts, last_ts = window.closes(evaluator.ts)
     trials = [_trial(row) for row in best.to_dicts()]
     return {
         "study": _resolved(study),
@@ -107,11 +108,11 @@ def study_document(
         "dataset_digest": evaluator.dataset.digest,
         "engine_digest": study.config.engine.digest,
         "window": {
-            "first_ts": int(ts[start]),
-            "last_ts": int(ts[stop - 1]),
-            "from": format_time(ts[start]),
-            "to": format_time(ts[stop - 1]),
-            "bars": stop - start,
+            "first_ts": first_ts,
+            "last_ts": last_ts,
+            "from": format_time(first_ts),
+            "to": format_time(last_ts),
+            "bars": window.bars,
         },
         "planned": report.size,
         "trials": sum(report.counts.values()),

@@ -12,10 +12,10 @@ import polars as pl
 
 from dolphin.config import Config
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Span
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.measure.spans import Span
 from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ class CandidateRuns:
         return _joined(parts, len(candidates))
 
     def _run(self, batch: list[Candidate], span: Span, fold: int, role: str) -> Measures:
-        ts, now = self._evaluator.ts, time.time_ns()
+        first_ts, last_ts = span.closes(self._evaluator.ts)
         common = self._common | {
-            "first_ts": int(ts[span[0]]), "last_ts": int(ts[span[1] - 1]), "role": role, "fold": fold, "time_ns": now,
+            "first_ts": first_ts, "last_ts": last_ts, "role": role, "fold": fold, "time_ns": time.time_ns(),
         }  # fmt: skip
         rows = [{"trial": c.trial, "config_hash": c.hash, "config": c.text} | common for c in batch]
         # One of every batch, the same in every run of the study, is run alone and compared.
@@ -128,8 +128,7 @@ class CandidateRuns:
     def _known_on(self, span: Span, role: str) -> dict[str, dict[str, Any]]:
         if self._known is None:
             return {}
-        ts = self._evaluator.ts
-        frame = self._known.get((int(ts[span[0]]), int(ts[span[1] - 1])))
+        frame = self._known.get(span.closes(self._evaluator.ts))
         if frame is None:
             return {}
         return {row["config_hash"]: row for row in frame.filter(pl.col("role") == role).iter_rows(named=True)}

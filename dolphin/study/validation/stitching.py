@@ -17,9 +17,10 @@ import polars as pl
 
 from dolphin.core.records import Floats, Ints
 from dolphin.files import json_value
-from dolphin.study.definition.splits import Span, block_spans, paths
+from dolphin.study.definition.splits import block_spans, paths
 from dolphin.study.measure.measured import Measures
-from dolphin.study.validation.documents import EfficiencyDocument, PathDocument, StabilityDocument
+from dolphin.study.measure.spans import Span
+from dolphin.study.validation.documents import EfficiencyDocument, PathDocument, StabilityDocument, StretchDocument
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
 from dolphin.study.validation.walk_forward import FoldResult
 from dolphin.times import return_day
@@ -71,7 +72,7 @@ def equity_frame(ways: Sequence[Sequence[Stretch]], ts: Ints, capital: float) ->
 
 def day_closes(ts: Ints, span: Span) -> Floats:
     """Close of the last bar of each UTC day of a span that has bars, (days,) int64."""
-    rows = ts[span[0] : span[1]]
+    rows = ts[span.start : span.stop]
     return np.asarray(rows[np.flatnonzero(np.diff(return_day(rows), append=return_day(rows[-1]) + 1))])
 
 
@@ -86,11 +87,16 @@ def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> PathDocument
         metrics |= {name: values[0].item() for name, values in whole.items()}
     return {
         "number": number,
-        "stretches": [{"fold": fold, "first_ts": int(ts[a]), "last_ts": int(ts[b - 1])} for (a, b), fold, _ in way],
+        "stretches": [_stretch(span, fold, ts) for span, fold, _ in way],
         "days": days,
         "open_at_end": sum(bool(m.metrics["open_position"][0]) for m in known),
         "metrics": {name: json_value(value) for name, value in metrics.items()},
     }
+
+
+def _stretch(span: Span, fold: int, ts: Ints) -> StretchDocument:
+    first_ts, last_ts = span.closes(ts)
+    return {"fold": fold, "first_ts": first_ts, "last_ts": last_ts}
 
 
 def distribution(documents: Sequence[PathDocument]) -> dict[str, dict[str, float]]:

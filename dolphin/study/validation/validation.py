@@ -17,9 +17,10 @@ from dolphin.features import history_bars
 from dolphin.files import json_bytes, write_bytes
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split
+from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, WalkForward, split
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.run import window_rows
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from dolphin.core.records import Ints
 from dolphin.files import json_value
-from dolphin.study.definition.splits import Fold, Scheme, Span, zones
+from dolphin.study.definition.splits import Fold, Scheme, zones
 from dolphin.study.measure.documents import WindowDocument
 from dolphin.study.measure.evaluator import Evaluator
+from dolphin.study.measure.spans import Span
 from dolphin.study.validation.documents import FoldDocument, ValidationDocument
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import (
@@ -109,11 +110,11 @@ def fold_document(result: FoldResult, study: Study, evaluator: Evaluator, plan: 
 
 def _span(ts: Ints, span: Span, spacing_ns: int) -> WindowDocument:
     """``from <= close < to``, as the command's --from and --to take them."""
-    first, last = int(ts[span[0]]), int(ts[span[1] - 1])
+    first, last = span.closes(ts)
     return {
         "from": format_time(first),
         "to": format_time(last + spacing_ns),
         "first_ts": first,
         "last_ts": last,
-        "bars": span[1] - span[0],
+        "bars": span.bars,
     }

@@ -12,10 +12,11 @@ import polars as pl
 from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Fold, Span
+from dolphin.study.definition.splits import Fold
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import MetricArrays
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
@@ -107,7 +108,7 @@ def searched(
     # Where the number of trials is known it bounds the search, so that every fold has as many.
     deadline = time.monotonic() + study.timeout if study.timeout is not None and study.trials is None else None
     search(
-        study, evaluator, registry, *span,
+        study, evaluator, registry, span,
         fold=fold, resume=resume, deadline=deadline, progress=advance, on_batch=on_batch,
     )  # fmt: skip
     if not best:
@@ -122,10 +123,10 @@ def _check_span(study: Study, evaluator: Evaluator, registry: Registry, span: Sp
     """Refuse to go on after a search of this fold that was over other bars."""
     mine = [pl.col("study_hash") == study.hash, pl.col("fold") == fold, pl.col("role") == "search"]
     known = registry.trials().filter(*mine, pl.col("state").is_in(FINISHED)).unique("trial", keep="last")
-    ts = evaluator.ts
+    first_ts, last_ts = span.closes(evaluator.ts)
     # Pruned trials ended early; where they began tells.
-    other = pl.col("first_ts") != int(ts[span[0]])
-    other |= (pl.col("state") == "done") & (pl.col("last_ts") != int(ts[span[1] - 1]))
+    other = pl.col("first_ts") != first_ts
+    other |= (pl.col("state") == "done") & (pl.col("last_ts") != last_ts)
     if known.filter(other).select(pl.len()).collect().item():
         raise DolphinError(
             f"fold {fold} was searched over other bars: [validation] or the window has changed since",

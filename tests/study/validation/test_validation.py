@@ -159,7 +159,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     assert stitched["roi"] == pytest.approx(curve[-1] / 25_000.0 - 1.0, rel=1e-12)
     days = equity["return"].to_numpy()
     assert stitched["sharpe_365"] == pytest.approx(days.mean() / days.std(ddof=1) * math.sqrt(365.0), rel=1e-12)
-    inside = np.concatenate([j.train[0].daily_returns[0] for j in report.judged])
+    inside = np.concatenate([j.train[0].daily_returns[0] for j in report.results])
     assert document["efficiency"]["efficiency"] == pytest.approx(days.mean() / inside.mean(), rel=1e-12)
     # best.toml is the choice of the newest train window, and says so.
     best_toml = home.experiments / "look" / "best.toml"
@@ -197,7 +197,7 @@ def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
     middle = report.document["folds"][1]
     assert len(middle["train"]) == 2 and report.document["embargo_bars"] == 751 + 288 + 52
     assert report.document["purge_bars"] <= 61 and report.document["purge_bars"] > 50
-    pieces = [report.judged[1].train[k] for k in range(2)]
+    pieces = [report.results[1].train[k] for k in range(2)]
     for piece, span in zip(pieces, middle["train"], strict=True):
         single = by_hand(home, middle["chosen"]["config"], span)
         assert piece.daily_returns[0].tobytes() == single.daily_returns.tobytes()
@@ -268,7 +268,7 @@ def trained(home: Workspace, dataset: str, report: ValidationReport, fold: int) 
     spans = [(s["first_ts"], s["last_ts"]) for s in report.document["folds"][fold]["train"]]
     rows = looks(home, "search").filter(pl.col("dataset") == dataset)
     mine = [rows.filter(pl.col("first_ts") == a, pl.col("last_ts") == b) for a, b in spans]
-    hashes = {c.hash for c in [report.judged[fold].chosen] if c is not None}
+    hashes = {c.hash for c in [report.results[fold].chosen] if c is not None}
     p60 = pl.col("config").str.json_path_match("$.params.vol_p60")
     found = pl.concat(mine)
     wanted = found.filter(pl.col("config_hash").is_in(hashes)).select(p60).unique()
