@@ -77,11 +77,20 @@ def measure_records(
     stop: int,
     *,
     threads: int = 1,
+    chunk: int | None = None,
+    disturbed: bool = False,
     on_done: Callable[[int], None] | None = None,
 ) -> BatchResult:
-    """:func:`measure` of configurations that are records already."""
+    """:func:`measure` of configurations that are records already.
+
+    ``chunk`` combinations are one task of a thread; the states of ``disturbed`` ones remember the entry signal of
+    each slot, which is missed or taken as a whole.
+    """
     states = engine.new_states(market.price.shape[1], many.capital, days_of(market.ts, start, stop))
-    engine.run_many(states, many.params, many.friction, market, start, stop, threads=threads, on_done=on_done)
+    if disturbed:
+        states = states._replace(signals=np.zeros(states.refused.shape, np.int64))
+    window = (market, start, stop)
+    engine.run_many(states, many.params, many.friction, *window, threads=threads, chunk=chunk, on_done=on_done)
     return result_of(states, many.capital)
 
 
@@ -92,14 +101,18 @@ def result_of(states: State, capital: Floats) -> BatchResult:
     return BatchResult(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
 
 
+def result_of_one(state: State, capital: float) -> BatchResult:
+    """The measures of a single run's state, as a batch of one."""
+    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
+    return result_of(many, np.array([capital]))
+
+
 def run_alone(config: Config, market: Market, start: int, stop: int) -> BatchResult:
     """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
-    engine = config.engine
-    capital = np.array([config.account.initial_capital])
-    state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
+    engine, capital = config.engine, config.account.initial_capital
+    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
     engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
-    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    return result_of(many, capital)
+    return result_of_one(state, capital)
 
 
 def first_difference(batch: Measures, c: int, alone: BatchResult) -> str | None:

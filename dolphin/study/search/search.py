@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dolphin.catalog import Dataset
 from dolphin.config import Config, Variants, settled
 from dolphin.core.records import Floats
 from dolphin.errors import BadInput, DolphinError
@@ -24,7 +25,7 @@ from dolphin.study.samplers.grid import MOST_TRIALS
 from dolphin.study.samplers.halving import Halving
 from dolphin.study.space.space import Point, Space
 from dolphin.study.trials.choice import MEASURED, choice_of
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 
 #: Trials of each batch that are run again alone and compared bit for bit, and of a whole search.
 CHECKS, MOST_CHECKS = 3, 16
@@ -170,20 +171,8 @@ class _Loop:
         self.reasons = base.strategy.reasons
         self.choice = choice_of(study)
         first_ts, last_ts = window.closes(evaluator.ts)
-        dataset = evaluator.dataset
-        self.common = {
-            "study": study.name,
-            "study_hash": study.hash,
-            "dataset": dataset.name,
-            "dataset_digest": dataset.digest,
-            "first_ts": first_ts,
-            "last_ts": last_ts,
-            "engine_digest": base.engine.digest,
-            "sampler": study.sampler,
-            "seed": study.seed,
-            "role": role,
-            "fold": fold,
-        }
+        about = {"first_ts": first_ts, "last_ts": last_ts, "role": role, "fold": fold}
+        self.common = study_columns(study, evaluator.dataset) | about
 
     def run(
         self, first: int, points: list[Point], known: dict[int, Row], sampler: Sampler, progress: Progress | None
@@ -197,9 +186,7 @@ class _Loop:
                 if configs:
                     self._measure(rows, configs, picks, sampler, progress)
             except BaseException as error:
-                # They were looked at, or were about to be: that stays on record too.
-                state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                self.registry.append(trial_frame([_stopped(row, state, error) for row in rows.values()]))
+                self.registry.append(trial_frame([_stopped(row, error) for row in rows.values()]))
                 raise
             self.registry.append(trial_frame(list(rows.values())))
             self.report.ran += len(todo)
@@ -279,6 +266,19 @@ class _Loop:
             alive = [trial for trial in alive if trial in going]
 
 
+def study_columns(study: Study, dataset: Dataset) -> Row:
+    """The columns of the registry that are the same for every trial of a study on a dataset."""
+    return {
+        "study": study.name,
+        "study_hash": study.hash,
+        "dataset": dataset.name,
+        "dataset_digest": dataset.digest,
+        "engine_digest": study.config.engine.digest,
+        "sampler": study.sampler,
+        "seed": study.seed,
+    }
+
+
 def registered(
     registry: Registry, study: Study, evaluator: Evaluator, role: str = "search", fold: int | None = None
 ) -> dict[int, Row]:
@@ -330,7 +330,7 @@ def _length(sampler: Sampler, left: int | None) -> int:
     return counts[0] if counts and (left is None or counts[0] <= left) else 0
 
 
-def _stopped(row: Row, state: str, error: BaseException) -> Row:
+def _stopped(row: Row, error: BaseException) -> Row:
     """The row of a trial whose batch came to no end."""
     if row["state"] == "invalid":
         return row
@@ -338,4 +338,4 @@ def _stopped(row: Row, state: str, error: BaseException) -> Row:
     from dolphin.study.measure.metrics import ALL_METRICS
 
     kept = {name: value for name, value in row.items() if name not in ALL_METRICS and name not in measured}
-    return kept | {"state": state, "note": " ".join(str(error).split()) or type(error).__name__}
+    return kept | stopped(error)

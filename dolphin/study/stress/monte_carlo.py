@@ -20,19 +20,19 @@ import polars as pl
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
-from dolphin.core.records import Floats, Market, State
+from dolphin.core.records import Floats, Market
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.manifests import check_manifest, write_manifest
 from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
-from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of
+from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of_one
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
 from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import summarize
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 from dolphin.times import return_day
 from dolphin.workspace import Workspace
 
@@ -220,11 +220,7 @@ class _Bench:
                 on_done(1)
             return found
         except BaseException as error:
-            # They were looked at, or were about to be: that stays on record.
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            note = " ".join(str(error).split()) or type(error).__name__
-            rows = [self._row(s, began) | {"state": state, "note": note} for s in batch]
-            self._registry.append(trial_frame(rows))
+            self._registry.append(trial_frame([self._row(s, began) | stopped(error) for s in batch]))
             raise
 
     def register(self, batch: Sequence[Scenario], found: Sequence[BatchResult]) -> None:
@@ -261,9 +257,7 @@ class _Bench:
 
 def _must_be_equal(base: Run, found: BatchResult) -> None:
     """Stop if the undisturbed run through the stress kernel is not the backtest's."""
-    state = base.recording.state
-    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    alone = result_of(many, np.array([base.config.account.initial_capital]))
+    alone = result_of_one(base.recording.state, base.config.account.initial_capital)
     difference = first_difference(found, 0, alone)
     if difference is not None:
         raise DolphinError(

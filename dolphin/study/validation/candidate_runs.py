@@ -16,7 +16,8 @@ from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.spans import Span
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.study.search.search import study_columns
+from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 
 if TYPE_CHECKING:
     from dolphin.study.definition.spec import Study
@@ -55,16 +56,7 @@ class CandidateRuns:
         self._study, self._evaluator, self._registry, self._progress = study, evaluator, registry, progress
         self._reasons = study.config.strategy.reasons
         self._made: dict[tuple[Span, str], Measures] = {}
-        dataset = evaluator.dataset
-        self._common = {
-            "study": study.name,
-            "study_hash": study.hash,
-            "dataset": dataset.name,
-            "dataset_digest": dataset.digest,
-            "engine_digest": study.config.engine.digest,
-            "sampler": study.sampler,
-            "seed": study.seed,
-        }
+        self._common = study_columns(study, evaluator.dataset)
         self._known = self._registered() if resume else None
 
     def search(self, candidates: Sequence[Candidate], span: Span, fold: int) -> Measures:
@@ -108,10 +100,7 @@ class CandidateRuns:
         try:
             found = self._evaluator.evaluate(Batch([c.config for c in batch], (span,), checks=(check,))).span(0)
         except BaseException as error:
-            # They were looked at, or were about to be: that stays on record too.
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            note = " ".join(str(error).split()) or type(error).__name__
-            self._registry.append(trial_frame([row | {"state": state, "note": note} for row in rows]))
+            self._registry.append(trial_frame([row | stopped(error) for row in rows]))
             raise
         measures = trial_measures(found, self._reasons)
         self._registry.append(trial_frame([row | {"state": "done"} | m for row, m in zip(rows, measures, strict=True)]))
