@@ -33,7 +33,7 @@ from dolphin.catalog.store.layout import (
     writing,
 )
 from dolphin.catalog.store.sessions import session_closes
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import canonical_json, read_json, sha256_file, sync, sync_files, write_json
 from dolphin.locks import hold
 from dolphin.times import format_day, format_spacing
@@ -186,7 +186,7 @@ class Draft:
         file = target / VERSION_MANIFEST
         try:
             own = read_json(file) if file.is_file() else dict(self.current)
-        except DolphinError:
+        except (NotFound, Damaged):
             return {}
         if not isinstance(own, dict) or own.get("digest") != digest or damaged_files(self.catalog, own):
             return {}

@@ -24,6 +24,7 @@ from dolphin.catalog.store.layout import (
     dataset_names,
     kind_of,
     manifest_path,
+    mend_of,
     version_folder,
     writing,
 )
@@ -108,14 +109,11 @@ class Table:
     def _checked(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Path, ...]:
         chosen = list(entries)
         folder = version_folder(self.root, self.name, self.digest, self.kind)
-        check_files(folder, ((entry["file"], entry["sha256"]) for entry in chosen), self._mend())
+        check_files(folder, ((entry["file"], entry["sha256"]) for entry in chosen), mend_of(self.manifest))
         return tuple(folder / entry["file"] for entry in chosen)
 
     def _path(self, entry: Mapping[str, Any]) -> Path:
         return version_folder(self.root, self.name, self.digest, self.kind) / entry["file"]
-
-    def _mend(self) -> str:
-        return f"make it again: {self.manifest.get('made', 'dolphin data import')}"
 
 
 def write_table(
@@ -280,9 +278,9 @@ def open_table(workspace: Workspace, name: str) -> Table:
     for entry in table.manifest["days"].values():
         file = table._path(entry)
         if not file.is_file():
-            raise NotFound("data file is missing", where=str(file), mend=table._mend())
+            raise NotFound("data file is missing", where=str(file), mend=mend_of(table.manifest))
         if file.stat().st_size != entry["bytes"]:
-            raise Damaged("damaged: digest differs from the manifest's", where=str(file), mend=table._mend())
+            raise Damaged("damaged: digest differs from the manifest's", where=str(file), mend=mend_of(table.manifest))
     return table
 
 
@@ -314,14 +312,15 @@ def verify_table(workspace: Workspace, name: str) -> list[str]:
         manifest = current_manifest(workspace.catalog, name)
         if kind_of(manifest) not in TABLE_KINDS:
             raise
-        problems = damaged_files(workspace.catalog, manifest)
+        problems = list(damaged_files(workspace.catalog, manifest).values())
         if not problems:
             raise
         return problems
-    problems = damaged_files(workspace.catalog, table.manifest)
+    damaged = damaged_files(workspace.catalog, table.manifest)
+    problems = list(damaged.values())
     for entry in table.manifest["days"].values():
         path = table._path(entry)
-        if any(str(path) in line for line in problems):
+        if path in damaged:
             continue
         if frame_digest(pl.read_parquet(path, hive_partitioning=False)) != entry["content"]:
             problems.append(f"{path}: its rows are not those of the dataset digest")

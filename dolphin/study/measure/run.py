@@ -21,7 +21,7 @@ from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
 from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
@@ -259,7 +259,7 @@ def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_
             "dataset": about["dataset"]["digest"],
             "window": (about["first_bar"]["ts"], about["last_bar"]["ts"]),
         }
-    except (DolphinError, KeyError, TypeError):
+    except (NotFound, Damaged, KeyError, TypeError):
         raise DolphinError("holds a run that cannot be read", where=str(path), mend=_REPLACE) from None
     wanted = {"configuration": config.hash, "dataset": dataset.digest, "window": (first_ts, last_ts)}
     other = [name for name, value in wanted.items() if held[name] != value]
