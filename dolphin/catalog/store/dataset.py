@@ -20,6 +20,7 @@ from dolphin.catalog.store.layout import (
     COLUMNS,
     SCHEMA_VERSION,
     check_name,
+    check_sizes,
     damaged_files,
     dataset_digest,
     dataset_names,
@@ -28,11 +29,12 @@ from dolphin.catalog.store.layout import (
     manifest_path,
     mend_of,
     rows_digest,
+    unknown_dataset,
     version_folder,
 )
 from dolphin.catalog.store.sessions import ALWAYS_OPEN, calendar, session_closes
 from dolphin.catalog.store.versions import find_version, split_name
-from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile, NotFound, nearest
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile
 from dolphin.files import read_json
 from dolphin.times import DAY_NS, days_between, format_day
 from dolphin.workspace import Workspace
@@ -223,12 +225,7 @@ def open_dataset(workspace: Workspace, name: str) -> Dataset:
     check_name(name)
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
-        known = list_datasets(workspace)
-        raise NotFound(
-            f"no dataset '{name}'",
-            where=str(workspace.catalog),
-            mend=nearest(name, known) if known else "make one with 'dolphin data import' or 'data generate'",
-        )
+        raise unknown_dataset(workspace.catalog, name, "'dolphin data import' or 'data generate'")
     if digest is not None:
         version = find_version(workspace.catalog, name, digest)
         return from_manifest(workspace.catalog, version.manifest, version.manifest_file)
@@ -276,14 +273,7 @@ def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Datase
             where=str(path),
             mend="restore it from git or import again",
         )
-    folder = version_folder(catalog, dataset.name, dataset.digest)
-    for file, size in sizes.items():
-        if not (folder / file).is_file():
-            raise MissingFile("data file is missing", where=str(folder / file), mend=mend_of(manifest))
-        if (folder / file).stat().st_size != size:
-            raise DamagedFile(
-                "damaged: digest differs from the manifest's", where=str(folder / file), mend=mend_of(manifest)
-            )
+    check_sizes(version_folder(catalog, dataset.name, dataset.digest), sizes.items(), mend_of(manifest))
     return dataset
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 from dolphin.catalog.store.instruments import Instrument
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
-from dolphin.errors import Damaged, DolphinError, NotFound
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile, NotFound, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
 
 SCHEMA_VERSION = 1
@@ -175,6 +175,30 @@ def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> dict[Path, str]
         elif sha256_file(path) != entry["sha256"]:
             problems[path] = f"{path}: damaged (its SHA-256 is not the manifest's)"
     return problems
+
+
+def check_sizes(folder: Path, files: Iterable[tuple[str, int]], mend: str) -> None:
+    """Check that files of a folder are there, and as long as their manifest says; what they hold is not read.
+
+    Raises
+    ------
+    MissingFile, DamagedFile
+        For the first that is not.
+    """
+    for file, size in files:
+        path = folder / file
+        if not path.is_file():
+            raise MissingFile("data file is missing", where=str(path), mend=mend)
+        if path.stat().st_size != size:
+            raise DamagedFile("damaged: digest differs from the manifest's", where=str(path), mend=mend)
+
+
+def unknown_dataset(catalog: Path, name: str, make: str) -> NotFound:
+    """Why a name opens nothing: the nearest that does, or how to ``make`` the first one."""
+    known = dataset_names(catalog)
+    return NotFound(
+        f"no dataset '{name}'", where=str(catalog), mend=nearest(name, known) if known else f"make one with {make}"
+    )
 
 
 def mend_of(manifest: Mapping[str, Any]) -> str:
