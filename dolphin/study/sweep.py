@@ -21,7 +21,8 @@ from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
 from dolphin.study.measure.run import window_rows
 from dolphin.study.measure.spans import Span
-from dolphin.study.search.search import Row, SearchReport, search
+from dolphin.study.search.batch_runner import Row, SearchReport
+from dolphin.study.search.search import search
 from dolphin.study.search.study_document import BEST, study_document
 from dolphin.study.space.space import Point
 from dolphin.study.trials.best import best_trials, write_best

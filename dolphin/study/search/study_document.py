@@ -15,7 +15,7 @@ from dolphin.study.measure.documents import MetricValues, WindowDocument
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.spans import Span
-from dolphin.study.search.search import SearchReport
+from dolphin.study.search.batch_runner import SearchReport
 from dolphin.study.space.space import Choices
 from dolphin.times import format_time
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import polars as pl
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
-from dolphin.core.records import Floats, Market
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.manifests import check_manifest, write_manifest
@@ -29,38 +29,16 @@ from dolphin.study.backtest import prepare
 from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of_one
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, run, run_document
-from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
+from dolphin.study.stress.disturbed import UNDISTURBED, run_disturbed
+from dolphin.study.stress.scenarios import Part, Scenario, scenarios_of
 from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import summarize
+from dolphin.study.stress.trade_orders import reordered_trades
 from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
-from dolphin.times import return_day
 from dolphin.workspace import Workspace
 
 #: The study name, and the role, under which the runs are registered.
 STRESS = "stress"
-
-#: Slippage and fee a side in bps: together 0 to 10 a round trip, one run for each pair.
-FRICTION_GRID = tuple(np.arange(0.0, 2.75, 0.5).tolist())
-NOISE_BPS = (1.0, 2.0, 5.0, 10.0)
-MISSED = (0.05, 0.1, 0.25, 0.5)
-
-#: Days that a run begun later has left at least, and how many begin at most.
-LEAST_DAYS, MOST_STARTS = 10, 40
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One run: what was changed, by how much, and how it is run."""
-
-    kind: str
-    parameter: float
-    config: Config
-    disturbance: Disturbance = UNDISTURBED
-    start: int | None = None  # row; the window's first where None
-
-
-#: Scenarios that are run together, and what came of them: one result of all, or one each.
-Part = tuple[list[Scenario], list[BatchResult]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +88,7 @@ def stress(
     bench = _Bench(workspace, dataset, market, start, stop, threads or os.cpu_count() or 1, seed)
     parts = _run_all(bench, base, runs, seed, progress)
     rows = pl.concat([_rows(batch, found, market, start) for batch, found in parts])
-    shuffled, orders = _shuffled(base, runs, seed)
+    shuffled, orders = reordered_trades(base, runs, seed)
     rows = pl.concat([rows, shuffled], how="diagonal")
     document: StressDocument = {
         "dataset": name,
@@ -130,7 +108,7 @@ def stress(
 
 def _run_all(bench: _Bench, base: Run, runs: int, seed: int, progress: Progress | None) -> list[Part]:
     """Run and register batch after batch; the first, undisturbed run must be ``base`` again."""
-    batches = [list(batch) for batch in _scenarios(base, runs, seed)]
+    batches = [list(batch) for batch in scenarios_of(base, runs, seed)]
     total, done = sum(map(len, batches)), 0
 
     def on_done(count: int) -> None:
@@ -163,36 +141,6 @@ def check_out(out: Path) -> None:
         raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
     if out.is_dir() and any(out.iterdir()) and not (out / "stress.json").is_file():
         raise DolphinError("holds other files than a stress test", where=str(out), mend="name a new folder for --out")
-
-
-def _scenarios(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
-    """The runs in batches that are run and registered together."""
-    config = base.config
-    yield [Scenario("base", 0.0, config)]
-    grid = [
-        Scenario("friction", 2.0 * (s + f), config.with_values({"slippage_bps": s, "fee_bps": f}))
-        for s in FRICTION_GRID
-        for f in FRICTION_GRID
-    ]
-    yield [*grid, Scenario("delayed", 1.0, config.with_values({"fill_timing": "next"}))]
-    for size in NOISE_BPS:
-        yield [Scenario("noise", size, config, Disturbance(noise_bps=size, seed=seed + k)) for k in range(runs)]
-    for share in MISSED:
-        yield [Scenario("missed", share, config, Disturbance(missed=share, seed=seed + k)) for k in range(runs)]
-    later = [Scenario("start", float(day), config, start=row) for day, row in _starts(base)]
-    if later:
-        yield later
-
-
-def _starts(base: Run) -> list[tuple[int, int]]:
-    """(days after the first, row) of the first bar of evenly spaced UTC days, while enough of them are left."""
-    days = return_day(base.market.ts[base.start : base.stop])
-    known, first = np.unique(days, return_index=True)
-    count = len(known) - LEAST_DAYS
-    if count < 1:
-        return []
-    every = -(-count // MOST_STARTS)
-    return [(int(known[k] - known[0]), base.start + int(first[k])) for k in range(every, count + 1, every)]
 
 
 class _Bench:
@@ -281,49 +229,6 @@ def _rows(batch: Sequence[Scenario], found: Sequence[BatchResult], market: Marke
             **metrics,
         }
     )
-
-
-def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, Floats]]:
-    """The same trades in other orders (``permuted``), and drawn with replacement (``bootstrap``).
-
-    Trades are taken one after another, each by its P&L over the capital at its entry; drawdown is on
-    realised capital, from trade to trade. Returns rows, and by kind capital over its start, (runs, trades + 1).
-    """
-    trades = base.recording.trades
-    growth = 1.0 + trades["pnl"] / trades["capital_before"]
-    if not len(growth):
-        return pl.DataFrame(schema={"kind": pl.String, "parameter": pl.Float64}), {}
-    rng = np.random.default_rng([seed, 0x5F])
-    drawn = {
-        "permuted": rng.permuted(np.tile(growth, (runs, 1)), axis=1),
-        "bootstrap": growth[rng.integers(0, len(growth), (runs, len(growth)))],
-    }
-    frames, paths = [], {"actual": capital_path(growth[None])}
-    for kind, factors in drawn.items():
-        paths[kind] = path = capital_path(factors)
-        capital = base.config.account.initial_capital
-        peak = np.maximum.accumulate(path, axis=1)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "kind": [kind] * runs,
-                    "parameter": [0.0] * runs,
-                    "seed": np.arange(runs),
-                    "trades": np.full(runs, len(growth)),
-                    "roi": path[:, -1] - 1.0,
-                    "final_equity": capital * path[:, -1],
-                    "max_drawdown": ((peak - path) / peak).max(axis=1),
-                    "ruined": path[:, -1] <= 0.0,
-                }
-            )
-        )
-    return pl.concat(frames), paths
-
-
-def capital_path(growth: Floats) -> Floats:
-    """(R, n + 1) capital over its start after each of ``growth`` (R, n); what is ruined stays at zero."""
-    path = np.cumprod(np.maximum(growth, 0.0), axis=1)
-    return np.column_stack([np.ones(len(growth)), path])
 
 
 def read_stress(folder: Path) -> tuple[StressDocument, pl.DataFrame]:

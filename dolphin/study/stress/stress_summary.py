@@ -14,6 +14,7 @@ from dolphin.files import json_value
 from dolphin.study.measure.documents import Number
 from dolphin.study.measure.measured import BatchResult
 from dolphin.study.measure.run import Run, metrics_document
+from dolphin.study.stress.scenarios import Part
 from dolphin.study.stress.stress_document import (
     BandDocument,
     FanDocument,
@@ -41,7 +42,7 @@ POINTS = 250
 def summarize(
     base: Run,
     rows: pl.DataFrame,
-    parts: Sequence[tuple[Sequence[Any], Sequence[BatchResult]]],
+    parts: Sequence[Part],
     orders: dict[str, Floats],
 ) -> StressSummary:
     """The parts of ``stress.json`` that are computed from the runs.
@@ -68,9 +69,7 @@ def summarize(
     }
 
 
-def _fans(
-    base: Run, parts: Sequence[tuple[Sequence[Any], Sequence[BatchResult]]], orders: dict[str, Floats]
-) -> FansDocument:
+def _fans(base: Run, parts: Sequence[Part], orders: dict[str, Floats]) -> FansDocument:
     days = _days(base)
     fans: FansDocument = {}
     for scenarios, found in parts:

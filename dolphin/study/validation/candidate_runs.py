@@ -16,7 +16,7 @@ from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.spans import Span
-from dolphin.study.search.search import study_columns
+from dolphin.study.search.batch_runner import study_columns
 from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 
 if TYPE_CHECKING:

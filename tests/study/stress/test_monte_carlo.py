@@ -16,9 +16,10 @@ from dolphin.study.measure.measured import first_difference, measure, run_alone
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.stress import monte_carlo
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
-from dolphin.study.stress.monte_carlo import capital_path, read_stress, stress
+from dolphin.study.stress.monte_carlo import read_stress, stress
 from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import break_even
+from dolphin.study.stress.trade_orders import capital_path
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import rerun_sample, trials_of
 from dolphin.workspace import Workspace
