@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.random import PCG64, Generator
 from pydantic import BaseModel
-from reference.compiled import CompiledRun, friction_of_case, market_of, run_compiled
+from reference.compiled import friction_of_case, market_of, run_case
 from reference.identity import check
-from reference.in_python import in_python
 from reference.random_case import _market
-from reference.slow_engine import Case, SlowRun, run_slow
-from reference.slow_fills import Friction
-from reference.test_differential import first_difference
 
 from dolphin.config import params_records
 from dolphin.core.engine import Engine, engine_for
-from dolphin.core.records import RISK, State
+from dolphin.core.records import MARKET_COLUMNS, RISK, State
 from dolphin.core.strategy import Strategy
+from dolphin.parity.slow.agreement import CompiledRun, first_difference
+from dolphin.parity.slow.engine import Case, SlowRun, run_slow
+from dolphin.parity.slow.fills import Friction
+from dolphin.parity.slow.plain_case import case_of as plain_case_of
 
 CAPITAL = 25_000.0
 
@@ -55,25 +55,12 @@ def hand_market(prices: Any, *, wide: float = 0.0, age: Any = None) -> dict[str,
 
 
 def case_of(strategy: Strategy, params: BaseModel, market: dict[str, np.ndarray], friction: Friction) -> Case:
-    """The strategy as a case of the slow engine; its decide is plain Python all the way down."""
-    assets = market["price"].shape[1]
+    """The strategy as a case of the slow engine, on the columns that it and the fill model ask for."""
     ranged = () if friction.fill_model == "scan_price" else ("open", "high", "low")
     volume = ("volume",) if friction.fill_model == "volume_share" else ()
-    record = params_records([params])
-    return Case(
-        market=market,
-        decide=in_python(strategy.decide),
-        params={name: record[name][0].item() for name in record.dtype.names or ()},
-        friction=friction,
-        slots=strategy.slots,
-        orders=strategy.orders,
-        resize=strategy.resize,
-        columns=tuple(dict.fromkeys([*strategy.market_columns, *ranged, *volume])),
-        margin=strategy.margin,
-        memory=max(1, strategy.memory_of(assets)),
-        reasons=strategy.reasons,
-        capital=CAPITAL,
-    )
+    asked = {*strategy.market_columns, *ranged, *volume}
+    kept = {name: x for name, x in market.items() if name in asked or name not in MARKET_COLUMNS}
+    return plain_case_of(strategy, params_records([params]), kept, friction, CAPITAL)
 
 
 def run_both(
@@ -81,10 +68,10 @@ def run_both(
 ) -> tuple[Case, SlowRun, CompiledRun]:
     """Both engines, which must agree in every bit, and whose money and quantities must add up."""
     case = case_of(strategy, params, market, friction)
-    slow, fast = run_slow(case), run_compiled(case, engine_for(strategy), params_records([params]))
+    slow, fast = run_slow(case), run_case(case, engine_for(strategy), params_records([params]))
     found = first_difference(case, slow, fast)
     assert found is None, found
-    assert [float(x) for x in fast.batch.state.memory] == slow.memory
+    assert [float(x) for x in fast.state.memory] == slow.memory
     check(case, slow)
     return case, slow, fast
 

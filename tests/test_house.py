@@ -15,7 +15,6 @@ LONGEST = 60
 LONGER = {
     ("features/lanczos.py", "lanczos"): "one numerical recurrence, compiled as one",
     ("live/backtest.py", "run_backtest"): "one venue, its instruments and its run, set up in order",
-    ("parity/rungs_vectorbt.py", "callbacks_of"): "vectorbt's callbacks, which share what they close over",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -30,6 +30,7 @@ LEVELS = (
     "catalog.pull",
     "catalog",
     "market",
+    "journal",
     "study.space",
     "study.samplers",
     "study.measure",
@@ -58,7 +59,8 @@ ONLY: dict[str, set[str]] = {
     "strategies": {"core", "features"},
     "config": {"core", "strategies"},
     "report": set(),
-    "live": {"core", "features", "risk", "strategies", "config", "market"} | CATALOG,
+    "journal": {"core", "strategies", "config"} | CATALOG,
+    "live": {"core", "features", "risk", "strategies", "config", "market", "journal"} | CATALOG,
 } | dict.fromkeys(CATALOG, CATALOG)
 
 

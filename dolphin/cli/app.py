@@ -24,6 +24,7 @@ from dolphin.cli import (
     doctor,
     gate,
     init,
+    journal,
     ladder,
     parity,
     promote,
@@ -61,6 +62,7 @@ app.command("sweep")(sweep.sweep)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("parity")(parity.parity)
+app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("gate")(gate.gate)

@@ -29,6 +29,7 @@ def backtest(
     start: From = None,
     stop: To = None,
     sets: Sets = None,
+    journal: Annotated[bool, typer.Option("--journal", help="Write journal.arrow into the folder, too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in that folder.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +40,9 @@ def backtest(
     home = workspace.find()
     settings = load_config(config, sets)
     with progress_bar() as progress:
-        run = run_backtest(home, name, settings, *window(start, stop), out=out, force=force, progress=progress)
+        run = run_backtest(
+            home, name, settings, *window(start, stop), out=out, force=force, journal=journal, progress=progress
+        )
     from dolphin.study.measure.run import metrics_document, run_document
 
     metrics = metrics_document(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ def ladder(
     start: From = None,
     stop: To = None,
     sets: Sets = None,
+    journals: Annotated[Path | None, typer.Option("--journals", help="Folder for the Nautilus runs' journals.")] = None,
     as_json: Json = False,
 ) -> None:
     """One configuration up the parity ladder: kernel, vectorbt, Nautilus."""
@@ -45,8 +47,9 @@ def ladder(
     with progress_bar() as progress:
         dataset, market, settings, low, high = prepare(home, name, settings, *window(start, stop), progress)
         report = climb(
-            dataset, market, settings, low, high, rungs=tuple(int(part) for part in chosen), progress=progress
-        )
+            dataset, market, settings, low, high, rungs=tuple(int(part) for part in chosen), journals=journals,
+            progress=progress,
+        )  # fmt: skip
 
     def show() -> None:
         rows = [

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dolphin import workspace
 from dolphin.config import quantiles
+from dolphin.core.declaration import Source
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.fill_models import BUNDLED, FillModel
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import MARKET_COLUMNS, Records
-from dolphin.core.strategy import Source, Strategy
+from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError, NotFound, nearest
 from dolphin.files import canonical_json, sha256_bytes
 from dolphin.strategies import DEFAULT, load, presets

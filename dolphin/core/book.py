@@ -35,6 +35,22 @@ def copy_order(source, target):  # type: ignore[no-untyped-def]
 
 
 @inline
+def clear_terms(order):  # type: ignore[no-untyped-def]
+    """Forget what an order says beside its action."""
+    order.asset = 0
+    order.side = 0
+    order.reason = 0
+    order.qty = 0.0
+    order.leverage = 0.0
+    order.kind = 0
+    order.limit = 0.0
+    order.trigger = 0.0
+    order.expires = 0
+    order.post_only = 0
+    order.reduce_only = 0
+
+
+@inline
 def clear(orders, count):  # type: ignore[no-untyped-def]
     """Forget the first ``count`` orders."""
     for k in range(count):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.bits import float_bits
-from dolphin.core.hooks import is_plain, is_rich, memory_count, only_where, reads_rows, slot_count
+from dolphin.core.hooks import is_plain, is_rich, memory_count, obeys_postures, only_where, reads_rows, slot_count
 from dolphin.core.jit import inline
 from dolphin.core.records import NONE
 from dolphin.core.trading import bank_count
@@ -102,16 +102,23 @@ def features_word(columns, market, i):  # type: ignore[no-untyped-def]
     return total
 
 
+@only_where(obeys_postures, otherwise=NOTHING)
+def quality_word(state, risk):  # type: ignore[no-untyped-def]
+    """The order book's quality, where it can change an exit."""
+    return float_bits(risk.quality) * _K4
+
+
 @inline
-def risk_word(market, i):  # type: ignore[no-untyped-def]
-    """Boost, beta, Rm and posture."""
+def risk_word(state, market, i):  # type: ignore[no-untyped-def]
+    """Boost, beta, Rm and posture; the book's quality where it counts."""
     risk = market.risk[i]
-    return (
+    total = (
         float_bits(risk.boost) * _K0
         + float_bits(risk.beta) * _K1
         + float_bits(risk.rm) * _K2
         + word(risk.posture) * _K3
     )
+    return total + quality_word(state, risk)
 
 
 @inline

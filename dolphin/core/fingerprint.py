@@ -21,10 +21,7 @@ from typing import Any
 
 import numpy as np
 
-PACKAGE = Path(__file__).resolve().parent.parent
-
-#: The rooms whose code computes: all that a kernel can reach of the framework is there.
-ROOMS = ("core", "features")
+from dolphin.core.jit import KERNEL_ROOMS, PACKAGE
 
 #: (module, name): what every engine runs, and the scanner whose rows it reads.
 STEP = (("core.kernels", "*"),)
@@ -92,7 +89,7 @@ def of_framework(roots: Iterable[Place], package: Path = PACKAGE) -> dict[Place,
     def module(name: str) -> _Module | None:
         if name not in modules:
             file = package.joinpath(*name.split(".")).with_suffix(".py")
-            modules[name] = _Module(file) if name.split(".")[0] in ROOMS and file.is_file() else None
+            modules[name] = _Module(file) if name.split(".")[0] in KERNEL_ROOMS and file.is_file() else None
         return modules[name]
 
     found: dict[Place, str] = {}
@@ -141,7 +138,7 @@ def _sha256(what: Any) -> str:
 def place_of(function: Callable[..., Any]) -> Place | None:
     """Where a function stands if it is the framework's own, else None."""
     module = str(getattr(function, "__module__", "")).removeprefix("dolphin.")
-    ours = str(getattr(function, "__module__", "")).startswith("dolphin.") and module.split(".")[0] in ROOMS
+    ours = str(getattr(function, "__module__", "")).startswith("dolphin.") and module.split(".")[0] in KERNEL_ROOMS
     return (module, function.__name__) if ours else None
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from dolphin.core.declaration import Events
 from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.jit import hook
-from dolphin.core.records import ACCOUNT, FRICTION
-from dolphin.core.strategy import Events, Strategy
+from dolphin.core.records import ACCOUNT, CLOSE, FRICTION, REDUCE
+from dolphin.core.strategy import Strategy
 
 #: By tag: what the engines of this process were made for.
 STRATEGIES: dict[str, Strategy] = {}
@@ -99,6 +100,11 @@ def sends_orders(strategy: Strategy) -> bool:
 def watches_margin(strategy: Strategy) -> bool:
     """Whether the engine is to watch its margin."""
     return strategy.margin
+
+
+def obeys_postures(strategy: Strategy) -> bool:
+    """Whether the engine trades by the posture of the bar."""
+    return strategy.postures
 
 
 def pays_funding(strategy: Strategy) -> bool:
@@ -208,12 +214,31 @@ is_plain = _constant(lambda strategy: strategy.plain)
 sends_limits = _constant(lambda strategy: "limit" in strategy.orders)
 sends_stops = _constant(lambda strategy: "stop" in strategy.orders)
 resizes = _constant(lambda strategy: strategy.resize)
-#: The code of the reason LIQUIDATION.
+#: The codes of the reasons LIQUIDATION and HIBERNATE_HALT.
 liquidation_reason = _constant(lambda s: s.reasons.index("LIQUIDATION") if "LIQUIDATION" in s.reasons else 0)
+halt_reason = _constant(lambda s: s.reasons.index("HIBERNATE_HALT") if "HIBERNATE_HALT" in s.reasons else 0)
 #: Whether it says which bars cannot be entered.
 skips = _constant(lambda strategy: strategy.may_enter is not None)
 #: Columns of ``market.features``.
 feature_count = _constant(lambda strategy: len(strategy.columns))
+
+
+def leaves_in_order(state, order):  # type: ignore[no-untyped-def]
+    """Whether ``order`` ends a position for a reason that bears a few bars' wait."""
+    raise NotImplementedError
+
+
+@hook(leaves_in_order)
+def _leaves_in_order(state, order):  # type: ignore[no-untyped-def]
+    strategy = _strategy(state)
+    codes = tuple(strategy.reasons.index(reason) for reason in strategy.orderly)
+    if not strategy.postures or not codes:
+        return lambda state, order: False
+
+    def body(state, order):  # type: ignore[no-untyped-def]
+        return (order.action == CLOSE or order.action == REDUCE) and order.reason in codes
+
+    return body
 
 
 def slot_count(state):  # type: ignore[no-untyped-def]

@@ -32,6 +32,8 @@ if _config.USING_SVML:  # numba was imported before us
     )
 
 PACKAGE = Path(__file__).resolve().parent.parent
+
+#: The rooms whose code computes: all that a kernel can reach of the framework is there.
 KERNEL_ROOMS = ("core", "features")
 
 

@@ -15,15 +15,27 @@ from dolphin.core.digest import (
 from dolphin.core.hooks import decide, feature_count, may_enter, skips, slot_count
 from dolphin.core.jit import inline, kernel
 from dolphin.core.missing import is_disturbed, miss_entries
+from dolphin.core.obeying import obey
 from dolphin.core.passage import BLOCK, index_block, pass_flat, pass_held
-from dolphin.core.records import MARKET, NONE, State
+from dolphin.core.records import NONE, State
 from dolphin.core.refusals import refuse
-from dolphin.core.trading import begin, lay, liquidate, match_working, pay_funding, trade_now
+from dolphin.core.trading import (
+    begin,
+    expire,
+    is_called,
+    lay,
+    liquidate,
+    match_working,
+    pay_funding,
+    trade_now,
+    work_on,
+    write_liquidation,
+)
 
 
 @inline
 def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """One bar: funding, working orders, margin, decision, new orders, marking. The digest is folded by the caller."""
+    """One bar: funding, working orders, margin, decision, posture, new orders, marking. The caller folds the digest."""
     begin(state)
     pay_funding(state, market, i)
     match_working(state, friction, market, i, trades)
@@ -31,6 +43,7 @@ def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped
     decide(state, params, market, i)
     miss_entries(state, friction, slot_count(state), i)
     refuse(state, friction, market, i)
+    obey(state, friction, market, i)
     trade_now(state, friction, market, i, trades)
     mark(state, slot_count(state), market, i)
 
@@ -64,7 +77,7 @@ def fold(state, market, i):  # type: ignore[no-untyped-def]
     """Chain bar ``i`` to the digest and return the six stage words."""
     data = data_word(state, market, i)
     features = features_word(feature_count(state), market, i)
-    risk = risk_word(market, i)
+    risk = risk_word(state, market, i)
     intent = intent_word(state)
     fill = fill_word(state)
     after = state_word(state)
@@ -185,9 +198,24 @@ def step_bar(state, params, friction, market, i, trades, stages):  # type: ignor
 
 
 @kernel(_nrt=False)
-def begin_bar(state):  # type: ignore[no-untyped-def]
-    """Open a bar whose fills come from an exchange."""
+def begin_bar(state, market, i):  # type: ignore[no-untyped-def]
+    """Open a bar whose fills come from an exchange; funding is paid."""
     begin(state)
+    pay_funding(state, market, i)
+
+
+@kernel(_nrt=False)
+def call_margin(state, friction, market, i):  # type: ignore[no-untyped-def]
+    """After the fills of working orders: those that expired go; what a margin call closes.
+
+    It is written to the bank of ``state.fills`` that is a liquidation's, price and fee left to the exchange; returns
+    whether there is any.
+    """
+    expire(state, i)
+    if is_called(state, friction[0], market, i):
+        write_liquidation(state)
+        return True
+    return False
 
 
 @kernel(_nrt=False)
@@ -195,6 +223,7 @@ def decide_bar(state, params, friction, market, i):  # type: ignore[no-untyped-d
     """The decision alone, for rungs whose fills come from an exchange; see ``state.intents``."""
     decide(state, params[0], market, i)
     refuse(state, friction[0], market, i)
+    obey(state, friction[0], market, i)
 
 
 @kernel(_nrt=False)
@@ -205,11 +234,15 @@ def place_bar(state, market, i):  # type: ignore[no-untyped-def]
 
 
 @kernel(_nrt=False)
-def book_fill(state, s, market, i, trades):  # type: ignore[no-untyped-def]
-    """Book the exchange's fill that was written to ``state.fills[s]``; a market order is then done."""
-    apply_fill(state, s, s, market, i, trades)
-    if state.working[s].kind == MARKET:
-        state.working[s].action = NONE
+def book_fill(state, f, s, market, i, trades):  # type: ignore[no-untyped-def]
+    """Book the exchange's fill of slot ``s`` that was written to ``state.fills[f]``; its order is done, or works on."""
+    fill, order = state.fills[f], state.working[s]
+    apply_fill(state, f, s, market, i, trades)
+    if order.action != NONE:
+        if fill.qty >= order.qty:
+            order.action = NONE
+        else:
+            work_on(state, s, order, fill.qty, market)
 
 
 @kernel(_nrt=False)

@@ -34,8 +34,9 @@ INSTRUMENT = _record(tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num=
 #: What a strategy may ask of the market beside closes (fields of :class:`Market`).
 MARKET_COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
 
-#: Inputs of the survival stack and the circuit breaker for one bar.
-RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8")
+#: Inputs of the survival stack and the circuit breaker for one bar; ``quality`` is that of the order book, in [0, 1],
+#: and read where the engine obeys postures.
+RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8", quality="f8")
 
 #: What trading costs: slippage and fees as fractions of the price (``fee`` where we take, ``maker_fee`` where we
 #: give), whether market orders wait for the next bar, the share of a bar's volume that an order may have, and the
@@ -208,8 +209,8 @@ class State(NamedTuple):
 
 
 def neutral_risk(bars: int) -> Records:
-    """Risk inputs of research without a risk feed: boost 1, beta 0, Rm 1, APEX."""
+    """Risk inputs of research without a risk feed: boost 1, beta 0, Rm 1, APEX, a good book."""
     risk = np.zeros(bars, RISK)
-    risk["boost"] = 1.0
-    risk["rm"] = 1.0
+    for field in ("boost", "rm", "quality"):
+        risk[field] = 1.0
     return risk

@@ -25,12 +25,12 @@ from dolphin.core.records import (
 REFUSALS = (
     "", "UNDECLARED", "BUSY", "NO_POSITION", "POSITION_OPEN", "NO_ORDER", "BAD_ASSET", "WRONG_POSITION", "BAD_SIDE",
     "BAD_QTY", "OFF_LOT", "TOO_MUCH", "REDUCE_ONLY", "BELOW_MINIMUM", "NO_CAPITAL", "OFF_TICK", "CROSSES", "THROUGH",
-    "BAD_BRACKET",
+    "BAD_BRACKET", "POSTURE",
 )  # fmt: skip
 (
     UNDECLARED, BUSY, NO_POSITION, POSITION_OPEN, NO_ORDER, BAD_ASSET, WRONG_POSITION, BAD_SIDE, BAD_QTY, OFF_LOT,
-    TOO_MUCH, REDUCE_ONLY, BELOW_MINIMUM, NO_CAPITAL, OFF_TICK, CROSSES, THROUGH, BAD_BRACKET,
-) = range(1, 19)  # fmt: skip
+    TOO_MUCH, REDUCE_ONLY, BELOW_MINIMUM, NO_CAPITAL, OFF_TICK, CROSSES, THROUGH, BAD_BRACKET, POSTURE,
+) = range(1, 20)  # fmt: skip
 
 
 @inline
@@ -62,6 +62,13 @@ def bad_price(state, intent, direction, market, i):  # type: ignore[no-untyped-d
     return 0
 
 
+@inline
+def is_busy(state, s, friction):  # type: ignore[no-untyped-def]
+    """Whether slot ``s``'s market order of the bar before filled in this bar."""
+    filled = state.fills[s]
+    return friction.fill_next != 0 and filled.action != NONE and filled.kind == MARKET
+
+
 @cold
 def refusal(state, s, friction, market, i):  # type: ignore[no-untyped-def]
     """Why the intent of slot ``s`` cannot be, or 0; the first rule that holds."""
@@ -69,8 +76,7 @@ def refusal(state, s, friction, market, i):  # type: ignore[no-untyped-def]
     action = intent.action
     if undeclared(state, intent):
         return UNDECLARED
-    filled = state.fills[s]
-    if friction.fill_next != 0 and filled.action != NONE and filled.kind == MARKET:
+    if is_busy(state, s, friction):
         return BUSY
     if action == CANCEL:
         return 0 if state.working[s].action != NONE else NO_ORDER

@@ -5,80 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_origin
+from typing import Any, Literal
 
 from dolphin.core import fingerprint
-from dolphin.core.records import MARKET_COLUMNS
-
-#: Kinds of parameters beside choices (``Literal``); texts are no part of the record that ``decide`` reads.
-PARAMETER_KINDS = (float, int, bool, str)
-
-#: Kinds of order that a strategy may declare beside market orders.
-ORDERS = ("limit", "stop")
-
-
-class PluginFeature(Protocol):
-    """What a strategy asks of a feature object (:class:`dolphin.features.plugin.Feature`)."""
-
-    @property
-    def name(self) -> str:
-        """Name in messages."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of its columns."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns of the scanner that it reads."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that can change a value."""
-
-    @property
-    def sources(self) -> frozenset[Path]:
-        """The files that the digest covers."""
-
+from dolphin.core.declaration import Events, Plugged, PluginFeature, Source, column_names, mistake_of, symbols_mistake
 
 #: Why what a strategy declares by parameters is refused.
 FIXED = "roles do not depend on parameters"
-
-#: What stands in a column of ``market.features``: a column of the scanner by name, or a plug-in feature.
-Source = str | PluginFeature
-
-
-class Plugged(NamedTuple):
-    """A plug-in feature in its place: the columns of ``market.features`` that it reads and those that it fills."""
-
-    feature: PluginFeature
-    inputs: tuple[int, ...]
-    columns: tuple[int, ...]
-
-
-class Events(NamedTuple):
-    """What a strategy of one slot says of many bars at once, so that a sweep need not run the step at each.
-
-    Both functions are inline like ``decide``, and both may err on one side only: an answer that is too careful
-    costs time, never a bit.
-
-    Attributes
-    ----------
-    enters : callable
-        ``enters(params, low, high)``: False only where ``may_enter`` is False at every bar whose features lie
-        between ``low`` and ``high``, (F,) each. A NaN lies nowhere: a column of nothing else has inf and -inf.
-    stays : callable
-        ``stays(slot, capital, params)`` for an open position: floor, ceiling and a bar. ``decide`` wants nothing
-        and leaves ``memory`` as it is at every earlier bar at which the price of the position's asset lies
-        strictly between the two, the risk inputs are those of the bar before, the posture is not HIBERNATE and
-        no UTC day begins.
-    """
-
-    enters: Callable[..., bool]
-    stays: Callable[..., tuple[float, float, int]]
 
 
 @dataclass(frozen=True)
@@ -131,17 +67,22 @@ class Strategy:
     events : Events, optional
         Lets a sweep pass many bars at once. Needs ``may_enter``, one slot, and nothing but market orders that
         open and close.
-
-    Raises
-    ------
-    TypeError
-        For a declaration that cannot hold, in one line.
     orders : tuple of str
         Kinds of order that it sends beside market orders: "limit", "stop" (both: brackets too).
     resize : bool
         Whether it increases, reduces and reverses positions.
     margin : bool
         Whether the engine watches the account's margin and liquidates it; the reasons must then have LIQUIDATION.
+    postures : bool
+        Whether the engine obeys the posture of a bar (limit entries, exits only, close everything); the reasons must
+        then have HIBERNATE_HALT.
+    orderly : tuple of str
+        Exit reasons that bear a few bars' wait: where postures are obeyed, such an exit is a limit order first.
+
+    Raises
+    ------
+    TypeError
+        For a declaration that cannot hold, in one line.
     """
 
     name: str
@@ -161,83 +102,17 @@ class Strategy:
     resize: bool = False
     margin: bool = False
     events: Events | None = None
+    postures: bool = False
+    orderly: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, Mapping):
             object.__setattr__(self, "quantiles", dict(self.quantiles))  # not the author's own, who may change it
-        wrong = self._mistake()
+        wrong = mistake_of(self)
         if wrong:
             raise TypeError(f"strategy {self.name!r} {wrong}")
 
-    def _mistake(self) -> str | None:
-        """The first thing of the declaration that cannot hold, in words."""
-        for what, arguments in (("decide", 4), ("may_enter", 3)):
-            function = getattr(self, what)
-            if function is None and what == "may_enter":
-                continue
-            if not hasattr(function, "py_func"):
-                return f"has a {what} that is not decorated with dolphin.core.jit.inline"
-            if (found := function.py_func.__code__.co_argcount) != arguments:
-                return f"has a {what} of {found} arguments, not {arguments}"
-        if self.events is not None and (wrong := self._events_mistake(self.events)):
-            return wrong
-        if not isinstance(self.params, type) or not hasattr(self.params, "model_fields"):
-            return f"has params that are no pydantic model but {self.params!r}"
-        for name, about in self.params.model_fields.items():
-            if about.annotation not in PARAMETER_KINDS and get_origin(about.annotation) is not Literal:
-                return f"has a parameter '{name}' that is no float, int, bool, str or Literal"
-        if not isinstance(self.reasons, tuple) or not all(isinstance(reason, str) for reason in self.reasons):
-            return "has reasons that are no tuple of texts"
-        if not callable(self.warmup_bars) or not (self.horizon_bars is None or callable(self.horizon_bars)):
-            return "has warmup_bars or horizon_bars that are no function of the parameters"
-        if not (_whole(self.slots, 1) or self.slots == "assets"):
-            return f"has {self.slots!r} slots: a whole number from 1 on, or 'assets'"
-        if not (_whole(self.memory, 0) or callable(self.memory)):
-            return f"has a memory of {self.memory!r}: a whole number from 0 on, or a function of the number of assets"
-        if not isinstance(self.orders, tuple) or not set(self.orders) <= set(ORDERS):
-            return f"declares orders {self.orders!r}, which are a tuple of {', '.join(ORDERS)}"
-        if self.margin and "LIQUIDATION" not in self.reasons:
-            return "declares margin, but no reason 'LIQUIDATION'"
-        if not isinstance(self.market_columns, tuple) or not set(self.market_columns) <= set(MARKET_COLUMNS):
-            return f"asks for market_columns {self.market_columns!r}, which are a tuple of {', '.join(MARKET_COLUMNS)}"
-        return self._features_mistake() or self._quantiles_mistake() or _symbols_mistake(self._default_symbols())
-
-    def _events_mistake(self, events: Events) -> str | None:
-        if not isinstance(events, Events):
-            return f"has events that are no Events but {events!r}"
-        for name, function in zip(Events._fields, events, strict=True):
-            if not hasattr(function, "py_func") or function.py_func.__code__.co_argcount != 3:
-                return f"has events whose {name} is no function of 3 arguments, decorated with dolphin.core.jit.inline"
-        if self.may_enter is None or self.slots != 1 or not self.plain or "funding" in self.market_columns:
-            return "has events, which take may_enter, one slot, market orders that open and close, and no funding"
-        return None
-
-    def _features_mistake(self) -> str | None:
-        roles = self._default_features()
-        if isinstance(roles, str):
-            return roles
-        for role, source in roles:
-            if not isinstance(role, str):
-                return f"declares a column {role!r} whose role is no text"
-            if not isinstance(source, str) and not hasattr(source, "digest"):
-                return f"declares a {type(source).__name__} as a feature, not a name or a Feature"
-        names = _names(roles)
-        twice = {name for name in names if names.count(name) > 1}
-        return f"has two features named '{min(twice)}'" if twice else None
-
-    def _quantiles_mistake(self) -> str | None:
-        if not isinstance(self.quantiles, Mapping):
-            return f"has quantiles that are no mapping but {self.quantiles!r}"
-        for name, role in self.quantiles.items():
-            kind = self.params.model_fields.get(name)  # type: ignore[attr-defined]
-            if kind is None or kind.annotation is not float:
-                return f"has a quantile for '{name}', which is no float parameter"
-            unresolved = any(isinstance(f, str) and ":" in f for f in self.features_by_role().values())
-            if role not in self.columns and not unresolved:
-                return f"has '{name}' as a quantile of '{role}', which is no column: {', '.join(self.columns)}"
-        return None
-
-    def _default_features(self) -> tuple[tuple[str, Source], ...] | str:
+    def default_features(self) -> tuple[tuple[str, Source], ...] | str:
         """Pairs of role and source under the default parameters, or what is wrong."""
         if not callable(self.features):
             if not isinstance(self.features, tuple):
@@ -246,7 +121,7 @@ class Strategy:
         found = self._by_default("features", self.features)
         return found if isinstance(found, str) else tuple(found.items())
 
-    def _default_symbols(self) -> Mapping[str, str] | str:
+    def default_symbols(self) -> Mapping[str, str] | str:
         """Symbols by role under the default parameters, or what is wrong."""
         if callable(self.symbols):
             return self._by_default("symbols", self.symbols)
@@ -291,7 +166,7 @@ class Strategy:
         if not callable(self.symbols) or params is None:
             return dict(self._symbols)
         chosen = _answer("symbols", self.symbols, params)
-        wrong = _symbols_mistake(chosen)
+        wrong = symbols_mistake(chosen)
         if wrong is None and list(chosen) != list(self._symbols):
             here, default = ", ".join(chosen), ", ".join(self._symbols)
             wrong = f"has other roles of symbols here ({here}) than by default ({default}): {FIXED}"
@@ -301,13 +176,13 @@ class Strategy:
 
     @cached_property
     def _by_role(self) -> tuple[tuple[str, Source], ...]:
-        found = self._default_features()
+        found = self.default_features()
         assert not isinstance(found, str)
         return found
 
     @cached_property
     def _symbols(self) -> Mapping[str, str]:
-        found = self._default_symbols()
+        found = self.default_symbols()
         assert not isinstance(found, str)
         return found
 
@@ -345,7 +220,7 @@ class Strategy:
             if len(self._known) >= 64:
                 self._known.clear()
             self._known[roles] = tuple(
-                Plugged(f, tuple(map(names.index, f.inputs)), tuple(map(names.index, _names(((role, f),)))))
+                Plugged(f, tuple(map(names.index, f.inputs)), tuple(map(names.index, column_names(((role, f),)))))
                 for role, f in roles
                 if not isinstance(f, str)
             )
@@ -381,7 +256,8 @@ class Strategy:
         )
         names = tuple(function.__qualname__ for function in self.functions)
         market = features, tuple(self.symbols_by_role().items()), self.market_columns
-        declared = (self.slots, _size(self.memory), self.reasons, self.orders, self.resize, self.margin)
+        trading = (self.orders, self.resize, self.margin, self.postures, self.orderly)
+        declared = (self.slots, _size(self.memory), self.reasons, *trading)
         about = (self.name, names, market, declared, fingerprint.of_functions(self._deciding))
         return hashlib.sha256(repr(about).encode()).hexdigest()
 
@@ -394,7 +270,12 @@ class Strategy:
     @property
     def plain(self) -> bool:
         """Whether it knows nothing but market orders that open and close."""
-        return not (self.orders or self.resize or self.margin)
+        return not (self.orders or self.resize or self.margin or self.postures)
+
+    @cached_property
+    def obeying(self) -> Strategy:
+        """The same strategy in an engine that obeys postures; itself if it is one."""
+        return self if self.postures else replace(self, postures=True, events=None)
 
     def slots_of(self, assets: int) -> int:
         """Position slots in a market of so many assets."""
@@ -421,32 +302,12 @@ def _answer(what: str, declared: Callable[[Any], Any], params: Any) -> Mapping[s
     return found
 
 
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _names(roles: tuple[tuple[str, Source], ...]) -> tuple[str, ...]:
-    """Names of the columns that these roles take: a plug-in with several has them behind the role."""
-    return tuple(
-        name
-        for role, source in roles
-        for name in ((role,) if isinstance(source, str) else (role + n.removeprefix(source.name) for n in source.names))
-    )
-
-
 def _with_inputs(roles: tuple[tuple[str, Source], ...]) -> tuple[str, ...]:
     """Names of the columns of these roles, then of what plug-ins read beside them."""
-    names = list(_names(roles))
+    names = list(column_names(roles))
     for _, plugin in roles:
         names += [name for name in getattr(plugin, "inputs", ()) if name not in names]
     return tuple(names)
-
-
-def _symbols_mistake(symbols: Mapping[str, str] | str) -> str | None:
-    if isinstance(symbols, str):
-        return symbols
-    wrong = [part for pair in symbols.items() for part in pair if not isinstance(part, str) or not part]
-    return f"names {wrong[0]!r} as a symbol or its role, which is no text" if wrong else None
 
 
 def _size(memory: int | Callable[[int], int]) -> int | str:

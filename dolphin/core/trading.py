@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dolphin.core.book import apply_fill, clear, copy_order, direction_of, open_pnl
+from dolphin.core.book import apply_fill, clear, clear_terms, copy_order, direction_of, open_pnl
 from dolphin.core.grid import lots_of, of_lots
 from dolphin.core.hooks import (
     is_plain,
     is_rich,
+    leaves_in_order,
     liquidation_reason,
     match,
     only_where,
@@ -29,18 +30,7 @@ def bank_count(state):  # type: ignore[no-untyped-def]
 def forget_terms(state, slots):  # type: ignore[no-untyped-def]
     """Clear what the intents of the bar before said: what a strategy does not write is 0."""
     for s in range(slots):
-        intent = state.intents[s]
-        intent.asset = 0
-        intent.side = 0
-        intent.reason = 0
-        intent.qty = 0.0
-        intent.leverage = 0.0
-        intent.kind = 0
-        intent.limit = 0.0
-        intent.trigger = 0.0
-        intent.expires = 0
-        intent.post_only = 0
-        intent.reduce_only = 0
+        clear_terms(state.intents[s])
 
 
 @inline
@@ -99,8 +89,14 @@ def work_on(state, s, order, filled, market):  # type: ignore[no-untyped-def]
 
 
 @inline
+def has_expired(order, i):  # type: ignore[no-untyped-def]
+    """Whether bar ``i`` was the last in which the order could fill."""
+    return order.kind != MARKET and order.expires > 0 and i >= order.bar + order.expires
+
+
+@inline
 def match_working(state, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """Match the orders of earlier bars against row ``i``, slot by slot; expired ones go."""
+    """Match the orders of earlier bars against row ``i``, slot by slot; then those that expired go."""
     if is_plain(state) and friction.fill_next == 0:
         return
     for s in range(slot_count(state)):
@@ -114,36 +110,64 @@ def match_working(state, friction, market, i, trades):  # type: ignore[no-untype
                 continue
             if filled > 0.0:
                 work_on(state, s, order, filled, market)
-        if order.kind != MARKET and order.expires > 0 and i >= order.bar + order.expires:
+    expire(state, i)
+
+
+@only_where(is_rich)
+def expire(state, i):  # type: ignore[no-untyped-def]
+    """Take out the working orders whose last bar was ``i``.
+
+    An orderly exit that did not fill is not given up: the posture's rules make it a market order in this bar.
+    """
+    for s in range(slot_count(state)):
+        order = state.working[s]
+        if order.action != NONE and has_expired(order, i) and not leaves_in_order(state, order):
             order.action = NONE
 
 
-@only_where(watches_margin)
-def liquidate(state, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """Close everything when equity no longer covers the maintenance margin of all positions."""
-    account = state.account[0]
-    if account.open_positions == 0 or friction.maintenance <= 0.0:
-        return
+@only_where(watches_margin, otherwise=False)
+def is_called(state, friction, market, i):  # type: ignore[no-untyped-def]
+    """Whether equity no longer covers the maintenance margin of all positions."""
+    if state.account[0].open_positions == 0 or friction.maintenance <= 0.0:
+        return False
     slots = slot_count(state)
     need = 0.0
     for s in range(slots):
         slot = state.slots[s]
         if slot.side != 0:
             need += friction.maintenance * (slot.qty * market.price[i, slot.asset])
-    if open_pnl(state, slots, market, i) > need:
-        return
+    return open_pnl(state, slots, market, i) <= need
+
+
+@only_where(watches_margin)
+def write_liquidation(state):  # type: ignore[no-untyped-def]
+    """No order works on, and the second bank of fills says what is to be closed at the market."""
+    slots = slot_count(state)
     for s in range(slots):
         slot = state.slots[s]
         state.working[s].action = NONE
         if slot.side != 0:
             fill = state.fills[slots + s]
+            clear_terms(fill)
             fill.action = CLOSE
             fill.asset = slot.asset
             fill.side = slot.side
             fill.reason = liquidation_reason(state)
             fill.qty = slot.qty
             fill.leverage = slot.leverage
-            fill.kind = MARKET
+
+
+@only_where(watches_margin)
+def liquidate(state, friction, market, i, trades):  # type: ignore[no-untyped-def]
+    """Close everything when equity no longer covers the maintenance margin of all positions."""
+    if not is_called(state, friction, market, i):
+        return
+    write_liquidation(state)
+    slots = slot_count(state)
+    for s in range(slots):
+        slot = state.slots[s]
+        if slot.side != 0:
+            fill = state.fills[slots + s]
             fill.price = taken_at(market.price[i, slot.asset], -slot.side, slot.asset, friction, market, i)
             fill.fee = friction.fee * (fill.qty * fill.price)
             fill.passive = 0

@@ -20,10 +20,11 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import MONEY_MAX, Money
 
 from dolphin.catalog import Instrument
+from dolphin.core.declaration import Plugged
 from dolphin.core.engine import Engine
 from dolphin.core.records import Floats, Market, Records, State, Words
-from dolphin.core.strategy import Plugged
 from dolphin.errors import DolphinError
+from dolphin.journal.session import SessionJournal
 from dolphin.live.exchange import DEPTH, VENUE, QuotesOnDemand, SlippedFills, perpetual
 from dolphin.live.scan import SCAN_CLIENT, scans
 from dolphin.live.session import FILL, Session, own_market
@@ -94,11 +95,12 @@ def run_backtest(
     feed: Feed = "scan",
     plugged: Sequence[Plugged] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    journal: SessionJournal | None = None,
 ) -> NautilusRun:
     """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
 
     Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
-    parameters select (:class:`~dolphin.live.session.Session`). Memory: 20 bytes per row and asset, and
+    parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes per row and asset, and
     with ``feed="bars"`` about 200 per bar event.
 
     Raises
@@ -140,7 +142,7 @@ def run_backtest(
             bar_types, data = _with_bars(backtest, perpetuals, spacing_ns, market, start, stop, data)
         backtest.add_data(data, client_id=SCAN_CLIENT)
         own = own_market(market, start, stop)
-        session = Session(engine, params, friction, own, initial_capital, start, stop, plugged)
+        session = Session(engine, params, friction, own, initial_capital, start, stop, plugged, journal)
         strategy = KernelStrategy(session, perpetuals, bar_types=bar_types, quotes=quotes, hedging=hedging)
         backtest.add_strategy(strategy)
         began = time.perf_counter()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dolphin.core.declaration import Plugged
 from dolphin.core.records import Market
-from dolphin.core.strategy import Plugged
 from dolphin.features import Feature, FeatureStream
 
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import CLOSE, NONE, REDUCE, Floats, Market, Records
-from dolphin.core.strategy import Plugged
+from dolphin.journal.session import SessionJournal
 from dolphin.live.own_features import OwnFeatures
 
 #: A fill as it was booked: ``direction`` +1 bought, -1 sold; ``commission`` is the exchange's own.
@@ -66,6 +67,8 @@ class Session:
         Rows that will come.
     plugged : sequence of Plugged, optional
         The plug-in features that the parameters select; by default those of the default parameters.
+    journal : SessionJournal, optional
+        Is told of every row, wish, answer and outcome.
     """
 
     def __init__(
@@ -78,8 +81,10 @@ class Session:
         start: int,
         stop: int,
         plugged: Sequence[Plugged] | None = None,
+        journal: SessionJournal | None = None,
     ) -> None:
         self.market = market
+        self.journal = journal
         self.state = engine.new_state(market.price.shape[1], initial_capital)
         self.start = start
         self._own = OwnFeatures(engine.strategy.plugged() if plugged is None else plugged, market, start)
@@ -94,7 +99,7 @@ class Session:
         self._slots = range(len(self.state.slots))
         self._orders = self.state.working
         self._waiting: set[int] = set()
-        self._booked: dict[int, float] = {}
+        self._booked: dict[int, tuple[float, int | None]] = {}
 
     @property
     def closed(self) -> bool:
@@ -128,7 +133,9 @@ class Session:
         for name, values in (columns or {}).items():
             getattr(market, name)[bar] = values
         self.bar = bar
-        self._kernels.begin_bar(state)
+        if self.journal is not None:
+            self.journal.opened(market, bar)
+        self._kernels.begin_bar(state, market, bar)
         if not self._next:
             self._decide()
         actions = self._orders["action"].tolist()
@@ -143,8 +150,8 @@ class Session:
         """What the slot wants (a record of ORDER)."""
         return self._orders[slot]
 
-    def filled(self, slot: int, qty: float, price: float, commission: float) -> None:
-        """The exchange filled the slot's order whole.
+    def filled(self, slot: int, qty: float, price: float, commission: float, ts: int | None = None) -> None:
+        """The exchange filled the slot's order whole, at its time ``ts`` (by default the bar's).
 
         The fee that is booked is our rate on this fill, unrounded; the exchange's own commission is
         rounded to its currency and kept beside it.
@@ -153,11 +160,13 @@ class Session:
         fill[0] = self._orders[slot]
         fill["qty"], fill["price"] = qty, price
         fill["fee"] = self._fee * (qty * price)
-        self._booked[slot] = commission
+        self._booked[slot] = commission, ts
         self._answered(slot)
 
     def refused(self, slot: int) -> None:
         """The exchange did not fill the slot's order: nothing is booked for it, and it is gone."""
+        if self.journal is not None:
+            self.journal.rejected(self._orders[slot], self.bar, slot, phase=int(not self._next))
         self.state.working["action"][slot] = NONE
         self._answered(slot)
 
@@ -167,11 +176,14 @@ class Session:
             return
         # In the order of slots, as the step does, however the answers came.
         for s in sorted(self._booked):
-            self._kernels.book_fill(self.state, s, self.market, self.bar, NO_TRADES)
+            self._kernels.book_fill(self.state, s, s, self.market, self.bar, NO_TRADES)
             fill = self.state.fills[s]
             action, asset = int(fill["action"]), int(fill["asset"])
             values = (float(fill[name]) for name in ("qty", "price", "fee"))
-            self.fills.append((self.bar, s, action, asset, order_direction(fill), *values, self._booked[s]))
+            commission, ts = self._booked[s]
+            self.fills.append((self.bar, s, action, asset, order_direction(fill), *values, commission))
+            if self.journal is not None:
+                self.journal.filled(fill, self.bar, s, phase=int(not self._next), commission=commission, ts=ts)
         self._booked.clear()
         self._close()
 
@@ -181,8 +193,12 @@ class Session:
         k = self.bar - self.start
         self._kernels.end_bar(self.state, self.market, self.bar, self.stages[k])
         self.digests[k] = self.state.account["digest"][0]
+        if self.journal is not None:
+            self.journal.closed(self.market, self.state, self.bar, self.stages[k])
 
     def _decide(self) -> None:
         """Decide the bar at hand, and make what is wanted the slots' orders."""
         self._kernels.decide_bar(self.state, self._params, self._friction, self.market, self.bar)
+        if self.journal is not None:
+            self.journal.decided(self.state, self.bar)
         self._kernels.place_bar(self.state, self.market, self.bar)

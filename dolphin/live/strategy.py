@@ -127,7 +127,7 @@ class KernelStrategy(Strategy):
             qty, commission = total, before[2] + commission
         if order.is_closed:
             del self._slot_of[event.client_order_id]
-            self.session.filled(slot, qty, price, commission)
+            self.session.filled(slot, qty, price, commission, event.ts_event)
         else:
             self._partial[slot] = (qty, price, commission)
 

@@ -11,9 +11,9 @@ from dolphin.catalog.derived.scans import Columns
 from dolphin.catalog.store.cache import Arrays, Writer
 from dolphin.catalog.store.columns import row_column
 from dolphin.config import Config, columns_needed
+from dolphin.core.declaration import Source
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import INSTRUMENT, NO_SYMBOLS, Floats, Market, Records, neutral_risk
-from dolphin.core.strategy import Source
 from dolphin.errors import DolphinError, nearest
 from dolphin.features import VEL_DIV, WINDOWS, Feature, scanner_digest
 from dolphin.market.funding import funding_rates

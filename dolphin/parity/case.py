@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,11 @@ from dolphin.core.engine import NO_TRADES, Engine, Recording
 from dolphin.core.records import NONE, Market, Records, Words
 from dolphin.live.session import order_direction
 
-#: An order as it was filled: ``direction`` +1 bought, -1 sold.
+#: An order as it was filled: ``direction`` +1 bought, -1 sold; ``passive`` 1 if it gave liquidity.
 ORDER_FILLED = np.dtype(
     [
         ("bar", "i8"), ("slot", "i8"), ("action", "i8"), ("asset", "i8"), ("direction", "i8"),
-        ("qty", "f8"), ("price", "f8"), ("fee", "f8"),
+        ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("passive", "i8"),
     ]
 )  # fmt: skip
 
@@ -41,6 +42,8 @@ class Case:
     config: Config
     start: int
     stop: int
+    #: Where the rungs that have an exchange write their journals, if anywhere.
+    journals: Path | None = None
 
     @property
     def bars(self) -> int:
@@ -100,7 +103,7 @@ class Case:
         orders = np.bincount(self.trace.fills["bar"] - self.start, minlength=self.bars)
         until = np.concatenate([[0], np.cumsum(orders)])
         start = self.start + int(np.argmax(until[bars:] - until[:-bars]))
-        return Case(self.dataset, self.market, self.config, start, start + bars)
+        return replace(self, start=start, stop=start + bars)
 
     def batch_stages(self, bar: int) -> Words:
         """Stage words of ``bar`` after a batch run up to it."""
@@ -172,5 +175,6 @@ def _filled(fills: Records, slots: int, bar: int) -> list[tuple]:
         if fill["action"] != NONE:
             slot = k % slots  # a slot may have several fills in a bar, one in each bank
             money = (float(fill[name]) for name in ("qty", "price", "fee"))
-            rows.append((bar, slot, int(fill["action"]), int(fill["asset"]), order_direction(fill), *money))
+            what = int(fill["action"]), int(fill["asset"]), order_direction(fill)
+            rows.append((bar, slot, *what, *money, int(fill["passive"])))
     return rows

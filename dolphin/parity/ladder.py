@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from dolphin.catalog import Dataset
@@ -75,6 +76,7 @@ def ladder(
     *,
     rungs: Iterable[int] = RUNGS,
     full_bars: int | None = None,
+    journals: Path | None = None,
     progress: Progress | None = None,
 ) -> LadderReport:
     """Climb the rungs for one configuration over rows ``start`` to ``stop``.
@@ -92,6 +94,8 @@ def ladder(
     full_bars : int, optional
         Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
         one day, or about 30,000 bar events, unless given.
+    journals : Path, optional
+        Folder for the journals of the Nautilus runs.
     progress : callable, optional
         ``progress(done, total, what)``.
 
@@ -108,7 +112,7 @@ def ladder(
         raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
         raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
-    case = Case(dataset, market, config, start, stop)
+    case = Case(dataset, market, config, start, stop, journals)
     missing = tuple(_missing(config, wanted))
     absent = {rung.rung for rung in missing}
     planned = list(_plan(case, [rung for rung in wanted if rung not in absent], full_bars))

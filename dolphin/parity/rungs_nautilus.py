@@ -8,7 +8,10 @@ import numpy as np
 
 from dolphin.core.records import DAY_NS, Market
 from dolphin.errors import DolphinError
+from dolphin.journal import JournalWriter, SessionJournal
+from dolphin.journal.header import header_of, lookback, shape_for
 from dolphin.parity.case import ORDER_FILLED, Case, unequal_fills
+from dolphin.study.measure.run import library_versions
 
 if TYPE_CHECKING:
     from dolphin.live.backtest import Feed, NautilusRun
@@ -44,6 +47,7 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
     """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
     from dolphin.live.backtest import run_backtest
 
+    journal = journal_for(case, feed)
     try:
         run = run_backtest(
             case.engine,
@@ -57,10 +61,31 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
             case.stop,
             feed=feed,
             plugged=case.config.strategy.plugged(case.config.params),
+            journal=journal,
         )
     except DolphinError as error:
         return False, str(error), {}
+    finally:
+        if journal is not None:
+            journal.writer.close()
     return compare(case, run)
+
+
+def journal_for(case: Case, feed: Feed) -> SessionJournal | None:
+    """The journal of a run of this case, ``nautilus-FEED.arrow`` in the case's folder; None if it has none."""
+    if case.journals is None:
+        return None
+    header = header_of(
+        case.dataset, case.market, case.config, case.start, session=f"nautilus backtest, {feed}",
+        versions=library_versions(), funded=False,
+    )  # fmt: skip
+    case.journals.mkdir(parents=True, exist_ok=True)
+    path = case.journals / f"nautilus-{feed}.arrow"
+    path.unlink(missing_ok=True)
+    writer = JournalWriter(path, shape_for(case.market, case.config), header, policy="never")
+    journal = SessionJournal(writer, write_ahead=False)
+    journal.history(case.market, case.start, lookback(case.config))
+    return journal
 
 
 def compare(case: Case, run: NautilusRun) -> Outcome:

@@ -1,13 +1,14 @@
-"""Rung 1: the step drives vectorbt's ``Portfolio.from_order_func``, vectorbt keeps its own books.
+"""Rung 1: the orders of a run through vectorbt, which keeps its own books.
 
-At every row vectorbt asks for orders. Our strategy decides, vectorbt fills, and what vectorbt reports
-as filled is booked by our kernels; so its orders, its value and our digests can all be compared.
+vectorbt is given what was sent (asset, side, quantity, fill price) and the fee rates, and computes cash, positions,
+fees, value and P&L itself, all assets in one group that shares its cash. What it reports is compared with our books.
+Its simulation of orders is one compiled function for all strategies, which stays on disk; ``from_order_func``, through
+which a strategy's own code could run inside, is compiled anew in every process (nine seconds) around the same function.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,57 +16,52 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.core.digest import STAGES
-from dolphin.core.engine import NO_TRADES, Engine
-from dolphin.core.records import NONE, Floats, Market, Records, Words
-from dolphin.parity.case import Case
+from dolphin.core.records import Floats, Ints, Market, Records
+from dolphin.parity.case import Case, Trace
 
-#: Value per bar and P&L per trade may differ by this much of the money at work.
+#: Value per bar, P&L per trade, fees, funding and positions may differ by this much of what is at work.
 TOLERANCE = 1e-9
 
-#: Room for orders beyond those of the batch loop: enough to see that there are more.
-SPARE_ORDERS = 64
+Outcome = tuple[bool, str, dict[str, Any]]
 
 
 class VectorbtRun(NamedTuple):
-    """What vectorbt leaves: its order and trade records, its value per bar, and our digests.
+    """What vectorbt leaves: its order and closed trade records, by row of the case's market, and its books.
 
-    ``stopped`` says why it stopped early, if it did; the bars after that are zero.
+    ``value`` (bars,) after every bar, ``funding`` (bars,) on its own positions; ``held`` (N,) are these at the end.
     """
 
     orders: Records
     trades: Records
     value: Floats
-    digests: Words
-    stages: Words
+    funding: Floats
+    held: Floats
     seconds: float
-    stopped: str | None
 
 
-def vectorbt_rung(case: Case, fed: Market | None = None) -> tuple[bool, str, dict[str, Any]]:
+def vectorbt_rung(case: Case, fed: Market | None = None) -> Outcome:
     """Run it and compare; ``fed`` is what decides in place of the case's market."""
-    run = run_vectorbt(case, case.market if fed is None else fed)
-    facts: dict[str, Any] = {
-        "orders": len(run.orders),
-        "trades": len(case.batch.trades),
-        "seconds_with_compiling": run.seconds,
-    }
-    found = case.divergence(run.digests, run.stages)
+    trace = case.trace if fed is None else case.trace_on(fed)
+    facts: dict[str, Any] = {"orders": len(trace.fills), "trades": len(case.batch.trades)}
+    found = case.divergence(trace.digests, trace.stages)
     if found:
-        stopped = f"; vectorbt stopped: {run.stopped}" if run.stopped else ""
-        return False, f"{found.sentence()}{stopped}", {**facts, **found.facts()}
-    unequal = unequal_orders(case, run.orders)
+        return False, found.sentence(), {**facts, **found.facts()}
+    run = run_vectorbt(case, trace)
+    facts["seconds_in_vectorbt"] = run.seconds
+    return compare(case, run, facts)
+
+
+def compare(case: Case, run: VectorbtRun, facts: dict[str, Any]) -> Outcome:
+    """vectorbt's orders, positions, fees, funding, value and P&L against ours."""
+    unequal = unequal_orders(case, run.orders) or unequal_books(case, run)
     if unequal:
-        return False, f"orders differ: {unequal}", facts
-    equity = case.batch.equity
-    facts["largest_value_difference"] = float(np.max(np.abs(run.value - equity) / scale_of(case), initial=0.0))
+        return False, unequal, facts
+    value, equity = run.value + np.cumsum(run.funding), case.batch.equity
+    apart = np.abs(value - equity) / scale_of(case)
+    facts["largest_value_difference"] = float(np.max(apart, initial=0.0))
     if not facts["largest_value_difference"] <= TOLERANCE:
-        k = int(np.argmax(np.abs(run.value - equity) / scale_of(case)))
-        return (
-            False,
-            f"vectorbt's value at bar {case.start + k} is {run.value[k]!r}, ours {equity[k]!r}",
-            facts,
-        )
+        k = int(np.argmax(~(apart <= TOLERANCE)))
+        return False, f"vectorbt's value at bar {case.start + k} is {value[k]!r}, ours {equity[k]!r}", facts
     facts["largest_pnl_difference"] = largest_pnl_difference(case, run.trades)
     if facts["largest_pnl_difference"] is None:
         facts["pnl_note"] = "positions of one asset overlapped: vectorbt nets them, its trades are not ours"
@@ -87,175 +83,141 @@ def scale_of(case: Case) -> Floats:
 def unequal_orders(case: Case, orders: Records) -> str | None:
     """The first order of vectorbt's that is not ours, bit for bit."""
     ours = case.trace.fills
-    # Within a bar vectorbt has them in the order in which they were sent; ids count up.
-    theirs = orders[np.argsort(orders["id"], kind="stable")]
     pairs = (
-        ("bar", ours["bar"] - case.start, "idx"),
+        ("bar", ours["bar"], "idx"),
         ("asset", ours["asset"], "col"),
         ("side", np.where(ours["direction"] > 0, 0, 1), "side"),
         ("size", ours["qty"], "size"),
         ("price", ours["price"], "price"),
         ("fee", ours["fee"], "fees"),
     )
-    if len(ours) != len(theirs):
-        return f"vectorbt has {len(theirs)}, ours are {len(ours)}"
+    if len(ours) != len(orders):
+        return f"orders differ: vectorbt has {len(orders)}, ours are {len(ours)}"
     for name, values, column in pairs:
-        differ = np.flatnonzero(values != theirs[column])
+        differ = np.flatnonzero(values != orders[column])
         if len(differ):
             k = int(differ[0])
-            return f"{name} of order {k} is {theirs[column][k]!s}, ours {values[k]!s}"
+            return f"orders differ: {name} of order {k} is {orders[column][k]!s}, ours {values[k]!s}"
+    return None
+
+
+def unequal_books(case: Case, run: VectorbtRun) -> str | None:
+    """The first sum of vectorbt's books that is not ours: fees, funding, what is held at the end."""
+    account, slots = case.batch.state.account[0], case.batch.state.slots
+    held = np.zeros(len(run.held))
+    np.add.at(held, slots["asset"], slots["side"] * slots["qty"])
+    traded = np.bincount(case.trace.fills["asset"], case.trace.fills["qty"], len(held))
+    apart = np.abs(run.held - held) / np.maximum(traded, 1.0)
+    if not np.all(apart <= TOLERANCE):
+        j = int(np.argmax(~(apart <= TOLERANCE)))
+        return f"vectorbt holds {run.held[j]!r} of {case.dataset.symbols[j]} at the end, ours is {held[j]!r}"
+    sums = (
+        ("fees", float(np.sum(run.orders["fees"])), float(account["fees_paid"])),
+        ("funding", float(np.sum(run.funding)), float(account["funding"])),
+    )
+    for name, theirs, ours in sums:
+        if not abs(theirs - ours) <= TOLERANCE * max(case.capital, abs(ours)):
+            return f"vectorbt's {name} are {theirs!r}, ours {ours!r}"
     return None
 
 
 def largest_pnl_difference(case: Case, trades: Records) -> float | None:
     """Of closed trades, relative to entry notional; None where positions of an asset overlapped."""
     ours = np.sort(case.batch.trades, order=["asset", "entry_bar", "exit_bar"])
-    closed = np.sort(trades[trades["status"] == 1], order=["col", "entry_idx", "exit_idx"])
+    closed = np.sort(trades, order=["col", "entry_idx", "exit_idx"])
     if len(ours) != len(closed):
         return None
     same = (
         (ours["asset"] == closed["col"])
-        & (ours["entry_bar"] == closed["entry_idx"] + case.start)
-        & (ours["exit_bar"] == closed["exit_idx"] + case.start)
+        & (ours["entry_bar"] == closed["entry_idx"])
+        & (ours["exit_bar"] == closed["exit_idx"])
     )
     if not same.all():
         return None
     notional = ours["qty"] * ours["entry_price"]
-    return float(np.max(np.abs(ours["pnl"] - closed["pnl"]) / notional, initial=0.0))
+    return float(np.max(np.abs(ours["pnl"] - ours["funding"] - closed["pnl"]) / notional, initial=0.0))
 
 
-def run_vectorbt(case: Case, market: Market) -> VectorbtRun:
-    """Let vectorbt simulate the window with our step in its callbacks."""
+def run_vectorbt(case: Case, trace: Trace) -> VectorbtRun:
+    """Let vectorbt book the orders of a trace over the window.
+
+    Every order is a row of its own, and after a bar's orders comes a row that values the bar; the columns are the
+    assets that are traded.
+    """
+    fills, assets = trace.fills, case.market.price.shape[1]
+    traded = np.unique(fills["asset"])
+    if not len(traded):
+        traded = np.array([0])
+    bars, marks, events = _rows(case, fills)
+    close = case.market.price[case.start + bars][:, traded]
+    close = np.where(np.isnan(close), 1.0, close)  # before a symbol's first price nothing of it is held
+    size, price, rate = (np.full(close.shape, np.nan) for _ in range(3))
+    columns = np.searchsorted(traded, fills["asset"])
+    friction = case.friction[0]
+    size[events, columns] = fills["direction"] * fills["qty"]
+    price[events, columns] = fills["price"]
+    rate[events, columns] = np.where(fills["passive"] != 0, friction["maker_fee"], friction["fee"])
     with muted():
-        import vectorbt as vbt
-        from vectorbt.portfolio.enums import RejectedOrderError, order_dt, trade_dt
-
-        callbacks = callbacks_of(case.engine)
         began = time.perf_counter()
-        state = case.engine.new_state(market.price.shape[1], case.capital)
-        value, digests = np.zeros(case.bars), np.zeros(case.bars, np.uint64)
-        stages = np.zeros((case.bars, len(STAGES)), np.uint64)
-        cursor, credit = np.zeros(1, np.int64), np.zeros(1)
-        step = (state, case.params, case.friction, market, case.start, cursor, credit)
-        try:
-            portfolio = vbt.Portfolio.from_order_func(
-                market.price[case.start : case.stop],
-                callbacks.order,
-                *step,
-                flexible=True,
-                init_cash=case.capital,
-                group_by=True,
-                cash_sharing=True,
-                row_wise=True,
-                pre_segment_func_nb=callbacks.before,
-                pre_segment_args=step,
-                post_order_func_nb=callbacks.filled,
-                post_order_args=step,
-                post_segment_func_nb=callbacks.after,
-                post_segment_args=(*step, value, digests, stages),
-                max_orders=len(case.trace.fills) + SPARE_ORDERS,
-                max_logs=1,
-                fill_pos_record=False,
-                init_temp_records=False,
-            )
-        except (IndexError, RejectedOrderError) as error:
-            # It ran out of order records, or did not take an order: both mean that it decided otherwise.
-            nothing = np.zeros(0, order_dt), np.zeros(0, trade_dt)
-            seconds, why = time.perf_counter() - began, " ".join(str(error).split())
-            return VectorbtRun(*nothing, value, digests, stages, seconds, why)
+        loan = _loan(case, np.nancumsum(size, axis=0) * close)
+        portfolio = _simulate(close, size, price, np.nan_to_num(rate), case.capital + loan, len(fills))
+        orders, trades = portfolio.order_records.copy(), portfolio.exit_trades.values.copy()
+        positions, value = portfolio.assets().to_numpy(), portfolio.value().to_numpy()[marks] - loan
         seconds = time.perf_counter() - began
-        trades = portfolio.exit_trades.values
-    return VectorbtRun(portfolio.order_records, trades, value, digests, stages, seconds, None)
+    for records, names in ((orders, ("idx",)), (trades, ("entry_idx", "exit_idx"))):
+        for name in names:
+            records[name] = case.start + bars[records[name]]
+        records["col"] = traded[records["col"]]
+    orders = orders[np.argsort(orders["id"], kind="stable")]
+    held = np.zeros(assets)
+    held[traded] = positions[-1]
+    return VectorbtRun(
+        orders, trades[trades["status"] == 1], value, _funding(case, positions[marks], traded), held, seconds
+    )
 
 
-class Callbacks(NamedTuple):
-    """What vectorbt calls: before a row's orders, for the next order, after a fill, after the row."""
+def _rows(case: Case, fills: Records) -> tuple[Ints, Ints, Ints]:
+    """Bar (from 0) of every row, the rows that value the bars, and the rows of the orders."""
+    at = fills["bar"] - case.start
+    bars = np.sort(np.concatenate([at, np.arange(case.bars)]), kind="stable")
+    marks = np.arange(case.bars) + np.cumsum(np.bincount(at, minlength=case.bars))
+    events = np.arange(len(at)) + at
+    return bars, marks, events
 
-    before: Any
-    order: Any
-    filled: Any
-    after: Any
+
+def _loan(case: Case, exposure: Floats) -> float:
+    """vectorbt knows no leverage: cash that is lent throughout, enough for whatever is bought or sold short."""
+    return 4.0 * float(np.max(np.abs(exposure).sum(axis=1), initial=0.0)) + 4.0 * case.capital
 
 
-@functools.cache
-def callbacks_of(engine: Engine) -> Callbacks:
-    """The four callbacks around this engine's kernels; vectorbt's simulation is compiled with them."""
-    import numba
-    from vectorbt.portfolio.enums import NoOrder, OrderStatus
-    from vectorbt.portfolio.nb import order_nb
+def _simulate(close: Floats, size: Floats, price: Floats, rate: Floats, cash: float, orders: int) -> Any:
+    import vectorbt as vbt
 
-    from dolphin.core import kernels  # compiled code calls the kernels themselves, not the engine's guard around them
-    from dolphin.core.book import copy_order, direction_of
-    from dolphin.core.hooks import match
+    return vbt.Portfolio.from_orders(
+        close,
+        size=size,
+        price=price,
+        fees=rate,
+        init_cash=cash,
+        group_by=True,
+        cash_sharing=True,
+        lock_cash=False,
+        allow_partial=False,
+        raise_reject=True,
+        max_orders=max(1, orders),
+        freq="1D",  # it wants one; no figure that is compared depends on it
+    )
 
-    begin_bar, decide_bar, place_bar = kernels.begin_bar, kernels.decide_bar, kernels.place_bar
-    book_fill, end_bar = kernels.book_fill, kernels.end_bar
-    slots, nothing, was_filled = engine.strategy.slots, NONE, OrderStatus.Filled
-    compiled = numba.njit(error_model="numpy")
 
-    @compiled
-    def before(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
-        begin_bar(state)
-        if not friction[0].fill_next:
-            decide_bar(state, params, friction, market, origin + c.i)
-            place_bar(state, market, origin + c.i)
-        cursor[0] = 0
-        return ()
-
-    @compiled
-    def order(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
-        orders, i = state.working, origin + c.i
-        while cursor[0] < slots:
-            s = cursor[0]
-            if orders[s].action != nothing:
-                direction = direction_of(orders[s])
-                fill = state.fills[s]
-                copy_order(orders[s], fill)
-                fill.price = match(orders[s], direction, friction[0], market, i)[1]
-                fill.fee = friction[0].fee * (fill.qty * fill.price)
-                # vectorbt knows no leverage: lend what the order may need, until it is filled.
-                cash = c.last_cash[c.group]
-                credit[0] = max(0.0, 2.0 * (fill.qty * fill.price + fill.fee) - cash)
-                c.last_cash[c.group] = cash + credit[0]
-                return fill.asset, order_nb(
-                    size=direction * fill.qty,
-                    price=fill.price,
-                    fixed_fees=fill.fee,
-                    lock_cash=False,
-                    allow_partial=False,
-                    raise_reject=True,
-                )
-            cursor[0] += 1
-        return -1, NoOrder
-
-    @compiled
-    def filled(c, state, params, friction, market, origin, cursor, credit):  # type: ignore[no-untyped-def]
-        c.last_cash[c.group] -= credit[0]
-        s = cursor[0]
-        fill = state.fills[s]
-        if c.order_result.status == was_filled:
-            fill.qty = c.order_result.size
-            fill.price = c.order_result.price
-            fill.fee = c.order_result.fees
-            book_fill(state, s, market, origin + c.i, NO_TRADES)
-        else:
-            fill.action = nothing
-            state.working[s].action = nothing
-        cursor[0] += 1
-
-    @compiled
-    def after(  # type: ignore[no-untyped-def]
-        c, state, params, friction, market, origin, cursor, credit, value, digests, stages
-    ):
-        i = origin + c.i
-        if friction[0].fill_next:
-            decide_bar(state, params, friction, market, i)
-            place_bar(state, market, i)
-        end_bar(state, market, i, stages[c.i])
-        digests[c.i] = state.account[0].digest
-        value[c.i] = c.last_value[c.group]
-
-    return Callbacks(before, order, filled, after)
+def _funding(case: Case, positions: Floats, traded: Ints) -> Floats:
+    """(bars,) funding on vectorbt's own positions as they were when a bar began."""
+    paid = np.zeros(case.bars)
+    if len(case.market.funding):
+        window = slice(case.start, case.stop)
+        rate = np.nan_to_num(case.market.funding[window][:, traded])
+        price = np.nan_to_num(case.market.price[window][:, traded])
+        paid[1:] = -(positions[:-1] * price[1:] * rate[1:]).sum(axis=1)
+    return paid
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dolphin.core.strategy import Source, Strategy
+from dolphin.core.declaration import Source
+from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError, nearest
 from dolphin.features import Feature
 

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dolphin.core.declaration import Events
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
 from dolphin.core.records import APEX, DAY_NS, HIBERNATE, STALKER
-from dolphin.core.strategy import Events, Strategy
+from dolphin.core.strategy import Strategy
 from dolphin.core.wishes import ask_close, ask_open
 
 REASONS = (
@@ -262,4 +263,5 @@ VEL_DIV = Strategy(
     horizon_bars=horizon_bars,
     quantiles={"vol_p60": "vol"},
     events=Events(enters, stays),
+    orderly=("SUBDAY_ACB_NORMALIZATION",),
 )

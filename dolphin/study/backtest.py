@@ -44,11 +44,12 @@ def backtest(
     *,
     out: Path | None = None,
     force: bool = False,
+    journal: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
 
-    With ``out`` the run folder is written; one that holds another run is replaced only with ``force``. The run is
+    With ``out`` the run folder is written, and with ``journal`` a journal into it; one that holds another run is replaced only with ``force``. The run is
     registered either way, also one that fails or is interrupted; a run that is registered already is not again.
     """
     if out is not None:
@@ -76,6 +77,6 @@ def backtest(
     row |= {"state": "done", **run_measures(done)}
     # The folder appears after the registration: no result is seen that is not counted.
     regime = feature_columns(dataset)["regime"]
-    with writing_run(done, regime, out) if out is not None else nullcontext():
+    with writing_run(done, regime, out, journal=journal) if out is not None else nullcontext():
         Registry(workspace).append_once(trial_frame([row]))
     return done

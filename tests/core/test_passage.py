@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from markets import SECOND, START, friction, market_of, params, random_market
 from test_engine import CAPITAL, ENGINE, LONG, gates, long_market, of_one, variants
 
+from dolphin.core.declaration import Events
 from dolphin.core.engine import engine_for
 from dolphin.core.hooks import friction_of
 from dolphin.core.jit import inline, kernel
 from dolphin.core.passage import BLOCK, STRETCH, index_block, new_passage, price_range
 from dolphin.core.records import HIBERNATE, neutral_risk
-from dolphin.core.strategy import Events
 from dolphin.core.taking import DISTURBED
 from dolphin.strategies.vel_div import VEL_DIV, enters
 

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.config import params_records
+from dolphin.core.declaration import Events
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN
-from dolphin.core.strategy import Events, Strategy
+from dolphin.core.strategy import Strategy
 from dolphin.strategies.vel_div import VEL_DIV
 
 HOLD = 3

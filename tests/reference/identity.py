@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from reference.slow_engine import Case, SlowRun
+from dolphin.parity.slow.engine import Case, SlowRun
 
 
 def check(case: Case, run: SlowRun) -> None:

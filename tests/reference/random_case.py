@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import PCG64, Generator
 from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
-from reference.slow_engine import Case
-from reference.slow_fills import FILL_MODELS, Friction
 
 from dolphin.core.records import INSTRUMENT, RISK
+from dolphin.parity.slow.engine import Case
+from dolphin.parity.slow.fills import FILL_MODELS, Friction
 
 SPACING = 60_000_000_000
 START = 1_735_689_600_000_000_000  # 2025-01-01
@@ -93,6 +93,7 @@ def _market(rng: Generator, bars: int, assets: int, capital: float, size: float)
     risk["boost"] = rng.choice([1.0, 1.3, 2.0], bars)
     risk["beta"], risk["rm"] = rng.random(bars), rng.random(bars)
     risk["posture"] = np.where(rng.random(bars) < 0.1, rng.integers(0, 4, bars), 0)
+    risk["quality"] = rng.random(bars)
     return {
         "ts": START + SPACING * np.arange(1, bars + 1, dtype=np.int64),
         "log_price": np.log(columns["price"]),

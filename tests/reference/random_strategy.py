@@ -15,7 +15,7 @@ MARKET, LIMIT, STOP, BRACKET = range(4)
 HIBERNATE = 3
 
 WIDTH = 13
-REASONS = ("", "HELD", "HALTED", "DRAWN", "LIQUIDATION")
+REASONS = ("", "HELD", "HIBERNATE_HALT", "DRAWN", "LIQUIDATION")
 MEMORY = 3
 
 #: Integer 0 or 1: ``resize``, ``limits``, ``stops`` (what is declared). Probabilities: ``activity`` of a

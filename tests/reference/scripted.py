@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from reference.slow_engine import LIQUIDATION, Case, SlowRun, run_slow
-from reference.slow_fills import Friction
 
 from dolphin.core.records import INSTRUMENT, neutral_risk
+from dolphin.parity.slow.engine import LIQUIDATION, Case, SlowRun, run_slow
+from dolphin.parity.slow.fills import Friction
 
 #: No slippage and no fees, unless told.
 FREE = {"slippage_bps": 0.0, "fee_bps": 0.0, "maker_fee_bps": 0.0}

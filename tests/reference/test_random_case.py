@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from reference.identity import check
 from reference.random_case import random_case
-from reference.slow_engine import Case, run_slow
+
+from dolphin.parity.slow.engine import Case, run_slow
 
 SEEDS = range(160)
 

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 import pytest
 from reference.identity import check
-from reference.slow_book import CLOSE, OPEN
-from reference.slow_engine import Case, run_slow
-from reference.slow_fills import Friction
 
 from dolphin.core.records import INSTRUMENT, neutral_risk
+from dolphin.parity.slow.book import CLOSE, OPEN
+from dolphin.parity.slow.engine import Case, run_slow
+from dolphin.parity.slow.fills import Friction
 
 STUDY = "klines_5m_2022"
 REASONS = ("", "LIQUIDATION", "STOP_LOSS", "FIXED_TP", "MAX_HOLD")

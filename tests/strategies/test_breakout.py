@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from bundled_for_tests import CAPITAL, assert_one_run, assert_warm, case_of, hand_market, random_market, run_both
-from reference.in_python import in_python
-from reference.slow_engine import Case, SlowRun, run_slow
-from reference.slow_fills import Friction
 
+from dolphin.parity.slow.engine import Case, SlowRun, run_slow
+from dolphin.parity.slow.fills import Friction
+from dolphin.parity.slow.in_python import in_python
 from dolphin.strategies.breakout import BREAKOUT, EDGE, LEFT, BreakoutParams, follow
 
 FREE = Friction(slippage_bps=0.0, fee_bps=0.0, maker_fee_bps=0.0, fill_model="bar_range")

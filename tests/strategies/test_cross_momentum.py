@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from bundled_for_tests import CAPITAL, assert_one_run, assert_warm, case_of, hand_market, random_market, run_both
 from pydantic import ValidationError
-from reference.slow_engine import run_slow
-from reference.slow_fills import Friction
 
+from dolphin.parity.slow.engine import run_slow
+from dolphin.parity.slow.fills import Friction
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM, CrossMomentumParams
 
 FREE = Friction(slippage_bps=0.0, fee_bps=0.0, maker_fee_bps=0.0)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from bundled_for_tests import CAPITAL, assert_one_run, assert_warm, case_of, hand_market, random_market, run_both
 from pydantic import ValidationError
-from reference.in_python import in_python
-from reference.slow_engine import SlowRun, run_slow
-from reference.slow_fills import Friction
 
 from dolphin.core.records import Market
+from dolphin.parity.slow.engine import SlowRun, run_slow
+from dolphin.parity.slow.fills import Friction
+from dolphin.parity.slow.in_python import in_python
 from dolphin.strategies.pair_reversion import PAIR_REVERSION, PairReversionParams, z_score
 
 FREE = Friction(slippage_bps=0.0, fee_bps=0.0, maker_fee_bps=0.0)

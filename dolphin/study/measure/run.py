@@ -23,6 +23,7 @@ from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
+from dolphin.journal.of_run import write_run_journal
 from dolphin.manifests import write_manifest
 from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
 from dolphin.study.measure.metrics import (
@@ -41,6 +42,8 @@ SCAN_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "dolphin.scan")
 REGIMES = np.array(["NEUTRAL", "BULL", "BEAR"])  # by regime code 0, +1, -1
 #: The role whose value at entry has a column among the 24; NaN for strategies without it.
 SIGNAL = "vel_div"
+#: The journal in a run folder that has one.
+JOURNAL = "journal.arrow"
 _REPLACE = "name a new folder for --out, or replace it with --force"
 LIBRARIES = ("numba", "numpy", "polars", "vectorbt", "nautilus_trader")
 
@@ -228,8 +231,11 @@ def write_run(run: Run, regime: NDArray[np.int8], out: Path) -> Path:
 
 
 @contextmanager
-def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]:
-    """Write the run folder, let the block do what must not fail after it, then move it into place."""
+def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool = False) -> Iterator[None]:
+    """Write the run folder, let the block do what must not fail after it, then move it into place.
+
+    With ``journal`` it holds one: the run is made again beside it, and must be the same.
+    """
     out = check_out(out)
     frames = {
         "trades.parquet": trades_frame(run, regime),
@@ -243,6 +249,10 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]
         write_json(part / "config.json", config)
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
+        if journal:
+            where = run.dataset, run.market, run.config, run.start, run.stop
+            digests = write_run_journal(part / JOURNAL, *where, library_versions())
+            assert (digests == run.recording.digests).all(), "the journal's run is not the run"
         write_manifest(part)
         yield
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from reference.grid import Instrument
-from reference.slow_fills import MARKET
+from dolphin.parity.slow.fills import MARKET
+from dolphin.parity.slow.grid import Instrument
 
 NONE, OPEN, CLOSE, INCREASE, REDUCE, REVERSE, CANCEL = range(7)
 
@@ -31,9 +31,10 @@ class Order:
 
     def stored(self, bar: int) -> Order:
         """A copy with the types of the record's fields, as decided at ``bar``."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         floats = ("qty", "leverage", "limit", "trigger")
-        kept = Order(**{name: float(x) if name in floats else int(x) for name, x in values.items()})
+        values = {name: float(x) if name in floats else int(x) for name, x in values.items()}
+        kept = Order(**values)
         kept.decided = bar
         return kept
 
@@ -62,7 +63,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Account:
-    """Realised capital and what the marks left."""
+    """Realised capital, what the marks left, and the counters that a strategy may read."""
 
     capital: float
     equity: float
@@ -71,6 +72,17 @@ class Account:
     funding_paid: float = 0.0
     open_positions: int = 0
     ruined: int = 0
+    bars: int = 0
+    exposed_bars: int = 0
+    trades: int = 0
+    wins: int = 0
+    fees_paid: float = 0.0
+    traded: float = 0.0
+
+    @property
+    def funding(self) -> float:
+        """The record's name of it."""
+        return self.funding_paid
 
 
 class Trade(NamedTuple):
@@ -109,12 +121,16 @@ def book(account: Account, slot: Slot, order: Order, fill: Fill, instrument: Ins
 
     What is against the position closes it, what is left over opens; the fee is split by quantity.
     """
+    account.fees_paid += fill.fee
+    account.traded += fill.qty * fill.price
     closing = min(fill.qty, slot.qty) if slot.side == -fill.direction else 0.0
     opening = instrument.lot.subtract(fill.qty, closing)
     closing_fee = fill.fee * (closing / fill.qty)
     trade = None
     if closing > 0.0:
         trade = _close(account, slot, order.reason, fill, closing, closing_fee, instrument)
+        account.trades += 1
+        account.wins += trade.pnl > 0.0
     if opening > 0.0:
         _open(account, slot, order, fill, opening, fill.fee - closing_fee, instrument)
     return trade

@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import pytest
-from reference.grid import Step
 from reference.scripted import case_of, run
-from reference.slow_book import CANCEL, CLOSE, INCREASE, OPEN, REDUCE, REVERSE
-from reference.slow_engine import SlowRun, run_slow
-from reference.slow_fills import BRACKET, LIMIT, MARKET, STOP
+
+from dolphin.parity.slow.book import CANCEL, CLOSE, INCREASE, OPEN, REDUCE, REVERSE
+from dolphin.parity.slow.engine import SlowRun, run_slow
+from dolphin.parity.slow.fills import BRACKET, LIMIT, MARKET, STOP
+from dolphin.parity.slow.grid import Step
 
 
 def wish(action: int, side: int, qty: float, **rest: Any) -> dict[str, Any]:

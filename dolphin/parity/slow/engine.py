@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from reference.grid import Instrument, Step
-from reference.slow_book import (
+from numpy.typing import NDArray
+
+from dolphin.parity.slow.book import (
     CANCEL,
     CLOSE,
     INCREASE,
     NONE,
     OPEN,
+    REDUCE,
     REVERSE,
     Account,
     Fill,
@@ -25,11 +28,15 @@ from reference.slow_book import (
     Trade,
     book,
 )
-from reference.slow_fills import MARKET, Friction, Row, quantity, reach, slipped
-from reference.slow_refusals import refusal
+from dolphin.parity.slow.fills import LIMIT, MARKET, Friction, Row, quantity, reach, slipped
+from dolphin.parity.slow.grid import Instrument, Step
+from dolphin.parity.slow.refusals import POSTURE, refusal
 
-#: The name by which a case's reasons hold the engine's own one.
-LIQUIDATION = "LIQUIDATION"
+#: The names by which a case's reasons hold the engine's own.
+LIQUIDATION, HALT = "LIQUIDATION", "HIBERNATE_HALT"
+
+STALKER, TURTLE, HIBERNATE = 1, 2, 3
+GROWING = (OPEN, INCREASE, REVERSE)
 
 _COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
 
@@ -43,7 +50,7 @@ class Case:
     compiled one whose ``py_func`` it is. ``reasons`` holds LIQUIDATION where ``margin`` is on.
     """
 
-    market: Mapping[str, np.ndarray]
+    market: Mapping[str, NDArray[Any]]
     decide: Callable[..., None]
     params: Mapping[str, float] = field(default_factory=dict)
     friction: Friction = field(default_factory=Friction)
@@ -56,6 +63,8 @@ class Case:
     reasons: tuple[str, ...] = ("", LIQUIDATION)
     capital: float = 25_000.0
     seed: int = -1
+    postures: bool = False
+    orderly: tuple[str, ...] = ()
 
     @property
     def bars(self) -> int:
@@ -87,6 +96,19 @@ class SlowRun:
     memory: list[float]
 
 
+class Rows:
+    """A column of the market as lists of plain numbers, a row at a time."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self._at, self._row = -1, [0.0]
+
+    def __getitem__(self, i: int) -> list[float]:
+        if i != self._at:
+            self._at, self._row = i, self._values[i].tolist()
+        return self._row
+
+
 class SlowEngine:
     """One run, bar by bar: ``step(i)`` for i = 0, 1, ... and ``result()``."""
 
@@ -98,7 +120,7 @@ class SlowEngine:
         self.market = SimpleNamespace(
             **{name: x.view(np.recarray) if x.dtype.names else x for name, x in case.market.items()}
         )
-        self.columns = {name: case.market[name].tolist() for name in ("price", "age", *_COLUMNS) if name in case.market}
+        self.columns = {name: Rows(case.market[name]) for name in ("price", "age", *_COLUMNS) if name in case.market}
         self.instruments = [
             Instrument(
                 Step(float(x["tick"]), float(x["tick_num"]), float(x["tick_den"])),
@@ -125,8 +147,12 @@ class SlowEngine:
         intents = self._decide(i)
         for s, intent in enumerate(intents):
             self.refused[s] = self._refusal(i, s, intent, busy[s])
+            if self.refused[s] != 0:
+                intent.action = NONE
+        if self.case.postures:
+            self._obey(i, intents, busy)
         for s, intent in enumerate(intents):
-            if intent.action != NONE and self.refused[s] == 0:
+            if intent.action != NONE:
                 self._take(i, s, intent)
         self._mark(i)
 
@@ -136,7 +162,7 @@ class SlowEngine:
     def _row(self, i: int, asset: int) -> Row:
         names = ("open", "high", "low", "volume")
         rest = [self.columns[name][i][asset] if name in self.columns else float("nan") for name in names]
-        return Row(self.columns["price"][i][asset], self.columns["age"][i][asset], *rest)
+        return Row(self.columns["price"][i][asset], int(self.columns["age"][i][asset]), *rest)
 
     def _fund(self, i: int) -> None:
         for slot in self.slots:
@@ -157,7 +183,7 @@ class SlowEngine:
         if order.action == NONE:
             return False
         filled = self._ask(i, s, order)
-        if order.kind != MARKET and order.expires != 0 and i >= order.decided + order.expires:
+        if is_over(order, i) and not self._is_orderly(order):
             self.working[s] = Order()
         return filled and order.kind == MARKET and self.friction.timing == "next"
 
@@ -212,6 +238,7 @@ class SlowEngine:
             refused=self.refused,
             memory=self.memory,
             scratch=[0.0] * self.case.market["price"].shape[1],
+            ranking=np.empty(0),
         )
         # Compiled code divides by zero and overflows without a word.
         with np.errstate(all="ignore"):
@@ -232,6 +259,49 @@ class SlowEngine:
             resize=self.case.resize,
         )
 
+    def _obey(self, i: int, intents: list[Order], busy: list[bool]) -> None:
+        """The posture of the bar, after the page's section on postures."""
+        risk = self.market.risk[i]
+        posture, quality = int(risk.posture), float(risk.quality)
+        for s, intent in enumerate(intents):
+            slot, working = self.slots[s], self.working[s]
+            if posture in (TURTLE, HIBERNATE):
+                if intent.action in GROWING:
+                    intents[s] = intent = Order()
+                    self.refused[s] = POSTURE
+                if working.action in GROWING:
+                    self.working[s] = working = Order()
+            if posture == HIBERNATE:
+                if slot.side == 0:
+                    self.working[s] = Order()
+                elif not busy[s] and not (intent.action == CLOSE and intent.kind == MARKET):
+                    reason = self.case.reasons.index(HALT)
+                    intents[s] = Order(CLOSE, slot.asset, slot.side, reason, slot.qty, slot.leverage, decided=i)
+                continue
+            if posture == STALKER and intent.action in GROWING and intent.kind == MARKET:
+                self._wait(i, intent)
+            waiting = working.kind != MARKET and self._is_orderly(working)
+            if intent.action == NONE:
+                if waiting and (is_over(working, i) or quality <= 0.5):
+                    intents[s] = replace(working, kind=MARKET, limit=0.0, trigger=0.0, expires=0, decided=i)
+            elif intent.kind == MARKET and self._is_orderly(intent) and quality > 0.5:
+                if not waiting:
+                    self._wait(i, intent)
+                elif not is_over(working, i):
+                    intents[s] = Order()
+
+    def _is_orderly(self, order: Order) -> bool:
+        """Whether it is an exit whose reason is declared to bear a wait."""
+        if not self.case.postures or order.action not in (CLOSE, REDUCE):
+            return False
+        return order.reason in [self.case.reasons.index(reason) for reason in self.case.orderly]
+
+    def _wait(self, i: int, order: Order) -> None:
+        """A limit at the scan price, on the tick against us, for three bars."""
+        tick, price = self.instruments[order.asset].tick, self.columns["price"][i][order.asset]
+        order.kind, order.expires = LIMIT, 3
+        order.limit = tick.above(price) if order.direction > 0 else tick.below(price)
+
     def _take(self, i: int, s: int, intent: Order) -> None:
         """An intent that was not refused: it replaces the working order, filled or resting."""
         if intent.action == CANCEL:
@@ -243,6 +313,8 @@ class SlowEngine:
 
     def _mark(self, i: int) -> None:
         account = self.account
+        account.bars += 1
+        account.exposed_bars += account.open_positions > 0
         equity = account.capital
         for slot in self.slots:
             if slot.side != 0:
@@ -255,6 +327,11 @@ class SlowEngine:
         self.run.capital.append(account.capital)
         self.run.equity.append(equity)
         self.run.refused.append(list(self.refused))
+
+
+def is_over(order: Order, i: int) -> bool:
+    """Whether bar ``i`` was the last in which the order could fill."""
+    return order.kind != MARKET and order.expires != 0 and i >= order.decided + order.expires
 
 
 def _rest(order: Order, before: Slot, after: Slot, left: float) -> Order:
@@ -271,9 +348,9 @@ def _rest(order: Order, before: Slot, after: Slot, left: float) -> Order:
     return replace(order, action=OPEN if after.side == 0 else INCREASE, qty=left)
 
 
-def run_slow(case: Case) -> SlowRun:
-    """The whole case through the slow engine."""
+def run_slow(case: Case, start: int = 0, stop: int | None = None) -> SlowRun:
+    """Bars ``start`` to ``stop`` of the case, all of them unless told, through the slow engine, from a flat account."""
     engine = SlowEngine(case)
-    for i in range(case.bars):
+    for i in range(start, case.bars if stop is None else stop):
         engine.step(i)
     return engine.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reference.grid import Instrument
+from dolphin.parity.slow.grid import Instrument
 
 MARKET, LIMIT, STOP, BRACKET = 0, 1, 2, 3
 FILL_MODELS = ("scan_price", "bar_range", "touch", "volume_share")

@@ -1,13 +1,13 @@
-"""Which intents the engine refuses, and why: the eighteen rules in their order."""
+"""Which intents the engine refuses, and why: the rules in their order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from reference.grid import Instrument
-from reference.slow_book import CANCEL, CLOSE, INCREASE, NONE, OPEN, REDUCE, REVERSE, Order, Slot
-from reference.slow_fills import BRACKET, LIMIT, MARKET, STOP
+from dolphin.parity.slow.book import CANCEL, CLOSE, INCREASE, NONE, OPEN, REDUCE, REVERSE, Order, Slot
+from dolphin.parity.slow.fills import BRACKET, LIMIT, MARKET, STOP
+from dolphin.parity.slow.grid import Instrument
 
 (
     UNDECLARED,
@@ -28,7 +28,8 @@ from reference.slow_fills import BRACKET, LIMIT, MARKET, STOP
     CROSSES,
     THROUGH,
     BAD_BRACKET,
-) = range(1, 19)
+    POSTURE,
+) = range(1, 20)
 
 _ADDS = (OPEN, INCREASE, REVERSE)
 
