@@ -39,6 +39,14 @@ class Damaged(DolphinError):
     """What the package wrote is not as it was written: a torn file, a broken chain, another hash."""
 
 
+class MissingFile(NotFound):
+    """A file that a manifest lists is not there; the manifest itself is whole."""
+
+
+class DamagedFile(Damaged):
+    """A file is not the one that a manifest lists; the manifest itself is whole."""
+
+
 class Busy(DolphinError):
     """Another process holds it; nothing was changed."""
 

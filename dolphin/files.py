@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,6 +165,22 @@ def read_json(path: Path) -> Any:
         raise NotFound("no such file", where=str(path)) from None
     except (OSError, ValueError) as error:
         raise Damaged(f"not readable as JSON ({error})", where=str(path)) from error
+
+
+def json_value(value: Any) -> Any:
+    """A value, and all below it, for JSON: infinity and not-a-number as the strings "inf", "-inf", "nan"."""
+    if isinstance(value, Mapping):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
+
+
+def from_json_value(value: Any) -> Any:
+    """The number that :func:`json_value` wrote as a string; any other value as it is."""
+    return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def canonical_json(document: Any) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile, NotFound
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, write_bytes, write_json
 
 MANIFEST = "manifest.json"
@@ -55,9 +55,9 @@ def check_manifest(folder: Path, *names: str) -> None:
         if name not in listed:
             raise DolphinError(f"is not in the folder's {MANIFEST}", where=str(path), mend=_AGAIN)
         if not path.is_file():
-            raise DolphinError("no such file", where=str(path), mend=_AGAIN)
+            raise MissingFile("no such file", where=str(path), mend=_AGAIN)
         if _entry(path) not in listed[name]:
-            raise DolphinError("damaged: its SHA-256 is not the manifest's", where=str(path), mend=_AGAIN)
+            raise DamagedFile("damaged: its SHA-256 is not the manifest's", where=str(path), mend=_AGAIN)
 
 
 def _entry(path: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _write(folder: Path, files: Entries) -> None:
 def _read(folder: Path) -> Entries:
     path = folder / MANIFEST
     if not path.is_file():
-        raise DolphinError("no such file", where=str(path), mend=_AGAIN)
+        raise NotFound("no such file", where=str(path), mend=_AGAIN)
     document = read_json(path)
     try:
         files: Entries = document["files"]
@@ -81,5 +81,5 @@ def _read(folder: Path) -> Entries:
     except (KeyError, TypeError, ValueError, AttributeError):
         whole = False
     if not whole:
-        raise DolphinError("damaged: its SHA-256 is not its contents'", where=str(path), mend=_AGAIN)
+        raise Damaged("damaged: its SHA-256 is not its contents'", where=str(path), mend=_AGAIN)
     return files

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dolphin.errors import BadInput, Busy, Damaged, DolphinError, NotFound, Refused, nearest
+from dolphin.errors import BadInput, Busy, Damaged, DamagedFile, DolphinError, MissingFile, NotFound, Refused, nearest
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ def test_each_kind_is_told_apart_and_says_the_same_line(kind: type[DolphinError]
     error = kind("it is wrong", where="here", mend="do this")
     assert str(error) == "here: it is wrong; do this" and error.exit_code == 2
     assert [other for other in (NotFound, BadInput, Damaged, Busy, Refused) if isinstance(error, other)] == [kind]
+
+
+def test_what_is_wrong_with_a_file_and_not_with_its_manifest_is_told_apart() -> None:
+    assert isinstance(MissingFile("x"), NotFound) and isinstance(DamagedFile("x"), Damaged)
+    assert not isinstance(NotFound("x"), MissingFile) and not isinstance(Damaged("x"), DamagedFile)
 
 
 def test_nearest() -> None:

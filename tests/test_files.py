@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 import subprocess
@@ -19,6 +20,8 @@ from dolphin import files
 from dolphin.errors import DolphinError
 from dolphin.files import (
     canonical_json,
+    from_json_value,
+    json_value,
     publish,
     publish_folder,
     read_json,
@@ -216,3 +219,14 @@ with publish(Path({str(tmp_path / "a")!r})) as part:
         part.write_text("whole")
         files.sweep(tmp_path, tmp_path / "absent")
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1.5, 3, True, None, "text"])
+def test_a_number_that_json_does_not_know_goes_both_ways(value: object) -> None:
+    assert from_json_value(json_value(value)) == value
+    assert not isinstance(json_value(value), float) or math.isfinite(json_value(value))
+
+
+def test_not_a_number_is_a_word_in_json_however_deep() -> None:
+    assert json_value({"a": [1.0, (math.nan, -math.inf)]}) == {"a": [1.0, ["nan", "-inf"]]}
+    assert math.isnan(from_json_value("nan"))

@@ -52,7 +52,7 @@ def backtest(
         if run.dataset.synthetic:
             say("SYNTHETIC data: this market is generated", style="bold yellow")
         exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
-        table(None, ("metric", "value"), list((metrics | {"exits": exits or "-"}).items()))
+        table(None, ("metric", "value"), list({**metrics, "exits": exits or "-"}.items()))
         say(f"final digest {run.final_digest}; written to {out}")
 
     emit(document, as_json, show)

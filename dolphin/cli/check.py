@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,13 +78,8 @@ def check(
             settings = load_config(config, sets)
             case = prepare(home, name, settings, *window(start, stop), progress)
             result = checks.lookahead(*case, progress=progress) if kind is Kind.lookahead else checks.warmup(*case)
-    emit(
-        result.as_dict() | {"dataset": name},
-        as_json,
-        lambda: say(f"{result.name}: {'ok' if result.passed else 'FAILED'}: {result.detail}"),
-    )
-    if not result.passed:
-        raise typer.Exit(1)
+    told = f"{result.name}: {'ok' if result.passed else 'FAILED'}: {result.detail}"
+    _conclude(result.passed, result.as_dict() | {"dataset": name}, as_json, told)
 
 
 def check_feature(
@@ -108,9 +104,7 @@ def check_feature(
     with progress_bar() as progress:
         found = run_suite(home, dataset_name, feature, settings, *window(start, stop), progress)
     document = found.as_dict() | {"dataset": dataset_name, "passed": found.passed}
-    emit(document, as_json, lambda: say(f"feature {found.feature} on {dataset_name}\n{found}"))
-    if not found.passed:
-        raise typer.Exit(1)
+    _conclude(found.passed, document, as_json, f"feature {found.feature} on {dataset_name}\n{found}")
 
 
 def check_strategy(
@@ -135,6 +129,11 @@ def check_strategy(
     with progress_bar() as progress:
         found = run_suite(home, settings, dataset_name, *window(start, stop), progress)
     markets = ", ".join(found.markets)
-    emit(found.as_dict(), as_json, lambda: say(f"strategy {found.strategy} on {markets}\n{found}"))
-    if not found.passed:
+    _conclude(found.passed, found.as_dict(), as_json, f"strategy {found.strategy} on {markets}\n{found}")
+
+
+def _conclude(passed: bool, document: Mapping[str, Any], as_json: bool, told: str) -> None:
+    """Print what was found; what does not pass exits 1."""
+    emit(document, as_json, lambda: say(told))
+    if not passed:
         raise typer.Exit(1)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table, window
 from dolphin.errors import DolphinError
+
+if TYPE_CHECKING:
+    from dolphin.catalog import Dataset
+    from dolphin.catalog.pull.puller import PullReport
 
 
 def pull(
@@ -29,7 +33,7 @@ def pull(
     import time
 
     from dolphin import workspace
-    from dolphin.catalog import format_time, import_klines, parse_spacing
+    from dolphin.catalog import import_klines, parse_spacing
     from dolphin.catalog.pull import pull as pull_files
     from dolphin.times import DAY_NS
 
@@ -44,24 +48,31 @@ def pull(
         )
     with progress_bar() as progress:
         report = pull_files(
-            home,
-            wanted,
-            interval,
-            start_ns,
-            stop_ns,
-            exchange=exchange,
-            market=market,
-            archive=archive,
-            rest=rest,
-            jobs=jobs,
-            progress=progress,
-        )
+            home, wanted, interval, start_ns, stop_ns,
+            exchange=exchange, market=market, archive=archive, rest=rest, jobs=jobs, progress=progress,
+        )  # fmt: skip
     if report.failed:
         raise DolphinError(
             f"{len(report.failed)} file(s) could not be had; {report.failed[0]}",
             mend="run the same command again: what is here is not fetched twice",
         )
-    document = {
+    data = None
+    if name:
+        with progress_bar() as progress:
+            # A day's last candle closes at the midnight that ends it.
+            data = import_klines(
+                home, report.folder, name,
+                spacing_ns=parse_spacing(interval), symbols=wanted, reference=reference,
+                start_ns=start_ns + 1, stop_ns=stop_ns + 1, progress=progress,
+            ).dataset  # fmt: skip
+    emit(_document(report, data), as_json, lambda: _show(report, data, interval))
+
+
+def _document(report: PullReport, data: Dataset | None) -> dict[str, Any]:
+    """What ``--json`` prints: the files, and the dataset that was made of them."""
+    from dolphin.catalog import format_time
+
+    pulled = {
         "folder": str(report.folder),
         "fetched": report.fetched,
         "known": report.known,
@@ -69,34 +80,25 @@ def pull(
         "provisional": report.provisional,
         "absent": report.absent,
     }
-    if name:
-        with progress_bar() as progress:
-            # A day's last candle closes at the midnight that ends it.
-            imported = import_klines(
-                home,
-                report.folder,
-                name,
-                spacing_ns=parse_spacing(interval),
-                symbols=wanted,
-                reference=reference,
-                start_ns=start_ns + 1,
-                stop_ns=stop_ns + 1,
-                progress=progress,
-            )
-        data = imported.dataset
-        document |= {"dataset": name, "digest": data.digest, "bars": data.n_bars, "last": format_time(data.last_ts)}
+    if data is None:
+        return pulled
+    made = {"dataset": data.name, "digest": data.digest, "bars": data.n_bars, "last": format_time(data.last_ts)}
+    return pulled | made
 
-    def tell() -> None:
-        say(f"{report.fetched} files fetched ({report.bytes / 1e6:,.1f} MB), {report.known} were here: {report.folder}")
-        for title, days in (("from REST until the archive has them", report.provisional), ("absent", report.absent)):
-            if days:
-                table(title, ("symbol", "days", "first", "last"), _spans(days))
-        if name:
-            say(f"{name}: {document['bars']:,} bars up to {document['last']}, digest {str(document['digest'])[:16]}")
-        else:
-            say(f"import them: dolphin data import {report.folder} --name NAME --spacing {interval}")
 
-    emit(document, as_json, tell)
+def _show(report: PullReport, data: Dataset | None, interval: str) -> None:
+    """The same for people."""
+    from dolphin.catalog import format_time
+
+    say(f"{report.fetched} files fetched ({report.bytes / 1e6:,.1f} MB), {report.known} were here: {report.folder}")
+    for title, days in (("from REST until the archive has them", report.provisional), ("absent", report.absent)):
+        if days:
+            table(title, ("symbol", "days", "first", "last"), _spans(days))
+    if data:
+        last = format_time(data.last_ts)
+        say(f"{data.name}: {data.n_bars:,} bars up to {last}, digest {data.digest[:16]}")
+    else:
+        say(f"import them: dolphin data import {report.folder} --name NAME --spacing {interval}")
 
 
 def _spans(lines: Sequence[str]) -> list[tuple[str, int, str, str]]:

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dolphin.cli.common import Json, emit, note, say, table
+from dolphin.files import json_value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -128,7 +129,7 @@ def _json(answer: Query) -> Iterator[str]:
     before = "\n"
     for batch in answer.batches():
         for row in plain(batch, nested=False).iter_rows(named=True):
-            yield before + "  " + json.dumps({name: _finite(value) for name, value in row.items()}, default=str)
+            yield before + "  " + json.dumps({name: json_value(value) for name, value in row.items()}, default=str)
             before = ",\n"
     yield "]}\n"
 
@@ -146,17 +147,6 @@ def plain(frame: pl.DataFrame, *, nested: bool = True) -> pl.DataFrame:
         elif kind == pl.Binary:
             changed.append(pl.col(name).bin.encode("hex"))
         elif kind.is_nested() and nested:
-            values = [None if v is None else json.dumps(_finite(v), default=str) for v in frame[name].to_list()]
+            values = [None if v is None else json.dumps(json_value(v), default=str) for v in frame[name].to_list()]
             changed.append(pl.Series(name, values, pl.String))  # type: ignore[arg-type]
     return frame.with_columns(changed)
-
-
-def _finite(value: Any) -> Any:
-    """Infinity and not-a-number as text: JSON has no numbers for them."""
-    if isinstance(value, float) and value - value != 0.0:
-        return "nan" if value != value else "inf" if value > 0 else "-inf"
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from dolphin.cli.common import (
     table,
     window,
 )
+
+if TYPE_CHECKING:
+    from dolphin.study.stress.stress_document import OutcomeDocument
 
 NAMES = {
     "base": "as it is",
@@ -75,12 +78,12 @@ def stress(
             say("SYNTHETIC data: this market is generated", style="bold yellow")
         rows = [
             (NAMES[row["kind"]], row["parameter"], row["runs"], *_percents(row))
-            for row in document["outcomes"]
+            for row in done.document["outcomes"]
             if row["kind"] != "start"
         ]
         heads = ("what", "size", "runs", "ROI 5 %", "ROI median", "ROI 95 %", "drawdown median", "P(loss)")
         table(None, heads, rows)
-        even = document["break_even_bps"]
+        even = done.document["break_even_bps"]
         if even is None:
             say("it earns at every friction of the grid, up to 10 bps a round trip")
         else:
@@ -90,6 +93,7 @@ def stress(
     emit(document, as_json, show)
 
 
-def _percents(row: dict[str, Any]) -> list[str]:
+def _percents(row: OutcomeDocument) -> list[str]:
     roi, fall = row["roi"], row["max_drawdown"]
-    return [f"{100 * value:.2f} %" for value in (roi[0], roi[2], roi[4], fall[2], row["loss"])]
+    assert roi is not None and fall is not None  # every run has them
+    return [f"{100 * float(value):.2f} %" for value in (roi[0], roi[2], roi[4], fall[2], row["loss"])]

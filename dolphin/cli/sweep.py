@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dolphin.cli.common import Json, emit, figure, progress_bar, say
 from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
+from dolphin.files import json_value
+
+if TYPE_CHECKING:
+    from dolphin.study.findings.sensitivity import Plateau
+    from dolphin.study.measure.documents import Number
+    from dolphin.study.sweep import SweepReport
+    from dolphin.study.validation.documents import ValidationDocument
+    from dolphin.workspace import Workspace
 
 
 class Interrupted(DolphinError):
@@ -41,43 +51,50 @@ def sweep(
     """Run a study; every trial is registered, and an Optuna study is made of it."""
     from dolphin import workspace
     from dolphin.study.findings.study_summary import gather, plateau_of
-    from dolphin.study.measure.metrics import METRICS, spelled
     from dolphin.study.sweep import read_study
     from dolphin.study.sweep import sweep as run_sweep
-    from dolphin.study.trials.trials import searched, with_parameters
 
     if report is not None and report.is_dir():
         raise DolphinError("is a folder", where=str(report), mend="give the name of an HTML file")
     home = workspace.find()
-    given = {
+    options = {
         "sampler": sampler, "trials": trials, "timeout": timeout, "seed": seed, "dataset": dataset, "storage": storage
     }  # fmt: skip
-    given = {key: value for key, value in given.items() if value is not None}
-    study = read_study(study_file, home.research, given)
-    try:
-        with progress_bar() as progress:
-            done = run_sweep(home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, progress=progress)
-    except KeyboardInterrupt:
-        again = {"n-trials" if key == "trials" else key: value for key, value in given.items()}
-        again |= {"threads": threads, "cluster": cluster}
-        options = [f" --{key} {shlex.quote(str(value))}" for key, value in again.items() if value is not None]
-        raise Interrupted(
-            "interrupted; the finished batches are registered",
-            mend=f"go on with: dolphin sweep {study_file} --resume{' --fork' if fork else ''}{''.join(options)}",
-        ) from None
-    study = done.study
-    rate = done.ran / done.seconds if done.seconds else 0.0
-    several = len(study.objectives) > 1
-
-    def metrics(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: spelled(row[name]) for name in METRICS}
-
-    plateau = plateau_of(home, study.name)
+    over = {key: value for key, value in options.items() if value is not None}
+    study = read_study(study_file, home.research, over)
+    again = f"dolphin sweep {study_file} --resume{' --fork' if fork else ''}"
+    with _resumable(again, over | {"threads": threads, "cluster": cluster}), progress_bar() as progress:
+        done = run_sweep(home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, progress=progress)
+    plateau = plateau_of(home, done.study.name)
     if report is not None:
         from dolphin.report import write_study_page
 
-        write_study_page(gather(home, study.name), report)
-    document = {
+        write_study_page(gather(home, done.study.name), report)
+    emit(_document(done, plateau, report), as_json, lambda: _show(home, done, plateau, report))
+
+
+@contextmanager
+def _resumable(command: str, options: Mapping[str, object]) -> Iterator[None]:
+    """Where the block is interrupted, say how to go on: by ``command`` with the options that were given."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        given = {"n-trials" if key == "trials" else key: value for key, value in options.items() if value is not None}
+        text = "".join(f" --{key} {shlex.quote(str(value))}" for key, value in given.items())
+        raise Interrupted(
+            "interrupted; the finished batches are registered", mend=f"go on with: {command}{text}"
+        ) from None
+
+
+def _document(done: SweepReport, plateau: Plateau | None, report: Path | None) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    from dolphin.study.measure.metrics import METRICS
+
+    def metrics(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: json_value(row[name]) for name in METRICS}
+
+    study = done.study
+    return {
         "study": study.name,
         "forked_from": study.forked_from,
         "planned": done.planned,
@@ -89,55 +106,62 @@ def sweep(
         "stopped": done.stopped,
         "bars": done.bars,
         "seconds": done.seconds,
-        "trials_per_second": rate,
+        "trials_per_second": done.rate,
         "objectives": list(study.objectives),
         "directions": list(study.directions),
         "best_config": str(done.best_config) if done.best_config else None,
         "best": [json.loads(row["config"]) | {"metrics": metrics(row)} for row in done.best.to_dicts()],
-        "plateau": {key: spelled(value) for key, value in plateau.as_dict().items()} if plateau else None,
+        "plateau": {key: json_value(value) for key, value in plateau.as_dict().items()} if plateau else None,
         "validation": done.validation,
         "report": str(report) if report else None,
     }
 
-    def show() -> None:
-        more = "".join(f", {count:,} {what}" for what, count in (("left behind early", done.pruned),) if count)
-        say(
-            f"{study.name}: {done.ran:,} trials in {done.seconds:.1f} s ({rate:,.0f}/s) over {done.bars:,} bars, "
-            f"{done.known:,} known before, {done.invalid:,} invalid{more}; {len(done.checked)} run again alone: equal"
-        )
-        if study.forked_from:
-            say(f"a new study, forked from {study.forked_from}; go on with it by --resume --fork")
-        if done.stopped:
-            say(f"stopped by the {done.stopped}; go on with --resume")
-        if done.best.is_empty():
-            say(f"no trial with at least {study.min_trades} trades")
-        else:
-            if several:
-                aims = ", ".join(f"{way} {name}" for name, way in zip(study.objectives, study.directions, strict=True))
-                say(f"Pareto front of {done.best.height} trials ({aims})")
-            show_trials(with_parameters(done.best.head(20)), study.objective, searched(done.best, study.space))
-        if plateau and plateau.verdict != "unknown":
-            say(plateau.sentence, style="bold red" if plateau.verdict == "lonely peak" else None)
-        if done.best_config:
-            last = done.validation["folds"][-1] if done.validation else {"blocks": (), "chosen": None}
-            what = (
-                "config that the newest train window chose" if last["chosen"] and not last["blocks"] else "best config"
-            )
-            say(f"{what}: {done.best_config}")
-        if done.validation:
-            found = home.experiments / study.name / "validation.json"
-            say(_judgement(done.validation))
-            say(f"folds: {found}")
-        if report:
-            say(f"report: {report}")
 
-    emit(document, as_json, show)
+def _show(home: Workspace, done: SweepReport, plateau: Plateau | None, report: Path | None) -> None:
+    """The same for people."""
+    study = done.study
+    more = f", {done.pruned:,} left behind early" if done.pruned else ""
+    say(
+        f"{study.name}: {done.ran:,} trials in {done.seconds:.1f} s ({done.rate:,.0f}/s) over {done.bars:,} bars, "
+        f"{done.known:,} known before, {done.invalid:,} invalid{more}; {len(done.checked)} run again alone: equal"
+    )
+    if study.forked_from:
+        say(f"a new study, forked from {study.forked_from}; go on with it by --resume --fork")
+    if done.stopped:
+        say(f"stopped by the {done.stopped}; go on with --resume")
+    _show_best(done)
+    if plateau and plateau.verdict != "unknown":
+        say(plateau.sentence, style="bold red" if plateau.verdict == "lonely peak" else None)
+    if done.best_config:
+        last = done.validation["folds"][-1] if done.validation else None
+        newest = last is not None and last["chosen"] and not last["blocks"]
+        what = "config that the newest train window chose" if newest else "best config"
+        say(f"{what}: {done.best_config}")
+    if done.validation:
+        say(_judgement(done.validation))
+        say(f"folds: {home.experiments / study.name / 'validation.json'}")
+    if report:
+        say(f"report: {report}")
 
 
-def _judgement(validation: dict[str, Any]) -> str:
+def _show_best(done: SweepReport) -> None:
+    """The best trials as a table, of several objectives the Pareto front."""
+    from dolphin.study.trials.trials import searched, with_parameters
+
+    study = done.study
+    if done.best.is_empty():
+        say(f"no trial with at least {study.min_trades} trades")
+        return
+    if len(study.objectives) > 1:
+        aims = ", ".join(f"{way} {name}" for name, way in zip(study.objectives, study.directions, strict=True))
+        say(f"Pareto front of {done.best.height} trials ({aims})")
+    show_trials(with_parameters(done.best.head(20)), study.objective, searched(done.best, study.space))
+
+
+def _judgement(validation: ValidationDocument) -> str:
     """What became of the choice out of sample, in a line."""
     stitched, paths = validation["stitched"], validation["distribution"] or {}
-    judged = stitched or {name: what["q50"] for name, what in paths.items()}
+    judged: Mapping[str, Number | bool] = stitched or {name: what["q50"] for name, what in paths.items()}
     names = [name for name in ("sharpe_365", "roi", "max_drawdown", "trades") if name in judged]
     figures = ", ".join(f"{name} {figure(judged[name])}" for name in names) or "nothing to judge"
     return (

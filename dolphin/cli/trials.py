@@ -10,6 +10,7 @@ import typer
 
 from dolphin.cli.common import Json, emit, progress_bar, say, table
 from dolphin.errors import DolphinError
+from dolphin.files import json_value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,37 +41,19 @@ def trials(
         return
     if of is not None:
         raise DolphinError(f"'{of}' is one argument too many", mend="name one study, or: dolphin trials verify STUDY")
-    import polars as pl
-
     from dolphin import workspace
     from dolphin.study.trials.registry import Registry
-    from dolphin.study.trials.trials import searched, select
+    from dolphin.study.trials.trials import searched
 
-    home = workspace.find()
     name, every, choice, names = _trials(study)
-    best = choice.ranked(_searched(every))
-    if where is None:
-        found = best if sort is None else select(best, sort=sort, ascending=ascending)
-    else:
-        found = select(
-            every, where=where, sort=sort or choice.objective, ascending=ascending if sort else not choice.maximize
-        )
-        if sort is None:  # the best first here too, then what cannot be the best
-            rank = pl.col("_place").replace_strict(best["_place"], range(best.height), default=best.height)
-            found = found.sort(rank, maintain_order=True)
-    found = found.drop("_place")
+    found = _found(every, choice, where, sort, ascending)
     shown = found.head(top)
     if as_csv:
         print(shown.drop("daily_returns").write_csv(), end="")
         return
-    looked_at = 0 if every.is_empty() else Registry(home).count_on(every["dataset_digest"][-1])
-    invalid = (
-        every.filter(pl.col("state") == "invalid")["note"]
-        .value_counts()
-        .sort("count", "note", descending=[True, False])
-    )
-    reasons: dict[str, int] = dict(invalid.iter_rows())
-    folds = every.filter(pl.col("fold").is_not_null()).height
+    looked_at = 0 if every.is_empty() else Registry(workspace.find()).count_on(every["dataset_digest"][-1])
+    reasons = _invalid(every)
+    folds = every["fold"].drop_nulls().len()
     document = {
         "study": name,
         "objective": choice.objective,
@@ -78,7 +61,7 @@ def trials(
         "configurations_on_this_data": looked_at,
         "looks_of_validation": folds,
         "invalid": reasons,
-        "trials": [_spelled(row) for row in shown.to_dicts()],
+        "trials": [json_value(row) for row in shown.to_dicts()],
     }
 
     def show() -> None:
@@ -92,6 +75,33 @@ def trials(
         show_trials(shown, sort or choice.objective, searched(found, names), validated=folds > 0)
 
     emit(document, as_json, show)
+
+
+def _found(every: pl.DataFrame, choice: Choice, where: str | None, sort: str | None, ascending: bool) -> pl.DataFrame:
+    """What is asked for, in the order in which it is shown: the best first where nothing else is said."""
+    import polars as pl
+
+    from dolphin.study.trials.trials import select
+
+    best = choice.ranked(_searched(every))
+    if where is None:
+        found = best if sort is None else select(best, sort=sort, ascending=ascending)
+    else:
+        found = select(
+            every, where=where, sort=sort or choice.objective, ascending=ascending if sort else not choice.maximize
+        )
+        if sort is None:  # the best first here too, then what cannot be the best
+            rank = pl.col("_place").replace_strict(best["_place"], range(best.height), default=best.height)
+            found = found.sort(rank, maintain_order=True)
+    return found.drop("_place")
+
+
+def _invalid(every: pl.DataFrame) -> dict[str, int]:
+    """Why trials could not be run, each reason with its count, the most frequent first."""
+    import polars as pl
+
+    notes = every.filter(pl.col("state") == "invalid")["note"]
+    return dict(notes.value_counts().sort("count", "note", descending=[True, False]).iter_rows())
 
 
 def _trials(study: str) -> tuple[str, pl.DataFrame, Choice, Any]:
@@ -185,12 +195,3 @@ def show_trials(trials: pl.DataFrame, objective: str, names: list[str], *, valid
     if trials["state"].n_unique() == 1 and not note:
         columns.remove("state")
     table(f"by {objective}", [name.replace("_", "\n") for name in columns], trials.select(columns).rows())
-
-
-def _spelled(row: dict[str, Any]) -> dict[str, Any]:
-    from dolphin.study.measure.metrics import spelled
-
-    def plain(value: Any) -> Any:
-        return [spelled(item) for item in value] if isinstance(value, list) else spelled(value)
-
-    return {name: plain(value) for name, value in row.items()}

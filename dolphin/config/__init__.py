@@ -3,6 +3,7 @@
 from dolphin.config.config import (
     Account,
     Config,
+    ConfigDocument,
     Friction,
     MarketTables,
     columns_needed,
@@ -20,6 +21,7 @@ from dolphin.config.variants import Variant, Variants
 __all__ = [
     "Account",
     "Config",
+    "ConfigDocument",
     "Friction",
     "MarketTables",
     "Variant",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_args
 
 import numpy as np
 import yaml
@@ -85,6 +85,17 @@ NO_TABLES = MarketTables()
 SECTIONS: dict[str, type[BaseModel]] = {"friction": Friction, "account": Account, "market": MarketTables}
 
 
+class ConfigDocument(TypedDict):
+    """A configuration as plain JSON types: hashed, registered, written; ``market`` where it names a table."""
+
+    strategy: str
+    preset: str | None
+    params: dict[str, Any]
+    friction: dict[str, Any]
+    account: dict[str, Any]
+    market: NotRequired[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Config:
     """A resolved configuration.
@@ -102,17 +113,20 @@ class Config:
     of_window: tuple[tuple[str, float], ...] = ()
     market: MarketTables = NO_TABLES
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ConfigDocument:
         """Every value, as plain JSON types; an open percentile as its word."""
         words = {name: quantiles.word(percentile) for name, percentile in self.of_window}
-        tables = self.market.model_dump(exclude_none=True)
-        return {
+        found: ConfigDocument = {
             "strategy": self.strategy_name,
             "preset": self.preset,
             "params": self.params.model_dump() | words,
             "friction": self.friction.model_dump(),
             "account": self.account.model_dump(),
-        } | ({"market": tables} if tables else {})
+        }
+        tables = self.market.model_dump(exclude_none=True)
+        if tables:
+            found["market"] = tables
+        return found
 
     @property
     def features(self) -> dict[str, Source]:
@@ -157,13 +171,13 @@ class Config:
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical form. The preset's name is left out: only its values count."""
-        document = self.document() | {"strategy": self.strategy_identity}
+        document: dict[str, Any] = {**self.document(), "strategy": self.strategy_identity}
         del document["preset"]
         return sha256_bytes(canonical_json(document))
 
     def with_values(self, values: Mapping[str, Any]) -> Config:
         """A copy with some keys of params, friction or account replaced, checked again."""
-        document = self.document()
+        document: dict[str, Any] = {**self.document()}
         for key, value in values.items():
             _place(document, key, value, self.strategy)
         return _build(document, self.strategy, "--set")

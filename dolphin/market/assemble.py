@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, Instrument, read_features
-from dolphin.catalog.store.cache import Writer
+from dolphin.catalog.derived.scans import Columns
+from dolphin.catalog.store.cache import Arrays, Writer
 from dolphin.catalog.store.columns import row_column
 from dolphin.config import Config, columns_needed
 from dolphin.core.declaration import Source
@@ -26,14 +25,14 @@ from dolphin.progress import Progress
 DAYS, ROWS = 16, 4096
 
 
-def feature_columns(dataset: Dataset, progress: Progress | None = None) -> dict[str, NDArray[Any]]:
+def feature_columns(dataset: Dataset, progress: Progress | None = None) -> Arrays:
     """Every feature column of the whole grid by name, and ``log_price`` (T, N); memory-mapped."""
     scan_dataset(dataset, progress)
     scanner = scanner_digest()
 
     def build(writer: Writer) -> None:
         days = dataset.days
-        columns: dict[str, NDArray[Any]] = {}
+        columns: Arrays = {}
         row = 0
         for first in range(0, len(days), DAYS):
             part = read_features(dataset, scanner, days=days[first : first + DAYS])
@@ -54,7 +53,7 @@ def write_log_price(writer: Writer, close: Floats) -> None:
         out[low : low + ROWS] = ln_array(close[low : low + ROWS])
 
 
-def choose(columns: Mapping[str, NDArray[Any]], config: Config, compute: Compute | None = None) -> Floats:
+def choose(columns: Columns, config: Config, compute: Compute | None = None) -> Floats:
     """(T, F) float64: the columns that the strategy declares, by role, as the config's parameters select them.
 
     ``compute`` makes the columns of plug-in features (:mod:`dolphin.market.plugins`).
@@ -76,7 +75,7 @@ def choose(columns: Mapping[str, NDArray[Any]], config: Config, compute: Compute
     return out
 
 
-def inputs_of(feature: Feature, columns: Mapping[str, NDArray[Any]], config: Config) -> tuple[tuple[str, ...], Floats]:
+def inputs_of(feature: Feature, columns: Columns, config: Config) -> tuple[tuple[str, ...], Floats]:
     """The columns that a plug-in feature's inputs stand for under this config, and their values (T, I).
 
     An input that is a role of the strategy is what stands in that role.
@@ -95,7 +94,7 @@ def _scanned(source: Source, who: str) -> str:
     return source
 
 
-def scanner_column(columns: Mapping[str, NDArray[Any]], name: str, who: str) -> Floats:
+def scanner_column(columns: Columns, name: str, who: str) -> Floats:
     """A column of the scanner (T,) by name; a difference of two velocities, such as ``v50-v150``, is one too."""
     if name in VEL_DIV:
         fast, slow = VEL_DIV[name]
@@ -112,7 +111,7 @@ def open_market(dataset: Dataset, config: Config, progress: Progress | None = No
     return dressed(bare_market(dataset, columns), dataset, columns, config)
 
 
-def dressed(bare: Market, dataset: Dataset, columns: Mapping[str, NDArray[Any]], config: Config) -> Market:
+def dressed(bare: Market, dataset: Dataset, columns: Columns, config: Config) -> Market:
     """The market without features, and all that the strategy of ``config`` reads beside it."""
     more: dict[str, Any] = {name: market_column(dataset, name, config) for name in columns_needed(config)}
     features = choose(columns, config, of_dataset(dataset))
@@ -147,7 +146,7 @@ def symbol_record(dataset: Dataset, config: Config) -> Records:
     return np.array([columns], np.dtype([(role, "i8") for role in symbols], align=True))
 
 
-def bare_market(dataset: Dataset, columns: Mapping[str, NDArray[Any]]) -> Market:
+def bare_market(dataset: Dataset, columns: Columns) -> Market:
     """Every row of the dataset without features; ``columns`` are those of :func:`feature_columns`."""
     prices = dataset.prices()
     return Market(

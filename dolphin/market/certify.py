@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, format_time
+from dolphin.catalog.store.cache import Arrays
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
@@ -184,7 +184,7 @@ def _draws(dataset: Dataset, ts: Ints, windows: Sequence[int], seed: int) -> Ite
     """Random (row, window number, absorption ratio, assets), each once, while there are any."""
     days, bounds = scan_days(dataset, windows), day_bounds(dataset, ts)
     total = len(ts) * len(windows)
-    stored: dict[int, dict[str, NDArray[Any]]] = {}
+    stored: dict[int, Arrays] = {}
     for draw in random.Random(seed).sample(range(total), total) if total < 10**6 else _endless(total, seed):
         row, k = divmod(draw, len(windows))
         n = int(np.searchsorted(bounds, row, side="right")) - 1

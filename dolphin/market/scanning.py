@@ -33,6 +33,7 @@ from dolphin.features import (
     trailing_bars,
 )
 from dolphin.features.kernel import State
+from dolphin.features.trail import Trail
 from dolphin.files import canonical_json
 from dolphin.progress import Progress
 from dolphin.times import DAY_NS
@@ -64,7 +65,7 @@ class ScanReport:
     kept: int = 0
 
 
-class Measured(NamedTuple):
+class ScannedDay(NamedTuple):
     """A day measured: what was stored of it before, the new rows, and the state after them."""
 
     n: int
@@ -111,9 +112,7 @@ def scan_dataset(
         # What is finished is on disk, so an interrupted scan goes on from there.
         for done, day in enumerate(in_order(scan.measure, todo, threads), 1):
             if at != day.n:
-                behind = new_trail(windows)
-                for block in scan.before(day.n):
-                    remember(behind, block)
+                behind = scan.trail_before(day.n)
             remember(behind, day.stored)
             follow(behind, day.block)
             scan.write(day)
@@ -161,7 +160,7 @@ class _Scan:
         earlier = [self._digest(k, self.bounds[k + 1]) for k in range(first, n)]
         return hashlib.sha256(canonical_json([about, earlier, self._digest(n, low + rows)])).hexdigest()
 
-    def measure(self, n: int) -> Measured:
+    def measure(self, n: int) -> ScannedDay:
         """A missing day: whole, or from where its stored rows end if the state there was kept."""
         low, high = self.bounds[n], self.bounds[n + 1]
         date = self.dataset.days[n]
@@ -174,7 +173,7 @@ class _Scan:
             block = FeatureBlock.empty(high - low - len(begun), self.windows)
             from_row = low + len(begun)
             measure_on(ts[from_row:high], close[from_row:high], reference, state, block)
-            return Measured(n, begun, block, state)
+            return ScannedDay(n, begun, block, state)
         block = FeatureBlock.empty(high - low, self.windows)
         state = measure(ts, close, reference, low, high, block)
         same = all(
@@ -186,7 +185,7 @@ class _Scan:
             raise DolphinError(
                 "stored rows whose prices are unchanged would change", where=f"{self.days.folder} {date}"
             )
-        return Measured(n, begun.rows(0, 0), block, state)
+        return ScannedDay(n, begun.rows(0, 0), block, state)
 
     def before(self, n: int) -> list[FeatureBlock]:
         """Stored rows before day n, as many as its first row looks back on."""
@@ -197,7 +196,14 @@ class _Scan:
             blocks.insert(0, FeatureBlock.of(columns, self.windows))
         return blocks
 
-    def write(self, day: Measured) -> None:
+    def trail_before(self, n: int) -> Trail:
+        """What the rows of day n look back on."""
+        trail = new_trail(self.windows)
+        for block in self.before(n):
+            remember(trail, block)
+        return trail
+
+    def write(self, day: ScannedDay) -> None:
         """Store a day."""
         low, high = self.bounds[day.n], self.bounds[day.n + 1]
         date = self.dataset.days[day.n]

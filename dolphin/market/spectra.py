@@ -11,7 +11,7 @@ import polars as pl
 
 from dolphin.catalog import Dataset, scan_folder
 from dolphin.core.records import Floats, Ints
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, NotFound
 from dolphin.features import WINDOWS, check_windows, in_order
 from dolphin.features.spectrum import spectra, spectrum_digest
 from dolphin.files import publish, read_json, sha256_file, write_json
@@ -86,7 +86,7 @@ def _manifest(path: Path, identity: dict[str, str]) -> dict[str, Any]:
         return fresh
     try:
         found = read_json(path)
-    except DolphinError:
+    except (NotFound, Damaged):
         return fresh  # spectra can always be made again
     same = isinstance(found, dict) and all(found.get(key) == value for key, value in identity.items())
     return found if same and isinstance(found.get("days"), dict) else fresh

@@ -12,7 +12,7 @@ from typing import Any
 from dolphin.errors import DolphinError
 from dolphin.files import publish
 from dolphin.report.numerals import plain
-from dolphin.report.style import CSS
+from dolphin.report.style import CHARTS, CSS, TABLES
 
 # The browser itself refuses every request: a page in a run folder must not call home.
 _POLICY = (
@@ -153,6 +153,13 @@ def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
         f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n{code}</body>\n</html>\n"
     )
+
+
+def chart_page(title: str, body: str) -> str:
+    """:func:`page` with the scripts that draw charts and sort tables."""
+    from plotly.offline import get_plotlyjs  # heavy
+
+    return page(title, body, scripts=(get_plotlyjs(), CHARTS, TABLES))
 
 
 def write_page(document: str, out: Path) -> None:

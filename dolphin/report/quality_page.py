@@ -9,9 +9,8 @@ from typing import Any
 import polars as pl
 
 from dolphin.report.gap_map import gap_figure, map_height
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text, write_page
+from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, signed, table, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent, significant
-from dolphin.report.style import CHARTS, TABLES
 from dolphin.times import days_between, format_day
 
 JUMPS_SHOWN = 200
@@ -34,10 +33,8 @@ def quality_page(report: Mapping[str, Any]) -> str:
     str
         The page, scripts and styles inside; it makes no request.
     """
-    from plotly.offline import get_plotlyjs  # heavy
-
     title = f"{'SYNTHETIC ' if report['synthetic'] else ''}quality of {report['name']}"
-    return page(title, "\n".join(_sections(report)), scripts=(get_plotlyjs(), CHARTS, TABLES))
+    return chart_page(title, "\n".join(_sections(report)))
 
 
 def write_quality_page(report: Mapping[str, Any], out: Path) -> None:

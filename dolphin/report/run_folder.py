@@ -9,14 +9,13 @@ from typing import Any
 import polars as pl
 
 from dolphin.errors import DolphinError
-from dolphin.files import read_json
+from dolphin.files import from_json_value, read_json
 from dolphin.manifests import check_manifest
 
 METRICS = (
     "trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252",
     "final_equity", "fees_paid", "open_position", "bars",
 )  # fmt: skip
-_NOT_FINITE = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
 _TRADES = (
     "ts", "strategy", "asset", "side", "entry_price", "exit_price", "quantity", "pnl", "pnl_pct",
     "exit_reason", "leverage", "bars_held", "entry_bar", "exit_bar",
@@ -144,8 +143,7 @@ def _mapping(value: Any, path: Path, what: str) -> dict[str, Any]:
 
 
 def _metrics(path: Path) -> dict[str, Any]:
-    raw = _document(path, METRICS)
-    metrics = {k: _NOT_FINITE.get(v, v) if isinstance(v, str) else v for k, v in raw.items()}
+    metrics = {name: from_json_value(value) for name, value in _document(path, METRICS).items()}
     for key in METRICS:
         if key != "open_position" and not _is_number(metrics[key]):
             raise DolphinError(f"'{key}' is {metrics[key]!r}, not a number", where=str(path), mend=_AGAIN)

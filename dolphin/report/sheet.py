@@ -9,11 +9,10 @@ from typing import Any
 import polars as pl
 
 from dolphin.report import figures, trade_tables
-from dolphin.report.markup import card, embedded_json, facts, flatten, page, text, write_page
+from dolphin.report.markup import card, chart_page, embedded_json, facts, flatten, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
-from dolphin.report.style import CHARTS, TABLES
 from dolphin.times import return_day
 
 _SHORT_RUN_DAYS = 62
@@ -39,11 +38,9 @@ def tear_sheet(run_dir: Path) -> str:
         The folder is incomplete or damaged.
     """
     # Only this page needs plotly's script; the import is heavy.
-    from plotly.offline import get_plotlyjs
-
     run = read_run(Path(run_dir))
     body = "\n".join(_sections(run))
-    return page(_title(run), body, scripts=(get_plotlyjs(), CHARTS, TABLES))
+    return chart_page(_title(run), body)
 
 
 def write_tear_sheet(run_dir: Path, out: Path) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report import stress_figures as figures
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, signed, table, text, write_page
+from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, signed, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent
-from dolphin.report.style import CHARTS, TABLES
 
 _NAMES = {
     "base": "as it is",
@@ -23,11 +22,9 @@ _NAMES = {
 
 def stress_page(document: Mapping[str, Any]) -> str:
     """Return a stress test (``stress.json``) as one self-contained HTML document."""
-    from plotly.offline import get_plotlyjs  # heavy
-
     mark = "SYNTHETIC " if document["provenance"]["synthetic"] else ""
     title = f"{mark}stress of {document['config']['strategy']} on {document['dataset']}"
-    return page(title, "\n".join(_sections(document)), scripts=(get_plotlyjs(), CHARTS, TABLES))
+    return chart_page(title, "\n".join(_sections(document)))
 
 
 def write_stress_page(document: Mapping[str, Any], out: Path) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report import study_figures as figures
-from dolphin.report.markup import Cell, card, embedded_json, facts, flatten, page, table, text, write_page
+from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent, plain, significant
 from dolphin.report.palette import heat
-from dolphin.report.style import CHARTS, TABLES
 from dolphin.report.validation_cards import outcome, validation_cards
 
 _VERDICTS = {"plateau": "good", "ridge": "plain", "lonely peak": "bad", "unknown": "plain"}
@@ -30,11 +29,9 @@ def study_page(data: Mapping[str, Any]) -> str:
     str
         The page, scripts and styles inside; it makes no request.
     """
-    from plotly.offline import get_plotlyjs  # heavy
-
     mark = "SYNTHETIC " if data["dataset"]["synthetic"] else ""
     title = f"{mark}study {data['name']} on {data['dataset']['name']}"
-    return page(title, "\n".join(_sections(data)), scripts=(get_plotlyjs(), CHARTS, TABLES))
+    return chart_page(title, "\n".join(_sections(data)))
 
 
 def write_study_page(data: Mapping[str, Any], out: Path) -> None:

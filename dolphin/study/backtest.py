@@ -13,7 +13,7 @@ from dolphin.files import canonical_json
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.progress import Progress
 from dolphin.study.measure.run import Run, check_out, check_same, run, window_rows, writing_run
-from dolphin.study.trials.registry import Registry, run_measures, trial_frame
+from dolphin.study.trials.registry import Registry, run_measures, stopped, trial_frame
 from dolphin.workspace import Workspace
 
 #: The study name under which runs by hand are registered: they are looks at the data too.
@@ -72,9 +72,7 @@ def backtest(
     try:
         done = run(dataset, market, config, start, stop)
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        note = " ".join(str(error).split()) or type(error).__name__
-        Registry(workspace).append(trial_frame([row | {"state": state, "note": note}]))
+        Registry(workspace).append(trial_frame([row | stopped(error)]))
         raise
     row |= {"state": "done", **run_measures(done)}
     # The folder appears after the registration: no result is seen that is not counted.

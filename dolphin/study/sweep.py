@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,15 @@ from dolphin.manifests import write_listed
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import OBJECTIVES, Study, read_study
 from dolphin.study.measure.evaluator import Evaluator, LocalEvaluator
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
 from dolphin.study.measure.run import window_rows
-from dolphin.study.search.search import Row, SearchReport, search
-from dolphin.study.space.space import Choices, Point
+from dolphin.study.measure.spans import Span
+from dolphin.study.search.batch_runner import Row, SearchReport
+from dolphin.study.search.search import search
+from dolphin.study.search.study_document import BEST, study_document
+from dolphin.study.space.space import Point
 from dolphin.study.trials.best import best_trials, write_best
 from dolphin.study.trials.registry import Registry
-from dolphin.times import format_time
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.workspace import Workspace
 
 __all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "sweep", "write_best"]
@@ -55,7 +56,12 @@ class SweepReport:
     checked: tuple[int, ...] = ()
     stopped: str | None = None
     best_config: Path | None = None
-    validation: dict[str, Any] | None = field(default=None, repr=False)
+    validation: ValidationDocument | None = field(default=None, repr=False)
+
+    @property
+    def rate(self) -> float:
+        """Trials per second; 0 where nothing ran."""
+        return self.ran / self.seconds if self.seconds else 0.0
 
 
 def sweep(
@@ -90,9 +96,9 @@ def sweep(
     dataset = open_dataset(workspace, study.dataset)
     registry = Registry(workspace)
     with _evaluator(dataset, threads, cluster, progress) as evaluator:
-        start, stop = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+        window = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
         with alone(workspace.experiments / study.name, study.name):
-            return _sweep(workspace, study, evaluator, registry, start, stop, resume, progress)
+            return _sweep(workspace, study, evaluator, registry, window, resume, progress)
 
 
 def _sweep(
@@ -100,35 +106,32 @@ def _sweep(
     study: Study,
     evaluator: Evaluator,
     registry: Registry,
-    start: int,
-    stop: int,
+    window: Span,
     resume: bool,
     progress: Progress | None,
 ) -> SweepReport:
     began = time.perf_counter()
-    if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
-        from dolphin.study.validation.validation import plan_of
-
-        plan_of(study, evaluator)  # what cannot be validated is said before the search, not after it
+    _check_validation(study, evaluator)
     deadline = None if study.timeout is None else time.monotonic() + study.timeout
     report = SearchReport(study.trials)
     record = _Recorder(study, workspace, fresh=not resume)
     if "://" in study.storage:
         record.open()  # what cannot be reached is said before the work
-    digest = evaluator.dataset.digest
 
-    def leave(state: str, validation: dict[str, Any] | None = None) -> pl.DataFrame:
+    def leave(state: str, validation: ValidationDocument | None = None) -> pl.DataFrame:
         record.flush()
-        best = best_trials(registry, study, digest, None if len(study.objectives) > 1 else 10)
-        document = study_document(study, evaluator, start, stop, report, best)
-        document |= {"state": state, "validated": validation is not None, "optuna_seconds": record.seconds}
+        best = best_trials(registry, study, evaluator.dataset.digest, None if len(study.objectives) > 1 else BEST)
+        document = study_document(
+            study, evaluator, window, report, best,
+            state=state, validated=validation is not None, optuna_seconds=record.seconds,
+        )  # fmt: skip
         write_listed(workspace.experiments / study.name, {"study.json": json_bytes(document)})
         return best
 
     try:
         try:
             search(
-                study, evaluator, registry, start, stop,
+                study, evaluator, registry, window,
                 resume=resume, deadline=deadline, progress=progress, on_batch=record.add, report=report,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -147,80 +150,41 @@ def _sweep(
             leave("finished", validation)
     finally:
         record.close()
-    total = sum(report.counts.values())
+    return _sweep_report(study, report, time.perf_counter() - began, best, path, validation)
+
+
+def _check_validation(study: Study, evaluator: Evaluator) -> None:
+    """What cannot be validated is said before the search, where the number of trials is known, not after it."""
+    if study.validation is not None and (study.trials is not None or study.sampler == "grid"):
+        from dolphin.study.validation.validation import plan_folds
+
+        plan_folds(study, evaluator)
+
+
+def _sweep_report(
+    study: Study,
+    report: SearchReport,
+    seconds: float,
+    best: pl.DataFrame,
+    best_config: Path | None,
+    validation: ValidationDocument | None,
+) -> SweepReport:
+    """What a sweep did, of what its search did."""
     return SweepReport(
         study=study,
-        planned=report.size if report.size is not None else total,
+        planned=report.size if report.size is not None else sum(report.counts.values()),
         ran=report.ran,
         known=report.known,
         invalid=report.counts.get("invalid", 0),
         pruned=report.counts.get("pruned", 0),
-        bars=stop - start,
-        seconds=time.perf_counter() - began,
+        bars=report.bars,
+        seconds=seconds,
         best=best,
         checked=tuple(report.checked),
         stopped=report.stopped,
-        best_config=path,
+        best_config=best_config,
         validation=validation,
     )
-
-
-def study_document(
-    study: Study, evaluator: Evaluator, start: int, stop: int, report: SearchReport, best: pl.DataFrame
-) -> dict[str, Any]:
-    """``study.json``: the study as resolved, what was run, and the best."""
-    ts, space = evaluator.ts, study.space
-    total = sum(report.counts.values())
-    trials = [
-        {
-            "trial": row["trial"],
-            "config_hash": row["config_hash"],
-            "config": json.loads(row["config"]),
-            "metrics": {name: spelled(row[name]) for name in ALL_METRICS},
-        }
-        for row in best.to_dicts()
-    ]
-    several = len(study.objectives) > 1
-    return {
-        "study": {
-            "name": study.name,
-            "dataset": study.dataset,
-            "config": study.config.document(),
-            "search": {name: _dimension(study, name) for name in space},
-            "derived": {name: expression.text for name, expression in space.derived.items()},
-            "constraints": [expression.text for expression in space.constraints],
-            "sampler": {"name": study.sampler, **study.options},
-            "trials": study.trials,
-            "timeout": study.timeout,
-            "seed": study.seed,
-            "objective": list(study.objectives),
-            "direction": list(study.directions),
-            "min_trades": study.min_trades,
-            "validation": study.validation.model_dump() if study.validation else None,
-            "storage": study.storage,
-        },
-        "hash": study.hash,
-        "forked_from": study.forked_from,
-        "dataset_digest": evaluator.dataset.digest,
-        "engine_digest": study.config.engine.digest,
-        "window": {
-            "first_ts": int(ts[start]),
-            "last_ts": int(ts[stop - 1]),
-            "from": format_time(ts[start]),
-            "to": format_time(ts[stop - 1]),
-            "bars": stop - start,
-        },
-        "planned": report.size,
-        "trials": total,
-        "ran": report.ran,
-        "known": report.known,
-        "states": report.counts,
-        "spot_checks": report.checked,
-        "seconds": report.seconds,
-        "trials_per_second": report.ran / report.seconds if report.seconds else None,
-        "best": trials[:10],
-        "pareto": trials if several else None,
-    }
 
 
 def forked(workspace: Workspace, study: Study, *, newest: bool) -> Study:
@@ -290,14 +254,3 @@ def _evaluator(dataset: Dataset, threads: int | None, cluster: str | None, progr
     from dolphin.study.measure.cluster import open_evaluator
 
     return open_evaluator(cluster, dataset, threads=threads, progress=progress)
-
-
-def _dimension(study: Study, name: str) -> dict[str, Any]:
-    dimension = study.space[name]
-    if isinstance(dimension, Choices):
-        found: dict[str, Any] = {"choices": list(dimension.values)}
-    else:
-        found = {"low": dimension.low, "high": dimension.high, "step": dimension.step, "log": dimension.log}
-    if name in study.space.conditions:
-        found["when"] = study.space.conditions[name].text
-    return found

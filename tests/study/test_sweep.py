@@ -20,7 +20,7 @@ from dolphin.study.measure import evaluator
 from dolphin.study.measure.measured import spot_check
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.samplers import Random
-from dolphin.study.search.search import MOST_CHECKS
+from dolphin.study.search.batch_runner import MOST_CHECKS
 from dolphin.study.sweep import SweepReport, best_trials, read_study, sweep, write_best
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace

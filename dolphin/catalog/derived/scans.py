@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dolphin.catalog.store.cache import Array, Arrays
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
@@ -42,7 +43,8 @@ _RESCAN = "remove it and run 'dolphin scan' again"
 
 FLUSH_SECONDS = 2.0  # between two writings of the manifest: what a kill may cost
 
-Columns = Mapping[str, NDArray[Any]]
+#: Columns by name, each of the dtype that its day was scanned with.
+Columns = Mapping[str, Array]
 
 
 class ScanDays:
@@ -148,22 +150,23 @@ class ScanDays:
         prices = {symbol: close[:, j] for j, symbol in enumerate(self.dataset.symbols)}
         further = {name: values for name, values in columns.items() if name not in required}
         scan, detail = day_files(date)
-        written = {
-            scan: {name: columns[name] for name in required} | prices,
-            detail: {"ts": columns["ts"]} | further,
-        }
         if before:
             self._forget(date)
-        files = {}
-        for file, data in written.items():
-            path = self.folder / file
-            with publish(path) as part, writing(path):
-                pl.DataFrame(data).write_parquet(part, compression="zstd", compression_level=1)
-            files[file] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        files = {
+            scan: self._write_file(scan, {name: columns[name] for name in required} | prices),
+            detail: self._write_file(detail, {"ts": columns["ts"]} | further),
+        }
         entry = {"rows": int(columns["ts"].size), "files": files, "inputs": inputs, "content": content}
         self._written[date] = entry | ({"state": self._keep_state(date, state)} if state else {})
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
+
+    def _write_file(self, file: str, columns: Columns) -> dict[str, Any]:
+        """Write one Parquet file atomically; what the manifest says of it."""
+        path = self.folder / file
+        with publish(path) as part, writing(path):
+            pl.DataFrame(columns).write_parquet(part, compression="zstd", compression_level=1)
+        return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
     def _forget(self, date: str) -> None:
         """Take a day out of the manifest before its files change: a kill leaves it missing, not damaged."""
@@ -178,7 +181,7 @@ class ScanDays:
             self._written.clear()
         self._flushed = time.monotonic()
 
-    def read(self, days: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    def read(self, days: Sequence[str] | None = None) -> Arrays:
         """Feature columns and ``ts``, one array each, of these days (by default the whole grid).
 
         Raises
@@ -296,7 +299,7 @@ def missing_days(dataset: Dataset, scanner: str, *, deep: bool = False) -> tuple
     return ScanDays(dataset, scanner).missing(deep=deep)
 
 
-def read_features(dataset: Dataset, scanner: str, days: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+def read_features(dataset: Dataset, scanner: str, days: Sequence[str] | None = None) -> Arrays:
     """Feature columns and ``ts`` of these days over the default windows; see :meth:`ScanDays.read`."""
     return ScanDays(dataset, scanner).read(days)
 

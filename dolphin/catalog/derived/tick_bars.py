@@ -22,7 +22,7 @@ from dolphin.catalog.store.dataset import Dataset, from_manifest
 from dolphin.catalog.store.draft import Draft, drafting
 from dolphin.catalog.store.instruments import MIN_NOTIONAL, Instrument
 from dolphin.catalog.store.intact import check_files
-from dolphin.catalog.store.layout import COLUMNS, VALUES, Identity, manifest_path, version_folder
+from dolphin.catalog.store.layout import COLUMNS, VALUES, Identity, manifest_path, mend_of, version_folder
 from dolphin.catalog.store.tables import Table
 from dolphin.errors import DolphinError, nearest
 from dolphin.times import DAY_NS, format_spacing, parse_time
@@ -126,7 +126,7 @@ def tick_counts(dataset: Dataset) -> pl.LazyFrame:
     if entry is None:
         raise DolphinError("was not made of ticks", where=dataset.name, mend="see 'dolphin data bars'")
     folder = version_folder(dataset.root, dataset.name, dataset.digest)
-    check_files(folder, [(entry["file"], entry["sha256"])], dataset._mend())
+    check_files(folder, [(entry["file"], entry["sha256"])], mend_of(dataset.manifest))
     return pl.scan_parquet(folder / entry["file"])
 
 

@@ -65,7 +65,7 @@ _DAILY_TURNOVER = 2e9
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlantedEvents:
     """What is planted, bar by bar: see the module's text.
 
     Attributes
@@ -113,17 +113,17 @@ def generate(
     _check(preset, days, assets, seed, spacing_ns)
     bars = DAY_NS // spacing_ns
     instruments, levels = universe(assets, seed)
-    plan = make_plan(preset, bars * days, spacing_ns, seed)
+    planted = plant_events(preset, bars * days, spacing_ns, seed)
     with drafting(workspace.catalog, name) as draft:
         symbols = tuple(i.symbol for i in instruments)
         draft.identity = Identity(spacing_ns, symbols, REFERENCE, instruments, synthetic=True)
-        market = Market(instruments, levels, plan, spacing_ns, seed)
+        walk = PriceWalk(instruments, levels, planted, spacing_ns, seed)
         column = pl.Series("symbol", symbols).gather(np.repeat(np.arange(assets), bars))
         for day in range(days):
             if progress:
                 progress(day, days, f"generating {format_day(START_NS // DAY_NS + day)}")
             ts = START_NS + day * DAY_NS + spacing_ns * np.arange(bars, dtype=np.int64)
-            values = {key: array.ravel() for key, array in market.day(bars).items()}
+            values = {key: array.ravel() for key, array in walk.day(bars).items()}
             frame = pl.DataFrame({"symbol": column, "ts": np.tile(ts, assets), **values})
             draft.write_day(START_NS // DAY_NS + day, frame)
         if progress:
@@ -136,7 +136,7 @@ def generate(
             "ingest_id": str(uuid.uuid4()),
             "preset": preset,
             "seed": seed,
-            "planted": {"events": int(plan.starts.size), "down": plan.down},
+            "planted": {"events": int(planted.starts.size), "down": planted.down},
             "quality": quality,
         }
         manifest, unchanged = draft.publish(about)
@@ -144,19 +144,19 @@ def generate(
     return ImportReport(dataset, quality, unchanged)
 
 
-class Market:
+class PriceWalk:
     """The generator's state from day to day."""
 
     def __init__(
         self,
         instruments: tuple[Instrument, ...],
         levels: NDArray[np.float64],
-        plan: Plan,
+        planted: PlantedEvents,
         spacing_ns: int,
         seed: int,
     ) -> None:
         n = len(instruments)
-        self._plan, self._done, self._variance = plan, 0, 1.0
+        self._planted, self._done, self._variance = planted, 0, 1.0
         self._level = levels.copy()
         self._words = [_stream(seed, k) for k in (10, 11, 12)]
         share = spacing_ns / DAY_NS
@@ -177,18 +177,18 @@ class Market:
         common = self._words[0].random_raw(bars)
         own, shape = (words.random_raw(bars * n).reshape(bars, n) for words in self._words[1:])
         out = {key: np.empty((n, bars)) for key in ("open", "high", "low", "close", "volume")}
-        plan = self._plan
+        planted = self._planted
         advance: Any = walk
         self._variance = advance(
             self._level, self._variance, common, own, shape, self._deviation,
-            plan.drift[at], plan.shock[at], plan.calm[at], plan.wild[at],
+            planted.drift[at], planted.shock[at], planted.calm[at], planted.wild[at],
             self._beta, self._own_ratio, *self._grid, self._turnover, *out.values(),
         )  # fmt: skip
         self._done += bars
         return out
 
 
-def make_plan(preset: str, bars: int, spacing_ns: int, seed: int) -> Plan:
+def plant_events(preset: str, bars: int, spacing_ns: int, seed: int) -> PlantedEvents:
     """Where events lie and what follows them."""
     draws = uniform(_stream(seed, 4), bars)
     strength = uniform(_stream(seed, 5), bars)
@@ -216,7 +216,7 @@ def make_plan(preset: str, bars: int, spacing_ns: int, seed: int) -> Plan:
         down, drift = 0, np.zeros(bars)
     if preset == "crash":
         _plant_crash(drift, calm, wild, spacing_ns)
-    return Plan(drift, shock, calm, wild, np.array(starts, np.int64), down)
+    return PlantedEvents(drift, shock, calm, wild, np.array(starts, np.int64), down)
 
 
 def _plant_crash(

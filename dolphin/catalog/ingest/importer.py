@@ -105,13 +105,7 @@ def import_data(
         given.append("symbols and limits of the definition")
     if given:
         raise DolphinError(f"{', '.join(given)}: only for bars", where=found.text, mend=f"leave that out: it is {kind}")
-    about: dict[str, Any] = {
-        "source": found.text,
-        "made": f"dolphin data {f'build {name}' if definition else f'import {found.command} --name {name}'}",
-        "notes": list(options.get("notes", ())),
-    }
-    if definition:
-        about["definition"] = {"hash": definition.hash, **definition.document()}
+    about = _made(name, found, definition) | {"notes": list(options.get("notes", ()))}
     if lags:
         about["lags"] = dict(lags)
     readings = readings_of([path for path, _ in found.files], kind, allow_pickle, progress)
@@ -177,9 +171,8 @@ def import_klines(
     QualityRefused
         Where the data breaks a limit of the definition; nothing is published then.
     """
-    for option, value, choices in (("on-bad", on_bad, ("error", "reject")), ("on-jump", on_jump, ("flag", "reject"))):
-        if value not in choices:
-            raise DolphinError(f"{option} '{value}'", mend=f"choose {' or '.join(choices)}")
+    _check_choice("on-bad", on_bad, ("error", "reject"))
+    _check_choice("on-jump", on_jump, ("flag", "reject"))
     found = _find(source)
     if instruments is None:
         instruments = next((p for p in (folder / "instruments.json" for folder in found.folders) if p.is_file()), None)
@@ -194,12 +187,7 @@ def import_klines(
         job.jumps = Jumps(job.symbols, _closes_of(other) if other else None)
         job.write(on_jump == "reject", progress)
         summary = job.summary()
-        wanted = f" --symbols {','.join(symbols)}" if symbols else ""
-        about: dict[str, Any] = {
-            "source": found.text,
-            "made": f"dolphin data build {name}"
-            if definition
-            else f"dolphin data import {found.command} --name {name}{wanted}",
+        about = _made(name, found, definition, symbols) | {
             "ingest_id": str(uuid.uuid4()),
             "instruments_from": str(instruments) if instruments else "inferred from the data",
             "sources": job.lineage,
@@ -210,14 +198,8 @@ def import_klines(
             about["calendar"] = grid.name
         if other:
             about["second"] = {"name": other.name, "digest": other.digest}
-        if definition:
-            about["definition"] = {"hash": definition.hash, **definition.document()}
         report = QualityReport(name, about, summary, job.report(), job.jumps.table(), job.spacing, *job.span)
-        limits = definition.limits if definition else Limits()
-        breaches = limits.breaches(summary, job.spacing)
-        if breaches:
-            raise refuse(replace(report, breaches=breaches))
-        job.keep(report)
+        _keep_report(job, report, definition)
         manifest, unchanged = draft.publish(about)
         changes = _changes(draft.current, manifest)
     dataset = from_manifest(workspace.catalog, manifest, manifest_path(workspace.catalog, name))
@@ -245,6 +227,32 @@ def _find(source: Path | Sequence[Path]) -> _Found:
         skipped += odd
     folders = [one if one.is_dir() else one.parent for one in sources]
     return _Found(files, skipped, folders, ", ".join(map(str, sources)), " ".join(shlex.quote(str(p)) for p in sources))
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DolphinError(f"{option} '{value}'", mend=f"choose {' or '.join(choices)}")
+
+
+def _made(
+    name: str, found: _Found, definition: Definition | None, symbols: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What a manifest says of where the data came from: the source, the command, the definition."""
+    wanted = f" --symbols {','.join(symbols)}" if symbols else ""
+    command = f"build {name}" if definition else f"import {found.command} --name {name}{wanted}"
+    made: dict[str, Any] = {"source": found.text, "made": f"dolphin data {command}"}
+    if definition:
+        made["definition"] = {"hash": definition.hash, **definition.document()}
+    return made
+
+
+def _keep_report(job: ImportJob, report: QualityReport, definition: Definition | None) -> None:
+    """Keep the report of an import with the data, or refuse the data where it breaks a limit of its definition."""
+    limits = definition.limits if definition else Limits()
+    breaches = limits.breaches(report.numbers, job.spacing)
+    if breaches:
+        raise refuse(replace(report, breaches=breaches))
+    job.keep(report)
 
 
 def _importer_of(kind: str) -> Callable[..., Table]:

@@ -18,7 +18,7 @@ INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h",
 
 
 @dataclass(frozen=True)
-class Market:
+class MarketEndpoints:
     """One market: where its archive, its REST interface and a page's length are."""
 
     folder: str
@@ -28,8 +28,8 @@ class Market:
 
 
 MARKETS = {
-    "spot": Market("data/spot", "https://api.binance.com", "/api/v3/klines", 1000),
-    "um": Market("data/futures/um", "https://fapi.binance.com", "/fapi/v1/klines", 1500),
+    "spot": MarketEndpoints("data/spot", "https://api.binance.com", "/api/v3/klines", 1000),
+    "um": MarketEndpoints("data/futures/um", "https://fapi.binance.com", "/fapi/v1/klines", 1500),
 }
 
 
@@ -37,7 +37,7 @@ MARKETS = {
 class Binance:
     """The addresses of one market."""
 
-    market: Market
+    market: MarketEndpoints
     archive: str
     rest: str
 

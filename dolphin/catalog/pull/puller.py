@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import groupby
 from pathlib import Path
 
@@ -99,20 +100,17 @@ def pull(
     DolphinError
         For a wrong argument, when the server cannot be reached, or another process pulls the same.
     """
-    if exchange != "binance":
-        raise DolphinError(f"unknown exchange '{exchange}'", mend=nearest(exchange, ("binance",)))
-    if market not in MARKETS:
-        raise DolphinError(f"unknown market '{market}'", mend=nearest(market, MARKETS))
-    if interval not in INTERVALS:
-        raise DolphinError(f"unknown interval '{interval}'", mend=nearest(interval, INTERVALS))
+    for what, name, known in (
+        ("exchange", exchange, ("binance",)),
+        ("market", market, MARKETS),
+        ("interval", interval, INTERVALS),
+    ):
+        if name not in known:
+            raise DolphinError(f"unknown {what} '{name}'", mend=nearest(name, known))
     for symbol in symbols:
         check_symbol(symbol, "--symbols")
     now = time.time_ns() if now_ns is None else now_ns
-    if start_ns % DAY_NS or stop_ns % DAY_NS:
-        raise DolphinError("a pull begins and ends at midnight UTC", mend="give --from and --to as dates")
-    days = range(start_ns // DAY_NS, min(stop_ns, now + DAY_NS - 1) // DAY_NS)
-    if not days:
-        raise DolphinError("the span holds no day that has begun", mend="check --from and --to")
+    days = _days(start_ns, stop_ns, now)
     folder = workspace.catalog / "downloads" / f"{exchange}-{market}-{interval}"
     where = MARKETS[market]
     source = Binance(where, address(archive or ARCHIVE), address(rest or where.rest))
@@ -138,6 +136,24 @@ def pull(
     return report
 
 
+def _days(start_ns: int, stop_ns: int, now: int) -> range:
+    """The whole UTC days of a span that have begun, as days since 1970."""
+    if start_ns % DAY_NS or stop_ns % DAY_NS:
+        raise DolphinError("a pull begins and ends at midnight UTC", mend="give --from and --to as dates")
+    days = range(start_ns // DAY_NS, min(stop_ns, now + DAY_NS - 1) // DAY_NS)
+    if not days:
+        raise DolphinError("the span holds no day that has begun", mend="check --from and --to")
+    return days
+
+
+class _Answer(Enum):
+    """What came of asking the archive for a file."""
+
+    here = auto()
+    absent = auto()
+    failed = auto()
+
+
 class _Month:
     """The wanted days of one symbol in one month."""
 
@@ -155,7 +171,7 @@ class _Month:
             self.report.known += 1
         elif all(self._zip(format_day(day)).exists() for day in self.days):
             self.report.known += len(self.days)
-        elif not (self._is_whole() and self._fetched(self.month)):
+        elif not (self._is_whole() and self._fetched(self.month) is _Answer.here):
             for day in self.days:
                 self._bring_day(day)
             if all(self._zip(format_day(day)).exists() for day in self.days):
@@ -172,30 +188,30 @@ class _Month:
         date = format_day(day)
         if self._zip(date).exists():
             self.report.known += 1
-        elif self._fetched(date):
-            self._csv(date).unlink(missing_ok=True)
-        elif any(f"-{date}.zip:" in line for line in self.report.failed):
             return
-        elif self.now // DAY_NS - day > RECENT_DAYS:
+        answer = self._fetched(date)
+        if answer is _Answer.here:
+            self._csv(date).unlink(missing_ok=True)
+        elif answer is _Answer.absent and self.now // DAY_NS - day > RECENT_DAYS:
             self.report.absent.append(f"{self.symbol} {date}")
-        else:
+        elif answer is _Answer.absent:
             self._stand_in(day, date)
 
-    def _fetched(self, period: str) -> bool:
-        """Whether the archive's file is here now; a failure is noted and does not stop the others."""
+    def _fetched(self, period: str) -> _Answer:
+        """Get the archive's file; a failure is noted and does not stop the others."""
         url, target = self.source.url(self.symbol, self.interval, period), self._zip(period)
         try:
             stated = self.source.checksum(self.fetcher, url)
             if stated is None:
-                return False
+                return _Answer.absent
             self.report.bytes += self.fetcher.download(url, target, stated)
         except Unreachable:
             raise
         except DolphinError as error:
             self.report.failed.append(f"{target.name}: {error}")
-            return False
+            return _Answer.failed
         self.report.fetched += 1
-        return True
+        return _Answer.here
 
     def _stand_in(self, day: int, date: str) -> None:
         """The closed candles of a day that the archive does not have yet."""

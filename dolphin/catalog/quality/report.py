@@ -12,7 +12,7 @@ from dolphin.catalog.quality.jumps import Jumps
 from dolphin.catalog.quality.rules import REPORT
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.intact import check_files
-from dolphin.catalog.store.layout import version_folder
+from dolphin.catalog.store.layout import mend_of, version_folder
 from dolphin.errors import DolphinError, Refused
 
 QUALITY = "quality.parquet"
@@ -85,7 +85,7 @@ def read_quality(dataset: Dataset) -> QualityReport:
         )
     folder = version_folder(dataset.root, dataset.name, dataset.digest)
     known = [(files[name]["file"], files[name]["sha256"]) for name in (QUALITY, FLAGGED_JUMPS) if name in files]
-    check_files(folder, known, dataset._mend())
+    check_files(folder, known, mend_of(dataset.manifest))
     tables = {
         name: pl.read_parquet(folder / files[name]["file"]) if name in files else schema
         for name, schema in ((QUALITY, pl.DataFrame(schema=REPORT)), (FLAGGED_JUMPS, Jumps([]).table()))

@@ -12,16 +12,15 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from dolphin.catalog.readers.archives import checked_members
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.layouts import features
 from dolphin.catalog.readers.reading import MAX_ROWS, Reading, Source, check_begins, explained, filled
+from dolphin.catalog.store.cache import Array
 from dolphin.errors import DolphinError
 from dolphin.files import sha256_file
 
@@ -129,7 +128,7 @@ def _check_shapes(shapes: dict[str, tuple[int, ...]], time: str, source: Source)
             )
 
 
-def _column(name: str, values: NDArray[Any], source: Source) -> pl.Series:
+def _column(name: str, values: Array, source: Source) -> pl.Series:
     if name == "eigenvalues":
         return pl.Series(name, np.ascontiguousarray(values, np.float64)).arr.to_list()
     if values.dtype.kind == "M":

@@ -26,7 +26,9 @@ from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, sweep, sync_files, write_bytes, write_json
 from dolphin.locks import passing
 
-Arrays = dict[str, NDArray[Any]]
+#: An array of whatever dtype it was built with, and such by name.
+Array = NDArray[Any]
+Arrays = dict[str, Array]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -35,9 +37,9 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: dict[str, NDArray[Any]] = {}
+        self._made: Arrays = {}
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """A new array of zeros, mapped to its file: what is written to it goes to disk, not to memory.
 
         Raises
@@ -62,7 +64,7 @@ class Writer:
         self._made[name] = mapped
         return mapped
 
-    def put(self, name: str, values: NDArray[Any]) -> None:
+    def put(self, name: str, values: Array) -> None:
         """A whole array at once."""
         values = np.asarray(values)
         self.array(name, values.shape, values.dtype)[...] = values
@@ -235,7 +237,7 @@ def _touch(folder: Path) -> None:
         (folder / "used").touch()
 
 
-def _map(path: Path) -> NDArray[Any]:
+def _map(path: Path) -> Array:
     try:
         return np.load(path, mmap_mode="c", allow_pickle=False)
     except ValueError:

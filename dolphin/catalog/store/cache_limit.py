@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dolphin.catalog.store.cache import drop, remove_leftovers
 from dolphin.catalog.store.layout import manifest_path
-from dolphin.errors import DolphinError
+from dolphin.errors import BadInput, DolphinError
 from dolphin.files import write_bytes
 from dolphin.workspace import MARKER, Workspace
 
@@ -101,7 +101,7 @@ def read_limit(workspace: Workspace) -> int | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise DolphinError(f"not readable as TOML ({error})", where=str(path)) from error
+        raise BadInput(f"not readable as TOML ({error})", where=str(path)) from error
 
 
 def write_limit(workspace: Workspace, limit: str | None) -> None:
@@ -126,7 +126,7 @@ def write_limit(workspace: Workspace, limit: str | None) -> None:
     text = "\n".join([*lines[: head + 1], *section, *lines[stop:]]) + "\n"
     try:
         sound = _limit_in(text, path) == wanted
-    except DolphinError:
+    except BadInput:
         sound = False
     if not sound:
         raise DolphinError(
@@ -139,9 +139,9 @@ def _limit_in(text: str, path: Path) -> int | None:
     try:
         table = tomllib.loads(text).get("cache", {})
     except ValueError as error:
-        raise DolphinError(f"not readable as TOML ({error})", where=str(path)) from error
+        raise BadInput(f"not readable as TOML ({error})", where=str(path)) from error
     if not isinstance(table, dict):
-        raise DolphinError("cache must be a table", where=str(path), mend='write [cache] limit = "20GB"')
+        raise BadInput("cache must be a table", where=str(path), mend='write [cache] limit = "20GB"')
     limit = table.get("limit")
     return None if limit is None else parse_size(limit, where=f"{path}: [cache] limit")
 
@@ -151,7 +151,7 @@ def parse_size(text: object, where: str | None = None) -> int:
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None:
-        raise DolphinError(f"'{text}' is no size", where=where, mend=_EXAMPLE)
+        raise BadInput(f"'{text}' is no size", where=where, mend=_EXAMPLE)
     return int(float(match[1]) * unit)
 
 

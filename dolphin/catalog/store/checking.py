@@ -10,7 +10,7 @@ from dolphin.catalog.store.layout import current_manifest, damaged_files, datase
 from dolphin.catalog.store.scan_layout import folder_of, listed_files, manifest_of
 from dolphin.catalog.store.tables import verify_table
 from dolphin.catalog.store.versions import list_versions, split_name
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import read_json, sha256_file
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
@@ -29,7 +29,7 @@ def check(workspace: Workspace, name: str) -> list[str]:
     for version in list_versions(workspace.catalog, plain):
         if not version.current:
             mend = f"remove {version.folder}, or import that data again"
-            problems += [f"{line}; {mend}" for line in damaged_files(workspace.catalog, version.manifest)]
+            problems += [f"{line}; {mend}" for line in damaged_files(workspace.catalog, version.manifest).values()]
         problems += damaged_scans(folder_of(workspace.catalog, version.label), version.label)
         problems += damaged_caches(workspace.catalog / "cache", version.digest)
     return problems
@@ -58,7 +58,7 @@ def _damaged_scans(path: Path, label: str) -> list[str]:
     mend = f"remove it and run 'dolphin scan {label}'"
     try:
         files = listed_files(read_json(path))
-    except (DolphinError, KeyError, TypeError, AttributeError):
+    except (NotFound, Damaged, KeyError, TypeError, AttributeError):
         return [f"{path}: damaged; {mend}"]
     problems = []
     for file, sha256 in files.items():

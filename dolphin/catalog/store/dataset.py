@@ -20,18 +20,21 @@ from dolphin.catalog.store.layout import (
     COLUMNS,
     SCHEMA_VERSION,
     check_name,
+    check_sizes,
     damaged_files,
     dataset_digest,
     dataset_names,
     kind_of,
     label_of,
     manifest_path,
+    mend_of,
     rows_digest,
+    unknown_dataset,
     version_folder,
 )
 from dolphin.catalog.store.sessions import ALWAYS_OPEN, calendar, session_closes
 from dolphin.catalog.store.versions import find_version, split_name
-from dolphin.errors import Damaged, DolphinError, NotFound, nearest
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile
 from dolphin.files import read_json
 from dolphin.times import DAY_NS, days_between, format_day
 from dolphin.workspace import Workspace
@@ -160,7 +163,7 @@ class Dataset:
         dates = tuple(self.manifest["days"]) if dates is None else dates
         entries = [self.manifest["days"][date] for date in dates]
         folder = version_folder(self.root, self.name, self.digest)
-        check_files(folder, ((entry["file"], entry["sha256"]) for entry in entries), self._mend())
+        check_files(folder, ((entry["file"], entry["sha256"]) for entry in entries), mend_of(self.manifest))
         return [folder / entry["file"] for entry in entries]
 
     def day(self, date: str, columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
@@ -175,9 +178,6 @@ class Dataset:
 
     def _path(self, date: str) -> Path:
         return version_folder(self.root, self.name, self.digest) / self.manifest["days"][date]["file"]
-
-    def _mend(self) -> str:
-        return f"make it again: {self.manifest.get('made', 'dolphin data import')}"
 
     def _build_prices(self, writer: Writer) -> None:
         """Day by day: memory holds one day's rows, and the last price and age of every symbol."""
@@ -203,7 +203,7 @@ class Dataset:
         if not (grid[row] == ts).all():  # a grid with holes
             row = np.minimum(np.searchsorted(grid, ts), len(grid) - 1)
             if not (grid[row] == ts).all():
-                raise Damaged("rows off the grid", where=str(self._path(date)), mend=self._mend())
+                raise Damaged("rows off the grid", where=str(self._path(date)), mend=mend_of(self.manifest))
         return row
 
 
@@ -225,12 +225,7 @@ def open_dataset(workspace: Workspace, name: str) -> Dataset:
     check_name(name)
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
-        known = list_datasets(workspace)
-        raise NotFound(
-            f"no dataset '{name}'",
-            where=str(workspace.catalog),
-            mend=nearest(name, known) if known else "make one with 'dolphin data import' or 'data generate'",
-        )
+        raise unknown_dataset(workspace.catalog, name, "'dolphin data import' or 'data generate'")
     if digest is not None:
         version = find_version(workspace.catalog, name, digest)
         return from_manifest(workspace.catalog, version.manifest, version.manifest_file)
@@ -278,12 +273,7 @@ def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Datase
             where=str(path),
             mend="restore it from git or import again",
         )
-    folder = version_folder(catalog, dataset.name, dataset.digest)
-    for file, size in sizes.items():
-        if not (folder / file).is_file():
-            raise NotFound("data file is missing", where=str(folder / file), mend=dataset._mend())
-        if (folder / file).stat().st_size != size:
-            raise Damaged("damaged: digest differs from the manifest's", where=str(folder / file), mend=dataset._mend())
+    check_sizes(version_folder(catalog, dataset.name, dataset.digest), sizes.items(), mend_of(manifest))
     return dataset
 
 
@@ -292,14 +282,14 @@ def verify(workspace: Workspace, name: str) -> list[str]:
     path = manifest_path(workspace.catalog, name)
     try:
         dataset = open_dataset(workspace, name)
-    except DolphinError as error:
-        manifest = read_json(path) if path.is_file() else None
-        if not isinstance(manifest, dict) or error.where == str(path) or not path.is_file():
+    except (MissingFile, DamagedFile):
+        if not path.is_file():  # a version that its name does not mean any more
             raise
-        return damaged_files(workspace.catalog, manifest)
-    problems = damaged_files(workspace.catalog, dataset.manifest)
+        return list(damaged_files(workspace.catalog, read_json(path)).values())
+    damaged = damaged_files(workspace.catalog, dataset.manifest)
+    problems = list(damaged.values())
     for date, entry in dataset.manifest["days"].items():
-        if any(entry["file"] in line for line in problems):
+        if dataset._path(date) in damaged:
             continue
         frame = pl.read_parquet(dataset._path(date), columns=list(COLUMNS), hive_partitioning=False)
         if rows_digest(frame, dataset.symbols) != entry["content"]:

@@ -33,7 +33,7 @@ from dolphin.catalog.store.layout import (
     writing,
 )
 from dolphin.catalog.store.sessions import session_closes
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import canonical_json, read_json, sha256_file, sync, sync_files, write_json
 from dolphin.locks import hold
 from dolphin.times import format_day, format_spacing
@@ -129,7 +129,7 @@ class Draft:
                 self.write_file(f"rejected/{rule}.parquet", rows.lazy())
 
     def publish(self, about: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Move the version of bars into place and point the manifest at it; see :meth:`settle`."""
+        """Move the version of bars into place and point the manifest at it; see :meth:`commit`."""
         assert self.identity is not None and self.days
         identity = self.identity.as_dict()
         days = dict(sorted(self.days.items()))
@@ -147,9 +147,9 @@ class Draft:
             "days": days,
             **about,
         }
-        return self.settle(manifest)
+        return self.commit(manifest)
 
-    def settle(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def commit(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """Move the version into place and point its finished manifest, which tells the digest, at it.
 
         Returns
@@ -186,7 +186,7 @@ class Draft:
         file = target / VERSION_MANIFEST
         try:
             own = read_json(file) if file.is_file() else dict(self.current)
-        except DolphinError:
+        except (NotFound, Damaged):
             return {}
         if not isinstance(own, dict) or own.get("digest") != digest or damaged_files(self.catalog, own):
             return {}

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
+from dolphin.errors import DamagedFile, DolphinError, MissingFile
 from dolphin.files import canonical_json, sha256_file, sweep, write_bytes
 
 VERIFIED = "verified.json"
@@ -49,7 +49,7 @@ def check_files(folder: Path, files: Iterable[tuple[str, str]], mend: str) -> No
         found = pool.map(sha256_file, [folder / name for name in fresh])
         for (name, stamp), digest in zip(fresh.items(), found, strict=True):
             if digest != stamp[-1]:
-                raise DolphinError("damaged: digest differs from the manifest's", where=str(folder / name), mend=mend)
+                raise DamagedFile("damaged: digest differs from the manifest's", where=str(folder / name), mend=mend)
     _seen.update({folder / name: stamp for name, stamp in new.items()})
     if fresh:
         with suppress(OSError, DolphinError):
@@ -60,7 +60,7 @@ def _stat(path: Path, mend: str) -> Stamp:
     try:
         info = path.stat()
     except FileNotFoundError:
-        raise DolphinError("data file is missing", where=str(path), mend=mend) from None
+        raise MissingFile("data file is missing", where=str(path), mend=mend) from None
     return [info.st_ino, info.st_mtime_ns, info.st_size]
 
 

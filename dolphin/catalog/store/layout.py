@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 from dolphin.catalog.store.instruments import Instrument
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.sessions import ALWAYS_OPEN
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile, NotFound, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
 
 SCHEMA_VERSION = 1
@@ -141,7 +141,7 @@ def current_manifest(catalog: Path, name: str) -> dict[str, Any]:
     """The manifest that the name means now; empty if there is none that can be read."""
     try:
         found = read_json(manifest_path(catalog, name))
-    except DolphinError:
+    except (NotFound, Damaged):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("digest"), str) else {}
 
@@ -161,17 +161,46 @@ def label_of(name: str, digest: str, *, current: bool) -> str:
     return name if current else f"{name}@{digest[:16]}"
 
 
-def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """One line per file of a version that is missing or whose SHA-256 is not the manifest's."""
+def damaged_files(catalog: Path, manifest: Mapping[str, Any]) -> dict[Path, str]:
+    """One line, by its path, per file of a version that is missing or whose SHA-256 is not the manifest's."""
     folder = version_folder(catalog, manifest["name"], manifest["digest"], kind_of(manifest))
     entries = [*manifest["days"].values(), *manifest.get("files", {}).values()]
     if manifest.get("rejected"):  # of a version made before rejected rows had a file per rule
         entries.append(manifest["rejected"])
-    problems = []
+    problems = {}
     for entry in entries:
         path = folder / entry["file"]
         if not path.is_file():
-            problems.append(f"{path}: missing")
+            problems[path] = f"{path}: missing"
         elif sha256_file(path) != entry["sha256"]:
-            problems.append(f"{path}: damaged (its SHA-256 is not the manifest's)")
+            problems[path] = f"{path}: damaged (its SHA-256 is not the manifest's)"
     return problems
+
+
+def check_sizes(folder: Path, files: Iterable[tuple[str, int]], mend: str) -> None:
+    """Check that files of a folder are there, and as long as their manifest says; what they hold is not read.
+
+    Raises
+    ------
+    MissingFile, DamagedFile
+        For the first that is not.
+    """
+    for file, size in files:
+        path = folder / file
+        if not path.is_file():
+            raise MissingFile("data file is missing", where=str(path), mend=mend)
+        if path.stat().st_size != size:
+            raise DamagedFile("damaged: digest differs from the manifest's", where=str(path), mend=mend)
+
+
+def unknown_dataset(catalog: Path, name: str, make: str) -> NotFound:
+    """Why a name opens nothing: the nearest that does, or how to ``make`` the first one."""
+    known = dataset_names(catalog)
+    return NotFound(
+        f"no dataset '{name}'", where=str(catalog), mend=nearest(name, known) if known else f"make one with {make}"
+    )
+
+
+def mend_of(manifest: Mapping[str, Any]) -> str:
+    """How a version whose files are missing or damaged is made again."""
+    return f"make it again: {manifest.get('made', 'dolphin data import')}"

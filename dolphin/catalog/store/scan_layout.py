@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError
+from dolphin.errors import Damaged, NotFound
 from dolphin.files import read_json
 
 SCAN_SCHEMA = 3
@@ -65,7 +65,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = manifest_of(folder)
     try:
         found = read_json(path) if path.is_file() else {}
-    except DolphinError:
+    except (NotFound, Damaged):
         return {}
     return found if isinstance(found, dict) else {}
 

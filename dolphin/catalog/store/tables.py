@@ -19,16 +19,17 @@ from dolphin.catalog.store.draft import Draft, drafting, write_parquet
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import (
     check_name,
-    current_manifest,
+    check_sizes,
     damaged_files,
-    dataset_names,
     kind_of,
     manifest_path,
+    mend_of,
+    unknown_dataset,
     version_folder,
     writing,
 )
 from dolphin.catalog.store.versions import find_version, split_name
-from dolphin.errors import Damaged, DolphinError, NotFound, nearest
+from dolphin.errors import Damaged, DamagedFile, DolphinError, MissingFile
 from dolphin.files import canonical_json, read_json, sha256_bytes
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
@@ -108,14 +109,11 @@ class Table:
     def _checked(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Path, ...]:
         chosen = list(entries)
         folder = version_folder(self.root, self.name, self.digest, self.kind)
-        check_files(folder, ((entry["file"], entry["sha256"]) for entry in chosen), self._mend())
+        check_files(folder, ((entry["file"], entry["sha256"]) for entry in chosen), mend_of(self.manifest))
         return tuple(folder / entry["file"] for entry in chosen)
 
     def _path(self, entry: Mapping[str, Any]) -> Path:
         return version_folder(self.root, self.name, self.digest, self.kind) / entry["file"]
-
-    def _mend(self) -> str:
-        return f"make it again: {self.manifest.get('made', 'dolphin data import')}"
 
 
 def write_table(
@@ -168,8 +166,8 @@ def write_table(
         if not draft.days:
             raise DolphinError("no row is left", where=name, mend="check --from, --to and the data")
         manifest = _manifest(draft, columns, sorted(symbols), about() if callable(about) else about)
-        settled, unchanged = draft.settle(manifest)
-    return Table(name, kind, settled["digest"], workspace.catalog, settled, unchanged)
+        committed, unchanged = draft.commit(manifest)
+    return Table(name, kind, committed["digest"], workspace.catalog, committed, unchanged)
 
 
 def _add(draft: Draft, date: str, symbol: str | None, frame: pl.DataFrame) -> None:
@@ -266,23 +264,15 @@ def open_table(workspace: Workspace, name: str) -> Table:
     check_name(name)
     path = manifest_path(workspace.catalog, name)
     if not path.is_file():
-        known = dataset_names(workspace.catalog)
-        raise NotFound(
-            f"no dataset '{name}'",
-            where=str(workspace.catalog),
-            mend=nearest(name, known) if known else "make one with 'dolphin data import'",
-        )
+        raise unknown_dataset(workspace.catalog, name, "'dolphin data import'")
     manifest = read_json(path)
     if digest is not None:
         version = find_version(workspace.catalog, name, digest)
         manifest, path = version.manifest, version.manifest_file
     table = _from_manifest(workspace.catalog, manifest, path)
-    for entry in table.manifest["days"].values():
-        file = table._path(entry)
-        if not file.is_file():
-            raise NotFound("data file is missing", where=str(file), mend=table._mend())
-        if file.stat().st_size != entry["bytes"]:
-            raise Damaged("damaged: digest differs from the manifest's", where=str(file), mend=table._mend())
+    sizes = [(entry["file"], entry["bytes"]) for entry in table.manifest["days"].values()]
+    folder = version_folder(workspace.catalog, table.name, table.digest, table.kind)
+    check_sizes(folder, sizes, mend_of(table.manifest))
     return table
 
 
@@ -310,18 +300,16 @@ def verify_table(workspace: Workspace, name: str) -> list[str]:
     check_name(split_name(name)[0])
     try:
         table = open_table(workspace, name)
-    except DolphinError:
-        manifest = current_manifest(workspace.catalog, name)
-        if kind_of(manifest) not in TABLE_KINDS:
+    except (MissingFile, DamagedFile):
+        path = manifest_path(workspace.catalog, name)
+        if not path.is_file():  # a version that its name does not mean any more
             raise
-        problems = damaged_files(workspace.catalog, manifest)
-        if not problems:
-            raise
-        return problems
-    problems = damaged_files(workspace.catalog, table.manifest)
+        return list(damaged_files(workspace.catalog, read_json(path)).values())
+    damaged = damaged_files(workspace.catalog, table.manifest)
+    problems = list(damaged.values())
     for entry in table.manifest["days"].values():
         path = table._path(entry)
-        if any(str(path) in line for line in problems):
+        if path in damaged:
             continue
         if frame_digest(pl.read_parquet(path, hive_partitioning=False)) != entry["content"]:
             problems.append(f"{path}: its rows are not those of the dataset digest")

@@ -119,16 +119,7 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
             raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(key, _KEYS))
     if not isinstance(table.get("dataset"), str):
         raise DolphinError("'dataset' is missing", where=where, mend='add dataset = "NAME"')
-    base = table.get("config", {})
-    if not isinstance(base, str | dict):
-        raise DolphinError("config must be a table or the name of a file", where=where)
-    if research is None and isinstance(base, dict) and ":" in str(base.get("strategy", "")):
-        research = workspace.around(path).research
-    config = (
-        read_config(path.parent / base, research=research)
-        if isinstance(base, str)
-        else parse_config(base, where=f"{where}: [config]", research=research)
-    )
+    config = _base_config(table.get("config", {}), path, research)
     space = parse_space(table.get("search", {}), where, config, table.get("derived"), table.get("constraints"))
     objectives, directions = _aims(table, where)
     sampler, options = _sampler(table.get("sampler", "sobol"), where)
@@ -160,6 +151,17 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         validation=parse_scheme(table["validation"], where) if "validation" in table else None,
         hash=sha256_bytes(canonical_json(identity)),
     )
+
+
+def _base_config(base: Any, path: Path, research: Path | None) -> Config:
+    """What the trials vary: a table of the study file, or a file of its own beside it."""
+    if isinstance(base, str):
+        return read_config(path.parent / base, research=research)
+    if not isinstance(base, dict):
+        raise DolphinError("config must be a table or the name of a file", where=str(path))
+    if research is None and ":" in str(base.get("strategy", "")):
+        research = workspace.around(path).research
+    return parse_config(base, where=f"{path}: [config]", research=research)
 
 
 def _percentiles(config: Config) -> bool | dict[str, float]:

@@ -20,9 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError, nearest
+from dolphin.study.measure.spans import Span
 from dolphin.times import return_day
-
-Span = tuple[int, int]  # rows [first, last)
 
 
 class _Scheme(BaseModel):
@@ -194,11 +193,11 @@ def zones(fold: Fold, window: Span, purge: int, embargo: int) -> dict[str, list[
     Rows of a rolling walk-forward that are outside its train and test windows are none of these.
     """
     used = sorted([*fold.train, *fold.test])
-    first, last = window if fold.blocks else (used[0][0], used[-1][1])
+    first, last = window if fold.blocks else (used[0].start, used[-1].stop)
     left = []
     for low, high in zip([first, *(b for _, b in used)], [*(a for a, _ in used), last], strict=True):
         if low < high:
-            left.append((low, high))
+            left.append(Span(low, high))
     purged, embargoed = [], []
     for low, high in left:
         # After a judged block come the purge, then the embargo; the purge of the next block ends the gap.
@@ -207,24 +206,24 @@ def zones(fold: Fold, window: Span, purge: int, embargo: int) -> dict[str, list[
         begin = low if behind is None or not fold.blocks else min(high, max(low, behind + purge))
         end = high if ahead is None else max(begin, min(high, ahead - purge))
         if behind is None or not fold.blocks:
-            purged.append((low, high))
+            purged.append(Span(low, high))
             continue
-        purged += [(a, b) for a, b in ((low, begin), (end, high)) if a < b]
+        purged += [Span(a, b) for a, b in ((low, begin), (end, high)) if a < b]
         if begin < end:
-            embargoed.append((begin, end))
+            embargoed.append(Span(begin, end))
     return {"train": list(fold.train), "test": list(fold.test), "purged": purged, "embargoed": embargoed}
 
 
 def _ordered(number: int, edges: Floats, begin: int, first: int, last: int, purge: int) -> Fold:
     """Train days [begin, first), test days [first, last)."""
-    train = (int(edges[begin]), int(edges[first]) - purge)
-    return Fold(number, (train,) if train[0] < train[1] else (), ((int(edges[first]), int(edges[last])),))
+    train = Span(int(edges[begin]), int(edges[first]) - purge)
+    return Fold(number, (train,) if train.bars > 0 else (), (Span(int(edges[first]), int(edges[last])),))
 
 
 def _blocked(scheme: KFold | Combinatorial, edges: Floats, days: int, purge: int, embargo: int) -> list[Fold]:
     borders = edges[[days * k // scheme.folds for k in range(scheme.folds + 1)]]
-    spans: list[Span] = [(int(a), int(b)) for a, b in pairwise(borders)]
-    if any(a == b for a, b in spans):
+    spans = [Span(int(a), int(b)) for a, b in pairwise(borders)]
+    if not all(span.bars for span in spans):
         return []
     judged = 1 if isinstance(scheme, KFold) else scheme.test_folds
     folds = []
@@ -235,9 +234,9 @@ def _blocked(scheme: KFold | Combinatorial, edges: Floats, days: int, purge: int
                 continue
             # The purge on both sides, as trades reach over the border either way; the embargo after it.
             # Either may be longer than a block.
-            low = max([low, *(spans[b][1] + purge + embargo for b in blocks if b < block)])
-            high = min([high, *(spans[b][0] - purge for b in blocks if b > block)])
+            low = max([low, *(spans[b].stop + purge + embargo for b in blocks if b < block)])
+            high = min([high, *(spans[b].start - purge for b in blocks if b > block)])
             if low < high:
-                train.append((low, high))
+                train.append(Span(low, high))
         folds.append(Fold(number, tuple(train), tuple(spans[block] for block in blocks), blocks))
     return folds

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset
-from dolphin.core.records import CLOSE, NONE, REDUCE, Records, Words
+from dolphin.core.book import direction_of
+from dolphin.core.records import NONE, Records, Words
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
@@ -105,11 +106,10 @@ def _replayed(run: Run) -> Records:
 
     def on_bar(i: int, stages: Words) -> None:
         if actions.any():
-            for fill in state.fills[actions != NONE]:
-                shrinks = fill["action"] in (CLOSE, REDUCE)
-                direction = -fill["side"] if shrinks else fill["side"]
-                leg = _CLOSED if shrinks else _OPENED
-                rows.append((i, leg, fill["asset"], direction, fill["qty"], fill["price"], fill["fee"]))
+            for fill in state.fills.view(np.recarray)[actions != NONE]:
+                direction = direction_of.py_func(fill)  # type: ignore[attr-defined]
+                leg = _OPENED if direction == fill.side else _CLOSED
+                rows.append((i, leg, fill.asset, direction, fill.qty, fill.price, fill.fee))
 
     digests = run.engine.run_per_bar(state, params, friction, run.market, run.start, run.stop, on_bar)
     assert digests[-1] == run.recording.digests[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dolphin.config import read_table
 from dolphin.errors import NotFound, nearest
 from dolphin.files import read_json
 from dolphin.manifests import check_manifest
+from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.trials.choice import Choice
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import is_study_file
@@ -19,7 +21,7 @@ from dolphin.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What a study searched for, from its file or what its sweep left."""
 
     name: str
@@ -29,7 +31,7 @@ class Plan:
     file: str | None = None
 
 
-def read_plan(workspace: Workspace, study: str) -> Plan:
+def read_plan(workspace: Workspace, study: str) -> StudyPlan:
     """The plan of a study by its file, or by the name under which it is registered.
 
     Raises
@@ -43,7 +45,8 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
     left = workspace.experiments / name / "study.json"  # as it was run, options of the command included
     if left.is_file():
         check_manifest(left.parent, left.name)
-        return _plan(name, read_json(left)["study"], file)
+        document: StudyDocument = read_json(left)
+        return _plan(name, document["study"], file)
     if table is not None:
         return _plan(name, table, file)
     for folder in (workspace.experiments, workspace.research):
@@ -52,15 +55,15 @@ def read_plan(workspace: Workspace, study: str) -> Plan:
     known = Registry(workspace).trials().select(pl.col("study").unique()).collect()["study"].to_list()
     if study not in known:
         raise NotFound(f"no study '{study}' is registered", mend=nearest(study, [k for k in known if k]))
-    return Plan(study)
+    return StudyPlan(study)
 
 
-def _plan(name: str, table: dict[str, Any], file: str | None) -> Plan:
+def _plan(name: str, table: Mapping[str, Any], file: str | None) -> StudyPlan:
     objectives = _several(table.get("objective", "sharpe_365"))
     directions = _several(table.get("direction", "maximize"))
     search = table.get("search")
     search = search if isinstance(search, dict) else {}
-    return Plan(
+    return StudyPlan(
         name=name,
         choice=Choice(
             objectives,

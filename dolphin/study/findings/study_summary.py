@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
@@ -12,15 +12,17 @@ import polars as pl
 from dolphin.catalog import open_dataset
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput, Damaged, NotFound, nearest
-from dolphin.files import json_bytes, read_json
+from dolphin.files import json_bytes, json_value, read_json
 from dolphin.manifests import check_manifest, write_listed
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
-from dolphin.study.findings.study_plan import Plan, read_plan
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.findings.study_plan import StudyPlan, read_plan
+from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import latest_search, searched, with_parameters
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
@@ -55,7 +57,7 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     if folder.is_dir():
         write_listed(
             folder,
-            {"sensitivity.json": json_bytes(_spelled({k: v for k, v in found.items() if k != "maps"}))},
+            {"sensitivity.json": json_bytes(json_value({k: v for k, v in found.items() if k != "maps"}))},
         )
     registry = Registry(workspace)
     return {
@@ -101,7 +103,7 @@ def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.
     return with_parameters(latest_search(mine.drop(without).collect()))
 
 
-def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+def _judged(every: pl.DataFrame, plan: StudyPlan) -> pl.DataFrame:
     """The distinct finished trials, best first, with ``_value``: the first objective, nan if one does not count."""
     for name in plan.choice.objectives:
         if name not in every.columns:
@@ -109,7 +111,7 @@ def _judged(every: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     return plan.choice.judged(every)
 
 
-def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str, Any]:
+def _sensitivity(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> dict[str, Any]:
     values = judged[VALUE].to_numpy()
     if not np.isfinite(values).any():
         return {"plateau": None, "importance": None, "maps": [], "stability": None}
@@ -128,7 +130,7 @@ def _sensitivity(judged: pl.DataFrame, plan: Plan, names: list[str]) -> dict[str
     }
 
 
-def _best_plateau(judged: pl.DataFrame, plan: Plan, names: list[str]) -> Plateau:
+def _best_plateau(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> Plateau:
     return plateau(judged, names, judged[VALUE].to_numpy(), 0, maximize=plan.choice.maximize)
 
 
@@ -159,7 +161,7 @@ def _thinned(count: int, most: int, first: int = 0) -> Ints:
     return np.unique(np.concatenate([np.arange(first), np.linspace(0, count - 1, most - first).astype(int)]))
 
 
-def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
     """The objective by trial number, and the best so far where it rises."""
     frame = judged.filter(pl.col(VALUE).is_not_nan()).sort("trial")
     values, trials = frame[VALUE].to_numpy(), frame["trial"].to_numpy()
@@ -177,7 +179,7 @@ def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: Plan) -> dict[str,
     }
 
 
-def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
+def _spread(judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
     """A histogram of the objective, and where the chosen trial is."""
     values = judged[VALUE].to_numpy()
     values = values[np.isfinite(values)]
@@ -194,7 +196,7 @@ def _spread(judged: pl.DataFrame, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+def _parallel(judged: pl.DataFrame, plan: StudyPlan, names: Sequence[str]) -> dict[str, Any]:
     """Parameter values of the best trials and a sample of the rest, words as positions."""
     frame = judged.filter(pl.col(VALUE).is_not_nan())
     frame = frame[_thinned(frame.height, LINES, LINES // 3)]
@@ -211,7 +213,7 @@ def _parallel(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[st
     return {"axes": axes, "value": _short(frame[VALUE].to_numpy()), "shown": frame.height, "of": judged.height}
 
 
-def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, Any] | None:
+def _front(judged: pl.DataFrame, plan: StudyPlan, names: Sequence[str]) -> dict[str, Any] | None:
     """The trials that none is better than in every objective, and a sample of the others."""
     if len(plan.choice.objectives) < 2:
         return None
@@ -227,19 +229,48 @@ def _front(judged: pl.DataFrame, plan: Plan, names: Sequence[str]) -> dict[str, 
     }
 
 
-def _row(row: dict[str, Any], plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+def _row(row: dict[str, Any], plan: StudyPlan, names: Sequence[str]) -> dict[str, Any]:
     kept = [*plan.choice.objectives, *(name for name in _SHOWN if name not in plan.choice.objectives)]
     return {
         "trial": row["trial"],
         "config_hash": row["config_hash"],
         "parameters": {name: row[name] for name in names},
-        "metrics": {name: spelled(row[name]) for name in kept},
+        "metrics": {name: json_value(row[name]) for name in kept},
     }
 
 
-def _left(folder: Path) -> dict[str, Any]:
-    """What sweep and validation left in the study's folder; None where they did not."""
-    found: dict[str, Any] = {"sweep": None, "validation": None, "oos": None}
+class LeftDocuments(TypedDict):
+    """What sweep and validation left in a study's folder; None where they did not."""
+
+    sweep: StudyDocument | None
+    validation: ValidationDocument | None
+    oos: OutOfSample | None
+    best_config: str | None
+
+
+class OutOfSamplePath(TypedDict):
+    """A curve of equity at the end of each day, and the fold that each day was judged in."""
+
+    ts: list[str]
+    equity: list[float]
+    fold: list[int]
+
+
+class OutOfSample(TypedDict):
+    """The equity out of sample: a curve a path, and the capital with which all begin."""
+
+    paths: list[OutOfSamplePath]
+    capital: float
+
+
+def _left(folder: Path) -> LeftDocuments:
+    best = folder / "best.toml"
+    found: LeftDocuments = {
+        "sweep": None,
+        "validation": None,
+        "oos": None,
+        "best_config": str(best) if best.is_file() else None,
+    }
     if (folder / "study.json").is_file() or (folder / "validation.json").is_file():
         check_manifest(folder)
     if (folder / "study.json").is_file():
@@ -248,17 +279,15 @@ def _left(folder: Path) -> dict[str, Any]:
         found["validation"] = read_json(folder / "validation.json")
     if (folder / "oos_equity.parquet").is_file():
         found["oos"] = _oos(pl.read_parquet(folder / "oos_equity.parquet"))
-    best = folder / "best.toml"
-    found["best_config"] = str(best) if best.is_file() else None
     return found
 
 
-def _oos(frame: pl.DataFrame) -> dict[str, Any] | None:
+def _oos(frame: pl.DataFrame) -> OutOfSample | None:
     """The equity out of sample at the end of each day, a curve a path, and where they began."""
     if frame.is_empty():
         return None
     first = frame.row(0, named=True)
-    paths = [
+    paths: list[OutOfSamplePath] = [
         {
             "ts": [format_time(ts) for ts in part["ts"]],
             "equity": _short(part["equity"].to_numpy()),
@@ -275,12 +304,3 @@ def _short(values: Floats) -> list[float]:
 
 def _short_one(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def _spelled(value: Any) -> Any:
-    """The document with infinities and not-a-numbers as words."""
-    if isinstance(value, dict):
-        return {key: _spelled(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(item) for item in value]
-    return spelled(value)

@@ -16,19 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
 from dolphin.core.jit import PACKAGE, source_digest
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features import scanner_digest
 from dolphin.files import canonical_json
 from dolphin.study.measure.evaluator import LocalEvaluator
 from dolphin.study.measure.measured import Combinations, Measures, combinations, measure_records
+from dolphin.study.measure.spans import Span
 from dolphin.workspace import Workspace
 
 #: Libraries that decide bits of a result; a worker has the client's versions.
@@ -53,9 +53,9 @@ class Chunk:
     dataset: str
     code: Mapping[str, str]
     config: str
-    columns: Mapping[str, NDArray[Any]]
+    columns: Mapping[str, Floats | Ints]
     count: int
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     daily: bool
 
 
@@ -76,7 +76,7 @@ class Packing:
         self.config = canonical_json(configs[0].document()).decode()
         self.columns = dict(_differing(combinations(configs)))
 
-    def chunk(self, low: int, high: int, spans: tuple[tuple[int, int], ...]) -> Chunk:
+    def chunk(self, low: int, high: int, spans: tuple[Span, ...]) -> Chunk:
         """Combinations ``low`` to ``high``."""
         return Chunk(
             workspace=str(self.dataset.root.parent.resolve()),
@@ -149,7 +149,7 @@ def _refuse_other_code(theirs: Mapping[str, str], ours: Mapping[str, str]) -> No
             )
 
 
-def _differing(many: Combinations) -> Mapping[str, NDArray[Any]]:
+def _differing(many: Combinations) -> Mapping[str, Floats | Ints]:
     """The fields that are not the same, by bits, in all combinations."""
     fields = {f"params.{name}": many.params[name] for name in many.params.dtype.names or ()}
     fields |= {f"friction.{name}": many.friction[name] for name in many.friction.dtype.names or ()}

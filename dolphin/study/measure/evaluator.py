@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.config import Config
@@ -21,8 +20,9 @@ from dolphin.core.records import Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import bare_market, dressed, feature_columns
 from dolphin.progress import Progress
-from dolphin.study.measure.measured import Measured, Measures, measure, spot_check
-from dolphin.study.measure.metrics import ALL_METRICS
+from dolphin.study.measure.measured import BatchResult, Measures, measure, spot_check
+from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays
+from dolphin.study.measure.spans import Span
 
 #: Markets whose feature columns are kept in memory at once (one takes 8 bytes a bar and column).
 KEPT = 4
@@ -48,7 +48,7 @@ class Batch:
     """
 
     configs: Sequence[Config]
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     daily: bool = True
     checks: tuple[int, ...] = ()
     trials: Sequence[int] = ()
@@ -72,7 +72,7 @@ class Results:
         Returns per UTC day that the span touches.
     """
 
-    metrics: dict[str, NDArray[Any]]
+    metrics: MetricArrays
     exits: Ints
     daily: list[Floats] | None
 
@@ -209,6 +209,6 @@ def assemble(batch: Batch, parts: Sequence[tuple[int, Sequence[int], Measures]])
     return Results(metrics, exits, daily if batch.daily else None)
 
 
-def _without_states(measured: Measured) -> Measures:
+def _without_states(measured: BatchResult) -> Measures:
     """The measures alone: the accounts of a long batch are not kept."""
     return Measures(measured.metrics, measured.daily_returns, measured.exits)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.config import Config, friction_records, params_records
 from dolphin.core.engine import Engine
 from dolphin.core.records import Floats, Ints, Market, Records, State
 from dolphin.errors import DolphinError
-from dolphin.study.measure.metrics import ALL_METRICS, daily_levels, daily_returns, metrics_of
+from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays, daily_levels, daily_returns, metrics_of
 from dolphin.study.measure.run import days_of
 
 
@@ -26,13 +25,13 @@ class Measures:
     int64 counts closed trades by the strategy's reasons.
     """
 
-    metrics: dict[str, NDArray[Any]]
+    metrics: MetricArrays
     daily_returns: Floats
     exits: Ints
 
 
 @dataclass(frozen=True)
-class Measured(Measures):
+class BatchResult(Measures):
     """The same, and ``states``: the accounts as they stand."""
 
     states: State
@@ -61,7 +60,7 @@ def measure(
     *,
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
+) -> BatchResult:
     """Run many configurations of one strategy over rows ``start`` to ``stop``; nothing is registered.
 
     Memory: about 1 kB a configuration, and 8 bytes more per UTC day of the window.
@@ -78,32 +77,45 @@ def measure_records(
     stop: int,
     *,
     threads: int = 1,
+    chunk: int | None = None,
+    disturbed: bool = False,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
-    """:func:`measure` of configurations that are records already."""
+) -> BatchResult:
+    """:func:`measure` of configurations that are records already.
+
+    ``chunk`` combinations are one task of a thread; the states of ``disturbed`` ones remember the entry signal of
+    each slot, which is missed or taken as a whole.
+    """
     states = engine.new_states(market.price.shape[1], many.capital, days_of(market.ts, start, stop))
-    engine.run_many(states, many.params, many.friction, market, start, stop, threads=threads, on_done=on_done)
-    return measured_of(states, many.capital)
+    if disturbed:
+        states = states._replace(signals=np.zeros(states.refused.shape, np.int64))
+    window = (market, start, stop)
+    engine.run_many(states, many.params, many.friction, *window, threads=threads, chunk=chunk, on_done=on_done)
+    return result_of(states, many.capital)
 
 
-def measured_of(states: State, capital: Floats) -> Measured:
+def result_of(states: State, capital: Floats) -> BatchResult:
     """The measures of states with a leading axis of combinations."""
     accounts = states.account[:, 0]
     returns = daily_returns(daily_levels(accounts, capital, states.day_ends))
-    return Measured(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
+    return BatchResult(metrics_of(accounts, capital, states.day_ends), returns, states.exits, states)
 
 
-def run_alone(config: Config, market: Market, start: int, stop: int) -> Measured:
-    """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
-    engine = config.engine
-    capital = np.array([config.account.initial_capital])
-    state = engine.new_state(market.price.shape[1], capital[0], days_of(market.ts, start, stop))
-    engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
+def result_of_one(state: State, capital: float) -> BatchResult:
+    """The measures of a single run's state, as a batch of one."""
     many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    return measured_of(many, capital)
+    return result_of(many, np.array([capital]))
 
 
-def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
+def run_alone(config: Config, market: Market, start: int, stop: int) -> BatchResult:
+    """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
+    engine, capital = config.engine, config.account.initial_capital
+    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
+    engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
+    return result_of_one(state, capital)
+
+
+def first_difference(batch: Measures, c: int, alone: BatchResult) -> str | None:
     """The first measure in which combination ``c`` is not its single run, by bits; or part of the final state."""
     for name in ALL_METRICS:
         one, other = batch.metrics[name][c], alone.metrics[name][0]
@@ -115,10 +127,10 @@ def first_difference(batch: Measures, c: int, alone: Measured) -> str | None:
     for name, ours, theirs in pairs:
         if ours.tobytes() != theirs.tobytes():
             return f"{name} {_short(ours)}, alone {_short(theirs)}"
-    return _state_difference(batch, c, alone) if isinstance(batch, Measured) else None
+    return _state_difference(batch, c, alone) if isinstance(batch, BatchResult) else None
 
 
-def _state_difference(batch: Measured, c: int, alone: Measured) -> str | None:
+def _state_difference(batch: BatchResult, c: int, alone: BatchResult) -> str | None:
     account, single = batch.states.account[c].copy(), alone.states.account[0]
     account["digest"] = single["digest"]  # a sweep folds none
     if account.tobytes() != single.tobytes():

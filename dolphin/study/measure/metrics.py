@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin.core.records import Floats, Ints, Records
+from dolphin.files import json_value
 from dolphin.times import return_day
 
 #: Names in the order in which they are written and shown.
@@ -39,11 +40,17 @@ MORE_METRICS = (
     "funding_paid",
 )
 
+#: (C,) arrays by the names of :data:`ALL_METRICS`: float64, counts int64, flags bool.
+MetricArrays = dict[str, NDArray[Any]]
+
+#: As the gate calls it.
+spelled = json_value
+
 #: All of them.
 ALL_METRICS = METRICS + MORE_METRICS
 
 
-def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | None = None) -> dict[str, NDArray[Any]]:
+def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | None = None) -> MetricArrays:
     """Metrics of many runs.
 
     Parameters
@@ -73,19 +80,10 @@ def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | No
         - ``funding_paid``: funding of all positions, above zero where more was paid than received.
     """
     levels = daily_levels(accounts, initial_capital, day_ends)
-    trades = accounts["trades"]
+    trades, per_day = accounts["trades"], daily_sharpe(accounts)
     with np.errstate(divide="ignore", invalid="ignore"):
         profit_factor = accounts["gross_win"] / accounts["gross_loss"]
         win_rate = accounts["wins"] / trades
-        # The last, still open day, as the kernel's close_day would fold it.
-        daily = accounts["equity"] / accounts["day_equity"] - 1.0
-        alive = accounts["day_equity"] > 0.0
-        days = accounts["days"] + alive
-        delta = np.where(alive, daily - accounts["day_mean"], 0.0)
-        mean = accounts["day_mean"] + delta / days
-        m2 = accounts["day_m2"] + np.where(alive, delta * (daily - mean), 0.0)
-        per_day = mean / np.sqrt(m2 / (days - 1))
-    per_day = np.where((days >= 2) & (m2 > 0.0), per_day, np.nan)
     profit_factor = np.where((trades > 0) & (accounts["gross_loss"] == 0.0), np.inf, profit_factor)
     return {
         "trades": trades.copy(),
@@ -110,21 +108,23 @@ def metrics_of(accounts: Records, initial_capital: Floats, day_ends: Floats | No
     }
 
 
-def one(metrics: dict[str, NDArray[Any]], index: int = 0) -> dict[str, Any]:
+def daily_sharpe(accounts: Records) -> Floats:
+    """(C,) float64: mean of the daily returns over their deviation, not annualised; nan with fewer than two."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The last, still open day, as the kernel's close_day would fold it.
+        daily = accounts["equity"] / accounts["day_equity"] - 1.0
+        alive = accounts["day_equity"] > 0.0
+        days = accounts["days"] + alive
+        delta = np.where(alive, daily - accounts["day_mean"], 0.0)
+        mean = accounts["day_mean"] + delta / days
+        m2 = accounts["day_m2"] + np.where(alive, delta * (daily - mean), 0.0)
+        per_day = mean / np.sqrt(m2 / (days - 1))
+    return np.where((days >= 2) & (m2 > 0.0), per_day, np.nan)
+
+
+def one(metrics: MetricArrays, index: int = 0) -> dict[str, Any]:
     """The metrics of one run as plain Python numbers."""
     return {name: values[index].item() for name, values in metrics.items()}
-
-
-def spelled(value: Any) -> Any:
-    """A value for JSON: infinity and not-a-number as the strings "inf", "-inf", "nan"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
-
-
-def unspelled(value: Any) -> Any:
-    """The inverse of :func:`spelled`."""
-    return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def daily_levels(accounts: Records, initial_capital: Floats, day_ends: Floats | None) -> Floats:

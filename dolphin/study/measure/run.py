@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,11 @@ from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market
-from dolphin.errors import DolphinError
-from dolphin.files import publish_folder, read_json, write_json
+from dolphin.errors import Damaged, DolphinError, NotFound
+from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.journal.of_run import write_run_journal
 from dolphin.manifests import write_manifest
+from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -32,8 +33,8 @@ from dolphin.study.measure.metrics import (
     exit_counts,
     metrics_of,
     one,
-    spelled,
 )
+from dolphin.study.measure.spans import Span
 from dolphin.times import format_time, return_day
 
 #: Namespace of the scan identifiers that research derives from (data digest, bar).
@@ -73,7 +74,7 @@ class Run:
         return f"{int(self.recording.digests[-1]):016x}"
 
 
-def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str) -> tuple[int, int]:
+def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str) -> Span:
     """Rows of the bars that close at or after ``start_ns`` and before ``stop_ns``."""
     start = 0 if start_ns is None else int(np.searchsorted(ts, start_ns))
     stop = len(ts) if stop_ns is None else int(np.searchsorted(ts, stop_ns))
@@ -83,7 +84,7 @@ def window_rows(ts: Ints, start_ns: int | None, stop_ns: int | None, where: str)
             where=where,
             mend=f"the data closes from {format_time(ts[0])} to {format_time(ts[-1])}",
         )
-    return start, stop
+    return Span(start, stop)
 
 
 def days_of(ts: Ints, start: int, stop: int) -> int:
@@ -178,34 +179,42 @@ def digests_frame(run: Run) -> pl.DataFrame:
     return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], "digest": run.recording.digests})
 
 
-def metrics_document(run: Run) -> dict[str, Any]:
+def metrics_document(run: Run) -> MetricsDocument:
     """``metrics.json``: the contract's names first, then what else is known."""
-    return {name: spelled(run.metrics[name]) for name in (*ALL_METRICS, "exits")}
+    return cast(MetricsDocument, {name: json_value(run.metrics[name]) for name in (*ALL_METRICS, "exits")})
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: Run) -> RunDocument:
     """``run.json``: where the numbers come from."""
     ts, manifest = run.market.ts, run.dataset.manifest
+    dataset: DatasetDocument = {
+        "name": run.dataset.name,
+        "digest": run.dataset.digest,
+        "spacing": format_spacing(run.dataset.spacing_ns),
+        "symbols": len(run.dataset.symbols),
+        "source": run.dataset.source,
+    }
+    if manifest.get("preset") is not None:
+        dataset["preset"] = manifest["preset"]
+    if manifest.get("seed") is not None:
+        dataset["seed"] = manifest["seed"]
     return {
-        "dataset": {
-            "name": run.dataset.name,
-            "digest": run.dataset.digest,
-            "spacing": format_spacing(run.dataset.spacing_ns),
-            "symbols": len(run.dataset.symbols),
-            "source": run.dataset.source,
-            **{key: manifest[key] for key in ("preset", "seed") if manifest.get(key) is not None},
-        },
+        "dataset": dataset,
         "synthetic": run.dataset.synthetic,
         "caveats": manifest.get("notes", []),
         "engine_digest": run.engine.digest,
         "config_hash": run.config.hash,
-        "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": format_time(ts[run.start])},
-        "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": format_time(ts[run.stop - 1])},
+        "first_bar": _bar(ts, run.start),
+        "last_bar": _bar(ts, run.stop - 1),
         "final_digest": run.final_digest,
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": library_versions(),
         "timings": {"engine_seconds": run.seconds},
     }
+
+
+def _bar(ts: Ints, row: int) -> BarDocument:
+    return {"row": row, "ts": int(ts[row]), "time": format_time(ts[row])}
 
 
 def library_versions() -> dict[str, str]:
@@ -233,10 +242,11 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool 
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
     }
+    config: ConfigFile = {"config": run.config.document(), "hash": run.config.hash}
     with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
-        write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
+        write_json(part / "config.json", config)
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
         if journal:
@@ -253,13 +263,13 @@ def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_
     if not path.is_file():
         return
     try:
-        about = read_json(path)
+        about: RunDocument = read_json(path)
         held = {
             "configuration": about["config_hash"],
             "dataset": about["dataset"]["digest"],
             "window": (about["first_bar"]["ts"], about["last_bar"]["ts"]),
         }
-    except (DolphinError, KeyError, TypeError):
+    except (NotFound, Damaged, KeyError, TypeError):
         raise DolphinError("holds a run that cannot be read", where=str(path), mend=_REPLACE) from None
     wanted = {"configuration": config.hash, "dataset": dataset.digest, "window": (first_ts, last_ts)}
     other = [name for name, value in wanted.items() if held[name] != value]

@@ -4,62 +4,36 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
 
-from dolphin.config import Config, Variants, settled
+from dolphin.config import settled
 from dolphin.core.records import Floats
-from dolphin.errors import BadInput, DolphinError
-from dolphin.files import canonical_json
+from dolphin.errors import DolphinError
+from dolphin.files import from_json_value
 from dolphin.progress import Progress
 from dolphin.study.definition.spec import Study
-from dolphin.study.measure.evaluator import Batch, Evaluator
-from dolphin.study.measure.metrics import unspelled
+from dolphin.study.measure.evaluator import Evaluator
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import Sampler, sampler_class
 from dolphin.study.samplers.grid import MOST_TRIALS
-from dolphin.study.samplers.halving import Halving
+from dolphin.study.search.batch_runner import BatchRunner, Row, SearchReport
 from dolphin.study.space.space import Point, Space
-from dolphin.study.trials.choice import MEASURED, choice_of
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
-
-#: Trials of each batch that are run again alone and compared bit for bit, and of a whole search.
-CHECKS, MOST_CHECKS = 3, 16
+from dolphin.study.trials.registry import Registry
 
 #: States of a trial that will not be run again.
 FINISHED = ("done", "invalid", "pruned")
 
-Row = dict[str, Any]
 OnBatch = Callable[[list[tuple[Point, Row]]], None]
-
-
-@dataclass
-class SearchReport:
-    """What a search did.
-
-    ``stopped`` says why it ended before its budget: ``timeout``, or nothing. ``size`` is the number of trials
-    that the budget allows, None if only the time bounds it.
-    """
-
-    size: int | None
-    ran: int = 0
-    known: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    checked: list[int] = field(default_factory=list)
-    bars: int = 0
-    seconds: float = 0.0
-    stopped: str | None = None
 
 
 def search(
     study: Study,
     evaluator: Evaluator,
     registry: Registry,
-    start: int,
-    stop: int,
+    window: Span,
     *,
     role: str = "search",
     fold: int | None = None,
@@ -69,7 +43,7 @@ def search(
     on_batch: OnBatch | None = None,
     report: SearchReport | None = None,
 ) -> SearchReport:
-    """Look at every trial of a study over rows ``start`` to ``stop``; each is registered.
+    """Look at every trial of a study over a window of rows; each is registered.
 
     Parameters
     ----------
@@ -91,43 +65,35 @@ def search(
         is missing, changed data or engine under ``resume``. While it runs: if a trial differs from its single run.
     """
     base_market = evaluator.market(study.config)
-    check_warm(study, base_market.features[start:stop])
-    base = settled(study.config, base_market, [(start, stop)])
+    check_warm(study, base_market.features[window.start : window.stop])
+    base = settled(study.config, base_market, [window])
     space = study.space.over(base)
     space.check_possible(study.name)
     kind = sampler_class(study.sampler)
     sampler = kind(space, study.seed, study.trials, len(study.objectives), study.options)
-    size = sampler.size if sampler.size is not None else study.trials
-    if size is None and study.timeout is None and deadline is None:
-        raise DolphinError(
-            f"the {study.sampler} sampler needs a number of trials", where=study.name, mend="add trials = 1024"
-        )
-    if size is not None and size > MOST_TRIALS:
-        raise DolphinError(f"{size} trials are more than the {MOST_TRIALS} of one study", mend="split it")
+    size = _budget(study, sampler, deadline)
     report = report or SearchReport(size)
-    report.size, report.bars = size, stop - start
+    report.size, report.bars = size, window.bars
     known = registered(registry, study, evaluator, role, fold) if resume else {}
-    loop = _Loop(study, space, base, evaluator, registry, (start, stop), role, fold, report)
+    runner = BatchRunner(study, space, base, evaluator, registry, window, role, fold, report)
     began, trial = time.perf_counter(), 0
     try:
         while size is None or trial < size:
             left = None if size is None else size - trial
-            span = _length(sampler, left)
-            if span and all(number in known for number in range(trial, trial + span)) and kind.LEARNS:
-                rows = [known[number] for number in range(trial, trial + span)]
-                points = [point_of(row, space) for row in rows]
-                sampler.replay(points, loop.scores(rows))
+            replayed = _replayed(sampler, known, trial, left)
+            if replayed:
+                rows, points = replayed, [point_of(row, space) for row in replayed]
+                sampler.replay(points, runner.scores(rows))
             else:
                 if deadline is not None and time.monotonic() >= deadline:
                     report.stopped = "timeout"
                     break
-                points = sampler.ask()
+                points = sampler.ask()[:left]
                 if not points:
                     break
-                points = points[:left]
-                rows = loop.run(trial, points, known, sampler, progress)
+                rows = runner.run(trial, points, known, sampler, progress)
                 if left is None or len(points) < left:
-                    sampler.tell(loop.scores(rows))
+                    sampler.tell(runner.scores(rows))
             for row in rows:
                 report.counts[row["state"]] = report.counts.get(row["state"], 0) + 1
             if on_batch:
@@ -141,132 +107,22 @@ def search(
     return report
 
 
-class _Loop:
-    """What does not change from batch to batch."""
+def _budget(study: Study, sampler: Sampler, deadline: float | None) -> int | None:
+    """How many trials a search may run; None where only the time bounds it."""
+    size = sampler.size if sampler.size is not None else study.trials
+    if size is None and study.timeout is None and deadline is None:
+        raise DolphinError(
+            f"the {study.sampler} sampler needs a number of trials", where=study.name, mend="add trials = 1024"
+        )
+    if size is not None and size > MOST_TRIALS:
+        raise DolphinError(f"{size} trials are more than the {MOST_TRIALS} of one study", mend="split it")
+    return size
 
-    def __init__(
-        self,
-        study: Study,
-        space: Space,
-        base: Config,
-        evaluator: Evaluator,
-        registry: Registry,
-        window: tuple[int, int],
-        role: str,
-        fold: int | None,
-        report: SearchReport,
-    ) -> None:
-        self.study, self.space, self.evaluator, self.registry = study, space, evaluator, registry
-        self.window, self.report, self.variants = window, report, Variants(base)
-        self.reasons = base.strategy.reasons
-        self.choice = choice_of(study)
-        ts, dataset = evaluator.ts, evaluator.dataset
-        self.common = {
-            "study": study.name,
-            "study_hash": study.hash,
-            "dataset": dataset.name,
-            "dataset_digest": dataset.digest,
-            "first_ts": int(ts[window[0]]),
-            "last_ts": int(ts[window[1] - 1]),
-            "engine_digest": base.engine.digest,
-            "sampler": study.sampler,
-            "seed": study.seed,
-            "role": role,
-            "fold": fold,
-        }
 
-    def run(
-        self, first: int, points: list[Point], known: dict[int, Row], sampler: Sampler, progress: Progress | None
-    ) -> list[Row]:
-        """Rows of a batch: those that are known, and the others run and registered."""
-        todo = [(first + k, point) for k, point in enumerate(points) if first + k not in known]
-        if todo:
-            rows, configs = self._build(todo)
-            picks = self._picks(todo[0][0], list(configs))
-            try:
-                if configs:
-                    self._measure(rows, configs, picks, sampler, progress)
-            except BaseException as error:
-                # They were looked at, or were about to be: that stays on record too.
-                state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                self.registry.append(trial_frame([_stopped(row, state, error) for row in rows.values()]))
-                raise
-            self.registry.append(trial_frame(list(rows.values())))
-            self.report.ran += len(todo)
-            self.report.checked += picks
-        return [known[first + k] if first + k in known else rows[first + k] for k in range(len(points))]
-
-    def scores(self, rows: list[Row]) -> Floats:
-        """(n, K) float64: larger is better; nan for what cannot be the best."""
-        return self.choice.scores_of(rows, MEASURED)
-
-    def _build(self, todo: list[tuple[int, Point]]) -> tuple[dict[int, Row], dict[int, Config]]:
-        """Registry rows, and the configs of those that the constraints and the strategy accept."""
-        rows: dict[int, Row] = {}
-        configs: dict[int, Config] = {}
-        now = time.time_ns()
-        for trial, point in todo:
-            row: Row = {"time_ns": now, "trial": trial, "state": "done", "note": None, **self.common}
-            values, broken = self.space.complete(point)
-            try:
-                if broken is not None:
-                    raise BadInput(broken)
-                variant = self.variants.of(values)
-            except BadInput as error:
-                row |= {"state": "invalid", "note": str(error), "config_hash": None}
-                row["config"] = canonical_json(values).decode()
-            else:
-                row |= {"config_hash": variant.hash, "config": variant.text}
-                configs[trial] = variant.config
-            rows[trial] = row
-        return rows, configs
-
-    def _picks(self, first: int, trials: list[int]) -> list[int]:
-        """Trials of the batch that begins with ``first`` to run again alone; the study's hash is the seed."""
-        rng = np.random.default_rng([int(self.study.hash[:16], 16), first])
-        count = max(0, min(CHECKS, MOST_CHECKS - len(self.report.checked), len(trials)))
-        return [trials[k] for k in rng.choice(len(trials), count, replace=False)] if count else []
-
-    def _measure(
-        self,
-        rows: dict[int, Row],
-        configs: dict[int, Config],
-        picks: list[int],
-        sampler: Sampler,
-        progress: Progress | None,
-    ) -> None:
-        """Put the measures into the rows; with rungs, of the last part of the window that a trial was run on."""
-        start, stop = self.window
-        done = 0
-
-        def on_done(count: int) -> None:
-            nonlocal done
-            done += count
-            if progress and size:
-                progress(first + min(done, len(configs)), size, "trials")
-
-        first, size = min(rows), self.report.size
-        alive = list(configs)
-        for k, share in enumerate((*sampler.rungs, 1.0)):
-            upto = stop if share == 1.0 else start + max(1, int((stop - start) * share))
-            checks = tuple(place for place, trial in enumerate(alive) if trial in picks)
-            batch = Batch([configs[trial] for trial in alive], ((start, upto),), checks=checks, trials=alive)
-            measures = self.evaluator.evaluate(batch, on_done).span(0)
-            for trial, found in zip(alive, trial_measures(measures, self.reasons), strict=True):
-                rows[trial].update(found)
-                if share < 1.0:
-                    rows[trial]["last_ts"] = int(self.evaluator.ts[upto - 1])
-            if share == 1.0:
-                for trial in alive:
-                    rows[trial] |= {"last_ts": self.common["last_ts"], "state": "done", "note": None}
-                return
-            assert isinstance(sampler, Halving)
-            going = {alive[place] for place in sampler.keep(self.scores([rows[trial] for trial in alive]))}
-            for trial in alive:
-                if trial not in going:
-                    note = f"left behind on rung {k + 1} of {len(sampler.rungs) + 1}, after {upto - start} bars"
-                    rows[trial] |= {"state": "pruned", "note": note}
-            alive = [trial for trial in alive if trial in going]
+def _replayed(sampler: Sampler, known: Mapping[int, Row], first: int, left: int | None) -> list[Row]:
+    """The rows of the next batch of a sampler that learns, where all of them are known; else none."""
+    numbers = range(first, first + _length(sampler, left)) if sampler.LEARNS else range(0)
+    return [known[number] for number in numbers] if all(number in known for number in numbers) else []
 
 
 def registered(
@@ -300,7 +156,7 @@ def point_of(row: Row, space: Space) -> Point:
         values = document
     else:
         values = {**document["account"], **document["friction"], **document["params"]}
-    return space.of_values({name: unspelled(value) for name, value in values.items()})
+    return space.of_values({name: from_json_value(value) for name, value in values.items()})
 
 
 def check_warm(study: Study, features: Floats) -> None:
@@ -318,14 +174,3 @@ def _length(sampler: Sampler, left: int | None) -> int:
     """Points of the sampler's next batch if it has always as many and the budget allows them all, else 0."""
     counts = [sampler.options[key] for key in ("population", "batch") if key in sampler.options]
     return counts[0] if counts and (left is None or counts[0] <= left) else 0
-
-
-def _stopped(row: Row, state: str, error: BaseException) -> Row:
-    """The row of a trial whose batch came to no end."""
-    if row["state"] == "invalid":
-        return row
-    measured = ("exits", "daily_returns")
-    from dolphin.study.measure.metrics import ALL_METRICS
-
-    kept = {name: value for name, value in row.items() if name not in ALL_METRICS and name not in measured}
-    return kept | {"state": state, "note": " ".join(str(error).split()) or type(error).__name__}

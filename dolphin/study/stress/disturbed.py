@@ -16,8 +16,7 @@ from dolphin.config import Config
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import Market
 from dolphin.core.taking import DISTURBED
-from dolphin.study.measure.measured import Measured, combinations, measured_of
-from dolphin.study.measure.run import days_of
+from dolphin.study.measure.measured import BatchResult, combinations, measure_records
 
 #: Runs of one task; short, so that an interrupt need not wait for long.
 _CHUNK = 8
@@ -56,24 +55,24 @@ def run_disturbed(
     *,
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
-) -> Measured:
+) -> BatchResult:
     """Run one configuration per disturbance over rows ``start`` to ``stop``; all of one strategy.
 
     Undisturbed runs equal single runs bit for bit. A run depends on nothing but its own configuration,
     disturbance and the market. Memory: about 1 kB a run, and 8 bytes more per UTC day of the window.
     """
-    engine = configs[0].engine
-    params, plain, capital = combinations(configs)
+    many = combinations(configs)
+    plain = many.friction
     friction = np.zeros(len(configs), friction_of(configs[0].friction.model, DISTURBED))
     for name in plain.dtype.names or ():
         friction[name] = plain[name]
     friction["seed"] = [_spread(d.seed) for d in disturbances]
     friction["noise"] = np.array([d.noise_bps for d in disturbances]) / 1e4
     friction["missed"] = [d.missed for d in disturbances]
-    states = engine.new_states(market.price.shape[1], capital, days_of(market.ts, start, stop))
-    states = states._replace(signals=np.zeros(states.refused.shape, np.int64))
-    engine.run_many(states, params, friction, market, start, stop, threads=threads, chunk=_CHUNK, on_done=on_done)
-    return measured_of(states, capital)
+    return measure_records(
+        configs[0].engine, many._replace(friction=friction), market, start, stop,
+        threads=threads, chunk=_CHUNK, disturbed=True, on_done=on_done,
+    )  # fmt: skip
 
 
 def _spread(seed: int) -> int:

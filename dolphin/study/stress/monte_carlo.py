@@ -9,54 +9,36 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
-from dolphin.core.records import Floats, Market, State
+from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.files import canonical_json, publish_folder, write_json
 from dolphin.manifests import check_manifest, write_manifest
 from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
-from dolphin.study.measure.measured import Measured, first_difference, measure, measured_of
+from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of_one
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, run, run_document
-from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
+from dolphin.study.stress.disturbed import UNDISTURBED, run_disturbed
+from dolphin.study.stress.scenarios import Part, Scenario, scenarios_of
+from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import summarize
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
-from dolphin.times import return_day
+from dolphin.study.stress.trade_orders import reordered_trades
+from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 from dolphin.workspace import Workspace
 
 #: The study name, and the role, under which the runs are registered.
 STRESS = "stress"
-
-#: Slippage and fee a side in bps: together 0 to 10 a round trip, one run for each pair.
-FRICTION_GRID = tuple(np.arange(0.0, 2.75, 0.5).tolist())
-NOISE_BPS = (1.0, 2.0, 5.0, 10.0)
-MISSED = (0.05, 0.1, 0.25, 0.5)
-
-#: Days that a run begun later has left at least, and how many begin at most.
-LEAST_DAYS, MOST_STARTS = 10, 40
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One run: what was changed, by how much, and how it is run."""
-
-    kind: str
-    parameter: float
-    config: Config
-    disturbance: Disturbance = UNDISTURBED
-    start: int | None = None  # row; the window's first where None
 
 
 @dataclass(frozen=True)
@@ -65,7 +47,7 @@ class Stress:
 
     run: Run
     rows: pl.DataFrame
-    document: dict[str, Any]
+    document: StressDocument
 
 
 def stress(
@@ -104,23 +86,11 @@ def stress(
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
     base = run(dataset, market, config, start, stop)
     bench = _Bench(workspace, dataset, market, start, stop, threads or os.cpu_count() or 1, seed)
-    plan = [list(batch) for batch in _plan(base, runs, seed)]
-    total, done = sum(map(len, plan)), 0
-    parts: list[tuple[list[Scenario], list[Measured]]] = []
-    for batch in plan:
-
-        def on_done(count: int) -> None:
-            nonlocal done
-            done += count
-            if progress:
-                progress(done, total, "runs under stress")
-
-        found = bench.run(batch, on_done)
-        if batch[0].kind == "base":
-            _must_be_equal(base, found[0])
-        bench.register(batch, found)
-        parts.append((batch, found))
-    document = {
+    parts = _run_all(bench, base, runs, seed, progress)
+    rows = pl.concat([_rows(batch, found, market, start) for batch, found in parts])
+    shuffled, orders = reordered_trades(base, runs, seed)
+    rows = pl.concat([rows, shuffled], how="diagonal")
+    document: StressDocument = {
         "dataset": name,
         "provenance": run_document(base),
         "config": config.document(),
@@ -128,18 +98,40 @@ def stress(
         "last_ts": int(market.ts[stop - 1]),
         "runs": runs,
         "seed": seed,
+        **summarize(base, rows, parts, orders),
     }
-    rows = pl.concat([_rows(batch, found, market, start) for batch, found in parts])
-    shuffled, orders = _shuffled(base, runs, seed)
-    rows = pl.concat([rows, shuffled], how="diagonal")
-    document |= summarize(base, rows, parts, orders)
-    document = json.loads(canonical_json(document))  # as it will be read
+    found = Stress(base, rows, json.loads(canonical_json(document)))  # as it will be read
     if out is not None:
-        with publish_folder(out) as part, writing(out):
-            rows.write_parquet(part / "stress.parquet", compression="zstd")
-            write_json(part / "stress.json", document)
-            write_manifest(part)
-    return Stress(base, rows, document)
+        _write(found, out)
+    return found
+
+
+def _run_all(bench: _Bench, base: Run, runs: int, seed: int, progress: Progress | None) -> list[Part]:
+    """Run and register batch after batch; the first, undisturbed run must be ``base`` again."""
+    batches = [list(batch) for batch in scenarios_of(base, runs, seed)]
+    total, done = sum(map(len, batches)), 0
+
+    def on_done(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress(done, total, "runs under stress")
+
+    parts: list[Part] = []
+    for batch in batches:
+        found = bench.run(batch, on_done)
+        if batch[0].kind == "base":
+            _must_be_equal(base, found[0])
+        bench.register(batch, found)
+        parts.append((batch, found))
+    return parts
+
+
+def _write(found: Stress, out: Path) -> None:
+    with publish_folder(out) as part, writing(out):
+        found.rows.write_parquet(part / "stress.parquet", compression="zstd")
+        write_json(part / "stress.json", found.document)
+        write_manifest(part)
 
 
 def check_out(out: Path) -> None:
@@ -149,36 +141,6 @@ def check_out(out: Path) -> None:
         raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
     if out.is_dir() and any(out.iterdir()) and not (out / "stress.json").is_file():
         raise DolphinError("holds other files than a stress test", where=str(out), mend="name a new folder for --out")
-
-
-def _plan(base: Run, runs: int, seed: int) -> Iterator[list[Scenario]]:
-    """The runs in batches that are run and registered together."""
-    config = base.config
-    yield [Scenario("base", 0.0, config)]
-    grid = [
-        Scenario("friction", 2.0 * (s + f), config.with_values({"slippage_bps": s, "fee_bps": f}))
-        for s in FRICTION_GRID
-        for f in FRICTION_GRID
-    ]
-    yield [*grid, Scenario("delayed", 1.0, config.with_values({"fill_timing": "next"}))]
-    for size in NOISE_BPS:
-        yield [Scenario("noise", size, config, Disturbance(noise_bps=size, seed=seed + k)) for k in range(runs)]
-    for share in MISSED:
-        yield [Scenario("missed", share, config, Disturbance(missed=share, seed=seed + k)) for k in range(runs)]
-    later = [Scenario("start", float(day), config, start=row) for day, row in _starts(base)]
-    if later:
-        yield later
-
-
-def _starts(base: Run) -> list[tuple[int, int]]:
-    """(days after the first, row) of the first bar of evenly spaced UTC days, while enough of them are left."""
-    days = return_day(base.market.ts[base.start : base.stop])
-    known, first = np.unique(days, return_index=True)
-    count = len(known) - LEAST_DAYS
-    if count < 1:
-        return []
-    every = -(-count // MOST_STARTS)
-    return [(int(known[k] - known[0]), base.start + int(first[k])) for k in range(every, count + 1, every)]
 
 
 class _Bench:
@@ -191,7 +153,7 @@ class _Bench:
         self._dataset, self._market, self._threads, self._seed = dataset, market, threads, seed
         self._start, self._stop, self._next = start, stop, 0
 
-    def run(self, batch: Sequence[Scenario], on_done: Callable[[int], None]) -> list[Measured]:
+    def run(self, batch: Sequence[Scenario], on_done: Callable[[int], None]) -> list[BatchResult]:
         """One result of many runs, or one each where they begin at rows of their own."""
         began = time.time_ns()
         try:
@@ -206,14 +168,10 @@ class _Bench:
                 on_done(1)
             return found
         except BaseException as error:
-            # They were looked at, or were about to be: that stays on record.
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            note = " ".join(str(error).split()) or type(error).__name__
-            rows = [self._row(s, began) | {"state": state, "note": note} for s in batch]
-            self._registry.append(trial_frame(rows))
+            self._registry.append(trial_frame([self._row(s, began) | stopped(error) for s in batch]))
             raise
 
-    def register(self, batch: Sequence[Scenario], found: Sequence[Measured]) -> None:
+    def register(self, batch: Sequence[Scenario], found: Sequence[BatchResult]) -> None:
         """One row a run. A disturbed one carries its disturbance in its config and the hash of the config alone:
         it is no further configuration, and no single run of that configuration repeats it.
         """
@@ -223,7 +181,7 @@ class _Bench:
         self._registry.append_once(trial_frame(rows))
 
     def _row(self, scenario: Scenario, now: int) -> dict[str, Any]:
-        document = scenario.config.document()
+        document: dict[str, Any] = {**scenario.config.document()}
         what = scenario.disturbance
         if what.noise_bps or what.missed:
             document["stress"] = {"noise_bps": what.noise_bps, "missed": what.missed, "seed": what.seed}
@@ -245,11 +203,9 @@ class _Bench:
         }
 
 
-def _must_be_equal(base: Run, found: Measured) -> None:
+def _must_be_equal(base: Run, found: BatchResult) -> None:
     """Stop if the undisturbed run through the stress kernel is not the backtest's."""
-    state = base.recording.state
-    many = State._make([*(field[None] for field in state[:-1]), state.scratch])
-    alone = measured_of(many, np.array([base.config.account.initial_capital]))
+    alone = result_of_one(base.recording.state, base.config.account.initial_capital)
     difference = first_difference(found, 0, alone)
     if difference is not None:
         raise DolphinError(
@@ -257,7 +213,7 @@ def _must_be_equal(base: Run, found: Measured) -> None:
         )
 
 
-def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, start: int) -> pl.DataFrame:
+def _rows(batch: Sequence[Scenario], found: Sequence[BatchResult], market: Market, start: int) -> pl.DataFrame:
     """One row a run: what was changed, and every metric."""
     metrics = {name: np.concatenate([part.metrics[name] for part in found]) for name in ALL_METRICS}
     random = batch[0].disturbance != UNDISTURBED
@@ -275,50 +231,7 @@ def _rows(batch: Sequence[Scenario], found: Sequence[Measured], market: Market, 
     )
 
 
-def _shuffled(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, NDArray[Any]]]:
-    """The same trades in other orders (``permuted``), and drawn with replacement (``bootstrap``).
-
-    Trades are taken one after another, each by its P&L over the capital at its entry; drawdown is on
-    realised capital, from trade to trade. Returns rows, and by kind capital over its start, (runs, trades + 1).
-    """
-    trades = base.recording.trades
-    growth = 1.0 + trades["pnl"] / trades["capital_before"]
-    if not len(growth):
-        return pl.DataFrame(schema={"kind": pl.String, "parameter": pl.Float64}), {}
-    rng = np.random.default_rng([seed, 0x5F])
-    drawn = {
-        "permuted": rng.permuted(np.tile(growth, (runs, 1)), axis=1),
-        "bootstrap": growth[rng.integers(0, len(growth), (runs, len(growth)))],
-    }
-    frames, paths = [], {"actual": capital_path(growth[None])}
-    for kind, factors in drawn.items():
-        paths[kind] = path = capital_path(factors)
-        capital = base.config.account.initial_capital
-        peak = np.maximum.accumulate(path, axis=1)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "kind": [kind] * runs,
-                    "parameter": [0.0] * runs,
-                    "seed": np.arange(runs),
-                    "trades": np.full(runs, len(growth)),
-                    "roi": path[:, -1] - 1.0,
-                    "final_equity": capital * path[:, -1],
-                    "max_drawdown": ((peak - path) / peak).max(axis=1),
-                    "ruined": path[:, -1] <= 0.0,
-                }
-            )
-        )
-    return pl.concat(frames), paths
-
-
-def capital_path(growth: Floats) -> Floats:
-    """(R, n + 1) capital over its start after each of ``growth`` (R, n); what is ruined stays at zero."""
-    path = np.cumprod(np.maximum(growth, 0.0), axis=1)
-    return np.column_stack([np.ones(len(growth)), path])
-
-
-def read_stress(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
+def read_stress(folder: Path) -> tuple[StressDocument, pl.DataFrame]:
     """What :func:`stress` wrote."""
     folder = Path(folder)
     if not (folder / "stress.json").is_file():

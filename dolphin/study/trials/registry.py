@@ -71,6 +71,12 @@ def trial_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{name: row.get(name) for name in SCHEMA} for row in rows], schema=SCHEMA)
 
 
+def stopped(error: BaseException) -> dict[str, str]:
+    """State and note of trials that ``error`` ended: they were looked at, or were about to be, and stay on record."""
+    state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    return {"state": state, "note": " ".join(str(error).split()) or type(error).__name__}
+
+
 def trial_measures(measured: Measures, reasons: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The measured columns of :data:`SCHEMA` for each combination."""
     metrics = [measured.metrics[name].tolist() for name in ALL_METRICS]

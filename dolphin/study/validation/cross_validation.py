@@ -11,20 +11,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from dolphin.study.definition.splits import Fold
-from dolphin.study.validation.looks import Looks
+from dolphin.study.validation.candidate_runs import CandidateRuns
 from dolphin.study.validation.pooled import pooled
-from dolphin.study.validation.walk_forward import Candidates, Choose, Judged, judge
+from dolphin.study.validation.walk_forward import Candidates, Choose, FoldResult, evaluate_fold
 
 
-def cross_validate(folds: Sequence[Fold], candidates: Candidates, choose: Choose, looks: Looks) -> list[Judged]:
+def cross_validate(
+    folds: Sequence[Fold], candidates: Candidates, choose: Choose, runs: CandidateRuns
+) -> list[FoldResult]:
     """Choose in every fold by the pooled measures of its train spans, and judge each of its blocks."""
-    judged = []
+    results = []
     for fold in folds:
         many = candidates(fold)
         place = None
         if many:
-            pieces = [looks.search(many, span, fold.number) for span in fold.train]
+            pieces = [runs.search(many, span, fold.number) for span in fold.train]
             ruined = np.any([piece.metrics["ruined"] for piece in pieces], axis=0)
             place = choose(pooled(pieces) | {"ruined": ruined})
-        judged.append(judge(fold, many[place] if place is not None else None, looks))
-    return judged
+        results.append(evaluate_fold(fold, many[place] if place is not None else None, runs))
+    return results

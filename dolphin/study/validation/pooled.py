@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin.core.records import Floats
 from dolphin.errors import DolphinError
 from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.metrics import MetricArrays
 
 #: What is defined for runs put together, and so what k-fold schemes can choose by.
 POOLED = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365", "sharpe_252")
 
 
-def pooled(pieces: Sequence[Measures]) -> dict[str, NDArray[Any]]:
+def pooled(pieces: Sequence[Measures]) -> MetricArrays:
     """Metrics of the same C configurations over several stretches of bars, in the order of time.
 
     Returns

@@ -9,18 +9,20 @@ with the equity so marked. Equity compounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from dolphin.core.records import Floats, Ints
-from dolphin.study.definition.splits import Span, block_spans, paths
+from dolphin.files import json_value
+from dolphin.study.definition.splits import block_spans, paths
 from dolphin.study.measure.measured import Measures
-from dolphin.study.measure.metrics import spelled
+from dolphin.study.measure.spans import Span
+from dolphin.study.validation.documents import EfficiencyDocument, PathDocument, StabilityDocument, StretchDocument
 from dolphin.study.validation.pooled import compounded, daily_of, pooled
-from dolphin.study.validation.walk_forward import Judged
+from dolphin.study.validation.walk_forward import FoldResult
 from dolphin.times import return_day
 
 #: A stretch of a path: its rows, the fold that judged it, the measures there (None: nothing chosen, flat).
@@ -29,14 +31,20 @@ Stretch = tuple[Span, int, Measures | None]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def paths_of(judged: Sequence[Judged]) -> list[list[Stretch]]:
+def paths_of(results: Sequence[FoldResult]) -> list[list[Stretch]]:
     """The ways through the data, each in the order of time."""
-    if not judged[0].fold.blocks:
-        return [[(span, j.fold.number, _test(j, k)) for j in judged for k, span in enumerate(j.fold.test)]]
-    folds = [j.fold for j in judged]
+    if not results[0].fold.blocks:
+        return [
+            [
+                (span, result.fold.number, _test(result, k))
+                for result in results
+                for k, span in enumerate(result.fold.test)
+            ]
+        ]
+    folds = [result.fold for result in results]
     spans = block_spans(folds)
     return [
-        [(spans[block], number, _test(judged[number], folds[number].blocks.index(block))) for block, number in way]
+        [(spans[block], number, _test(results[number], folds[number].blocks.index(block))) for block, number in way]
         for way in paths(folds)
     ]
 
@@ -64,11 +72,11 @@ def equity_frame(ways: Sequence[Sequence[Stretch]], ts: Ints, capital: float) ->
 
 def day_closes(ts: Ints, span: Span) -> Floats:
     """Close of the last bar of each UTC day of a span that has bars, (days,) int64."""
-    rows = ts[span[0] : span[1]]
+    rows = ts[span.start : span.stop]
     return np.asarray(rows[np.flatnonzero(np.diff(return_day(rows), append=return_day(rows[-1]) + 1))])
 
 
-def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, Any]:
+def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> PathDocument:
     """One path: its stretches and its metrics (:func:`dolphin.study.validation.pooled.pooled`)."""
     known = [measures for _, _, measures in way if measures is not None]
     days = sum(len(day_closes(ts, span)) for span, _, _ in way)
@@ -79,16 +87,21 @@ def path_document(number: int, way: Sequence[Stretch], ts: Ints) -> dict[str, An
         metrics |= {name: values[0].item() for name, values in whole.items()}
     return {
         "number": number,
-        "stretches": [{"fold": fold, "first_ts": int(ts[a]), "last_ts": int(ts[b - 1])} for (a, b), fold, _ in way],
+        "stretches": [_stretch(span, fold, ts) for span, fold, _ in way],
         "days": days,
         "open_at_end": sum(bool(m.metrics["open_position"][0]) for m in known),
-        "metrics": {name: spelled(value) for name, value in metrics.items()},
+        "metrics": {name: json_value(value) for name, value in metrics.items()},
     }
 
 
-def distribution(documents: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _stretch(span: Span, fold: int, ts: Ints) -> StretchDocument:
+    first_ts, last_ts = span.closes(ts)
+    return {"fold": fold, "first_ts": first_ts, "last_ts": last_ts}
+
+
+def distribution(documents: Sequence[PathDocument]) -> dict[str, dict[str, float]]:
     """Quantiles of every metric over the paths, unknown and infinite values left out."""
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for name in documents[0]["metrics"]:
         values = [d["metrics"].get(name) for d in documents]
         known = np.array([v for v in values if isinstance(v, int | float)], np.float64)
@@ -99,15 +112,15 @@ def distribution(documents: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any
     return found
 
 
-def efficiency(judged: Sequence[Judged]) -> dict[str, Any]:
+def efficiency(results: Sequence[FoldResult]) -> EfficiencyDocument:
     """Walk-forward efficiency: 365 times the mean daily return, out of sample over in sample.
 
     In sample all the folds' chosen train runs count, day by day. ``efficiency`` is None where nothing was
     gained in sample, as a ratio would say nothing.
     """
-    chosen = [j for j in judged if j.chosen is not None]
-    inside = _annual([daily_of(j.train)[0] for j in chosen])
-    outside = _annual([daily_of(j.tests)[0] for j in chosen])
+    chosen = [result for result in results if result.chosen is not None]
+    inside = _annual([daily_of(result.train)[0] for result in chosen])
+    outside = _annual([daily_of(result.tests)[0] for result in chosen])
     whole = inside is not None and outside is not None and inside > 0.0
     return {
         "train_return_365": inside,
@@ -116,25 +129,22 @@ def efficiency(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def stability(judged: Sequence[Judged], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def stability(results: Sequence[FoldResult], names: Sequence[str]) -> dict[str, StabilityDocument]:
     """How much the choice moves from fold to fold: the values of every searched parameter."""
-    found: dict[str, dict[str, Any]] = {}
-    chosen = [j.chosen.config for j in judged if j.chosen is not None]
+    found: dict[str, StabilityDocument] = {}
+    chosen = [result.chosen.config for result in results if result.chosen is not None]
     for name in names:
         values = [value_of(config.document(), name) for config in chosen]
-        entry: dict[str, Any] = {"values": values, "different": len({repr(v) for v in values})}
+        entry: StabilityDocument = {"values": values, "different": len({repr(v) for v in values})}
         if values and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             numbers = np.array(values, np.float64)
-            entry |= {
-                "lowest": float(numbers.min()),
-                "median": float(np.median(numbers)),
-                "highest": float(numbers.max()),
-            }
+            entry["lowest"], entry["highest"] = float(numbers.min()), float(numbers.max())
+            entry["median"] = float(np.median(numbers))
         found[name] = entry
     return found
 
 
-def value_of(document: dict[str, Any], key: str) -> Any:
+def value_of(document: Mapping[str, Any], key: str) -> Any:
     """The value of a key of params, friction or account (``tp_pct`` or ``friction.fee_bps``) in a config document."""
     section, _, plain = key.rpartition(".")
     for part in [section] if section else ["params", "friction", "account"]:
@@ -143,8 +153,8 @@ def value_of(document: dict[str, Any], key: str) -> Any:
     return None
 
 
-def _test(judged: Judged, k: int) -> Measures | None:
-    return judged.tests[k] if judged.tests else None
+def _test(result: FoldResult, k: int) -> Measures | None:
+    return result.tests[k] if result.tests else None
 
 
 def _daily(stretch: Stretch, ts: Ints) -> Floats:

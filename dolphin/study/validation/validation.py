@@ -6,39 +6,34 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from dolphin.config import Config, Variants, settled, to_toml
-from dolphin.core.records import Ints
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
 from dolphin.features import history_bars
 from dolphin.files import json_bytes, write_bytes
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, Span, WalkForward, split, zones
+from dolphin.study.definition.splits import Combinatorial, Fold, KFold, Scheme, WalkForward, split
 from dolphin.study.measure.evaluator import Evaluator
-from dolphin.study.measure.metrics import spelled
 from dolphin.study.measure.run import window_rows
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import choice_of
 from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.candidate_runs import Candidate, CandidateRuns
 from dolphin.study.validation.cross_validation import cross_validate
-from dolphin.study.validation.looks import Candidate, Looks
-from dolphin.study.validation.pooled import check_poolable, pooled
+from dolphin.study.validation.documents import ValidationDocument
+from dolphin.study.validation.pooled import check_poolable
 from dolphin.study.validation.stitching import (
-    distribution,
-    efficiency,
     equity_frame,
-    path_document,
     paths_of,
-    stability,
-    value_of,
 )
-from dolphin.study.validation.walk_forward import Judged, is_fixed, searched, walk_forward, walk_forward_adaptive
-from dolphin.times import format_time
+from dolphin.study.validation.validation_document import FoldPlan, validation_document
+from dolphin.study.validation.walk_forward import FoldResult, is_fixed, searched, walk_forward, walk_forward_adaptive
 from dolphin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,28 +45,17 @@ class ValidationReport:
     """What a validation found: the document of ``validation.json``, the equity of every path, the newest choice."""
 
     study: Study
-    judged: list[Judged]
-    document: dict[str, Any]
+    results: list[FoldResult]
+    document: ValidationDocument
     equity: pl.DataFrame
 
     @property
     def newest(self) -> Candidate | None:
         """What was chosen on the newest train window of a holdout or walk-forward; None for k-fold schemes."""
-        return None if self.judged[-1].fold.blocks else self.judged[-1].chosen
+        return None if self.results[-1].fold.blocks else self.results[-1].chosen
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How the rows of a study's window are divided; ``purge`` and ``embargo`` are in bars."""
-
-    scheme: Scheme
-    window: Span
-    folds: list[Fold]
-    purge: int
-    embargo: int
-
-
-def plan_of(study: Study, evaluator: Evaluator) -> Plan:
+def plan_folds(study: Study, evaluator: Evaluator) -> FoldPlan:
     """The folds of a study's ``[validation]``; nothing is run.
 
     Raises
@@ -90,7 +74,7 @@ def plan_of(study: Study, evaluator: Evaluator) -> Plan:
     _check_warmup(study, folds)
     purge = scheme.purge if isinstance(scheme.purge, int) else horizon
     embargo = getattr(scheme, "embargo", 0)
-    return Plan(scheme, window, folds, purge, embargo if isinstance(embargo, int) else memory)
+    return FoldPlan(scheme, window, folds, purge, embargo if isinstance(embargo, int) else memory)
 
 
 def validate(
@@ -116,11 +100,27 @@ def validate(
     Raises
     ------
     DolphinError
-        As :func:`plan_of` does; if a look differs from its single run.
+        As :func:`plan_folds` does; if a look differs from its single run.
     """
-    plan = plan_of(study, evaluator)
-    ts, folds = evaluator.ts, plan.folds
-    looks = Looks(study, evaluator, registry, resume=resume, progress=progress)
+    plan = plan_folds(study, evaluator)
+    results = _evaluate_folds(study, plan.folds, evaluator, registry, resume, progress)
+    ways = paths_of(results)
+    equity = equity_frame(ways, evaluator.ts, study.config.account.initial_capital)
+    report = ValidationReport(study, results, validation_document(study, evaluator, plan, results, ways), equity)
+    _write(workspace, report)
+    return report
+
+
+def _evaluate_folds(
+    study: Study,
+    folds: Sequence[Fold],
+    evaluator: Evaluator,
+    registry: Registry,
+    resume: bool,
+    progress: Progress | None,
+) -> list[FoldResult]:
+    """Choose on the train spans of every fold and judge on its test spans, as scheme and sampler ask for."""
+    runs = CandidateRuns(study, evaluator, registry, resume=resume, progress=progress)
     choose = choice_of(study).first
 
     def candidates(fold: Fold) -> list[Candidate]:
@@ -130,37 +130,10 @@ def validate(
         return searched(study, evaluator, registry, span, fold, resume=resume, progress=progress)
 
     if folds[0].blocks:
-        judged = cross_validate(folds, candidates, choose, looks)
-    elif is_fixed(study):
-        judged = walk_forward(folds, candidates, choose, looks)
-    else:
-        judged = walk_forward_adaptive(folds, search_fold, looks)
-    ways = paths_of(judged)
-    equity = equity_frame(ways, ts, study.config.account.initial_capital)
-    documents = [path_document(number, way, ts) for number, way in enumerate(ways)]
-    names = list(study.space)
-    document = {
-        "study": study.name,
-        "study_hash": study.hash,
-        "scheme": plan.scheme.model_dump(),
-        "dataset": {"name": evaluator.dataset.name, "digest": evaluator.dataset.digest},
-        "engine_digest": study.config.engine.digest,
-        "objective": study.objective,
-        "direction": study.direction,
-        "min_trades": study.min_trades,
-        "window": _span(ts, plan.window, evaluator.dataset.spacing_ns),
-        "purge_bars": plan.purge,
-        "embargo_bars": plan.embargo,
-        "folds": [fold_document(j, study, evaluator, plan) for j in judged],
-        "paths": documents,
-        "stitched": documents[0]["metrics"] if len(documents) == 1 else None,
-        "distribution": distribution(documents) if len(documents) > 1 else None,
-        "efficiency": efficiency(judged),
-        "stability": stability(judged, names),
-    }
-    report = ValidationReport(study, judged, document, equity)
-    _write(workspace, report)
-    return report
+        return cross_validate(folds, candidates, choose, runs)
+    if is_fixed(study):
+        return walk_forward(folds, candidates, choose, runs)
+    return walk_forward_adaptive(folds, search_fold, runs)
 
 
 def candidates_of(study: Study, base: Config) -> list[Candidate]:
@@ -189,44 +162,6 @@ def candidates_of(study: Study, base: Config) -> list[Candidate]:
                 found.setdefault(variant.hash, Candidate(number, variant.config, variant.text, variant.hash))
         trial += len(points)
     return list(found.values())
-
-
-def fold_document(judged: Judged, study: Study, evaluator: Evaluator, plan: Plan) -> dict[str, Any]:
-    """One fold: where it trained and was judged, what was chosen, how it did on both sides.
-
-    ``degradation`` is by how much the objective is worse in the test spans than in the train spans.
-    """
-    fold, chosen, ts, spacing = judged.fold, judged.chosen, evaluator.ts, evaluator.dataset.spacing_ns
-    found: dict[str, Any] = {
-        "number": fold.number,
-        "blocks": list(fold.blocks),
-        **{
-            name: [_span(ts, span, spacing) for span in spans]
-            for name, spans in zones(fold, plan.window, plan.purge, plan.embargo).items()
-        },
-        "chosen": None,
-    }
-    if chosen is None:
-        return found
-    document = json.loads(chosen.text)
-    # A single test stretch is known to the kernel in full; several are put together.
-    one = len(judged.tests) == 1
-    test = judged.tests[0].metrics if one else pooled(judged.tests)
-    after = {name: values[0].item() for name, values in test.items()}
-    before, out = judged.score[study.objective], after[study.objective]
-    worse = before - out if study.direction == "maximize" else out - before
-    return found | {
-        "chosen": {
-            "trial": chosen.trial,
-            "config_hash": chosen.hash,
-            "config": document,
-            "parameters": {name: value_of(document, name) for name in study.space},
-        },
-        "train_metrics": {name: spelled(value) for name, value in judged.score.items()},
-        "test_metrics": {name: spelled(value) for name, value in after.items()},
-        "objective": {"train": spelled(before), "test": spelled(out), "degradation": spelled(float(worse))},
-        "efficiency": efficiency([judged]),
-    }
 
 
 def _check(study: Study, scheme: Scheme) -> None:
@@ -280,18 +215,6 @@ def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> 
     horizon = max(int(reaches(config.params)) for config in many)
     lookback = max(strategy.warmup_bars(config.params) for config in many)
     return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
-
-
-def _span(ts: Ints, span: Span, spacing_ns: int) -> dict[str, Any]:
-    """``from <= close < to``, as the command's --from and --to take them."""
-    first, last = int(ts[span[0]]), int(ts[span[1] - 1])
-    return {
-        "from": format_time(first),
-        "to": format_time(last + spacing_ns),
-        "first_ts": first,
-        "last_ts": last,
-        "bars": span[1] - span[0],
-    }
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:

@@ -8,27 +8,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from numpy.typing import NDArray
 
 from dolphin.config import Variants, settled
 from dolphin.errors import DolphinError
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Fold, Span
+from dolphin.study.definition.splits import Fold
 from dolphin.study.measure.evaluator import Evaluator
 from dolphin.study.measure.measured import Measures
+from dolphin.study.measure.metrics import MetricArrays
+from dolphin.study.measure.spans import Span
 from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import FINISHED, search
 from dolphin.study.space.space import Point
 from dolphin.study.trials.choice import best_first, choice_of
 from dolphin.study.trials.registry import Registry
-from dolphin.study.validation.looks import Candidate, Looks
+from dolphin.study.validation.candidate_runs import Candidate, CandidateRuns
 from dolphin.study.validation.pooled import pooled
 
 if TYPE_CHECKING:
     from dolphin.study.definition.spec import Study
 
 #: (metrics of all candidates, (C,) each) -> place of the best one, or None if none may be chosen.
-Choose = Callable[[dict[str, NDArray[Any]]], int | None]
+Choose = Callable[[MetricArrays], int | None]
 
 #: The candidates of a fold, percentiles settled on its train rows.
 Candidates = Callable[[Fold], Sequence[Candidate]]
@@ -38,7 +39,7 @@ Search = Callable[[Span, int], Candidate | None]
 
 
 @dataclass(frozen=True)
-class Judged:
+class FoldResult:
     """A fold, what was chosen on its train spans and how that traded its test spans.
 
     ``chosen`` is None where no candidate had enough trades: such a fold stays flat. ``train`` and
@@ -52,21 +53,23 @@ class Judged:
     tests: tuple[Measures, ...]
 
 
-def walk_forward(folds: Sequence[Fold], candidates: Candidates, choose: Choose, looks: Looks) -> list[Judged]:
+def walk_forward(
+    folds: Sequence[Fold], candidates: Candidates, choose: Choose, runs: CandidateRuns
+) -> list[FoldResult]:
     """Every fold with a sampler that does not learn: the same candidates, all of them on each train window."""
-    judged = []
+    results = []
     for fold in folds:
         many = candidates(fold)
         (span,) = fold.train
-        measures = looks.search(many, span, fold.number) if many else None
+        measures = runs.search(many, span, fold.number) if many else None
         place = choose(measures.metrics) if measures else None
-        judged.append(judge(fold, many[place] if place is not None else None, looks))
-    return judged
+        results.append(evaluate_fold(fold, many[place] if place is not None else None, runs))
+    return results
 
 
-def walk_forward_adaptive(folds: Sequence[Fold], search: Search, looks: Looks) -> list[Judged]:
+def walk_forward_adaptive(folds: Sequence[Fold], search: Search, runs: CandidateRuns) -> list[FoldResult]:
     """Every fold with a search of its own on its train window."""
-    return [judge(fold, search(fold.train[0], fold.number), looks) for fold in folds]
+    return [evaluate_fold(fold, search(fold.train[0], fold.number), runs) for fold in folds]
 
 
 def is_fixed(study: Study) -> bool:
@@ -105,7 +108,7 @@ def searched(
     # Where the number of trials is known it bounds the search, so that every fold has as many.
     deadline = time.monotonic() + study.timeout if study.timeout is not None and study.trials is None else None
     search(
-        study, evaluator, registry, *span,
+        study, evaluator, registry, span,
         fold=fold, resume=resume, deadline=deadline, progress=advance, on_batch=on_batch,
     )  # fmt: skip
     if not best:
@@ -120,10 +123,10 @@ def _check_span(study: Study, evaluator: Evaluator, registry: Registry, span: Sp
     """Refuse to go on after a search of this fold that was over other bars."""
     mine = [pl.col("study_hash") == study.hash, pl.col("fold") == fold, pl.col("role") == "search"]
     known = registry.trials().filter(*mine, pl.col("state").is_in(FINISHED)).unique("trial", keep="last")
-    ts = evaluator.ts
+    first_ts, last_ts = span.closes(evaluator.ts)
     # Pruned trials ended early; where they began tells.
-    other = pl.col("first_ts") != int(ts[span[0]])
-    other |= (pl.col("state") == "done") & (pl.col("last_ts") != int(ts[span[1] - 1]))
+    other = pl.col("first_ts") != first_ts
+    other |= (pl.col("state") == "done") & (pl.col("last_ts") != last_ts)
     if known.filter(other).select(pl.len()).collect().item():
         raise DolphinError(
             f"fold {fold} was searched over other bars: [validation] or the window has changed since",
@@ -132,12 +135,12 @@ def _check_span(study: Study, evaluator: Evaluator, registry: Registry, span: Sp
         )
 
 
-def judge(fold: Fold, chosen: Candidate | None, looks: Looks) -> Judged:
+def evaluate_fold(fold: Fold, chosen: Candidate | None, runs: CandidateRuns) -> FoldResult:
     """Run what was chosen over the test spans, each from a flat account."""
     if chosen is None:
-        return Judged(fold, None, {}, (), ())
-    train = tuple(looks.again(chosen, span) for span in fold.train)
-    tests = tuple(looks.test(chosen, span, fold.number) for span in fold.test)
+        return FoldResult(fold, None, {}, (), ())
+    train = tuple(runs.rerun(chosen, span) for span in fold.train)
+    tests = tuple(runs.test(chosen, span, fold.number) for span in fold.test)
     # One stretch is measured by the kernel; several are put together.
     metrics = train[0].metrics if len(train) == 1 else pooled(train)
-    return Judged(fold, chosen, {name: values[0].item() for name, values in metrics.items()}, train, tests)
+    return FoldResult(fold, chosen, {name: values[0].item() for name, values in metrics.items()}, train, tests)

@@ -11,7 +11,7 @@ import pytest
 
 from dolphin.catalog import Dataset, generate, open_dataset, verify
 from dolphin.catalog.ingest import generator
-from dolphin.catalog.ingest.generator import Market, make_plan, uniform, universe
+from dolphin.catalog.ingest.generator import PriceWalk, plant_events, uniform, universe
 from dolphin.catalog.ingest.generator_kernel import fields_normal, walk
 from dolphin.catalog.store.instruments import round_prices
 from dolphin.errors import DolphinError
@@ -52,7 +52,7 @@ def test_manifest_says_what_it_is(markets: dict[str, Dataset]) -> None:
     assert manifest["made"] == (
         "dolphin data generate --name edge --preset edge --days 2 --assets 12 --spacing 1m --seed 1"
     )
-    assert manifest["planted"]["events"] == make_plan("edge", 2880, MINUTE_NS, 1).starts.size > 3
+    assert manifest["planted"]["events"] == plant_events("edge", 2880, MINUTE_NS, 1).starts.size > 3
 
 
 def test_bars_are_sound_and_on_the_grid(markets: dict[str, Dataset]) -> None:
@@ -77,9 +77,9 @@ def test_bars_are_sound_and_on_the_grid(markets: dict[str, Dataset]) -> None:
 
 def test_days_do_not_depend_on_how_they_are_cut() -> None:
     instruments, levels = universe(5, 3)
-    plan = make_plan("crash", 300, MINUTE_NS, 3)
-    whole = Market(instruments, levels, plan, MINUTE_NS, 3).day(300)
-    parts = Market(instruments, levels, plan, MINUTE_NS, 3)
+    planted = plant_events("crash", 300, MINUTE_NS, 3)
+    whole = PriceWalk(instruments, levels, planted, MINUTE_NS, 3).day(300)
+    parts = PriceWalk(instruments, levels, planted, MINUTE_NS, 3)
     first, second = parts.day(100), parts.day(200)
     for name, values in whole.items():
         assert np.array_equal(values, np.concatenate([first[name], second[name]], axis=1)), name
@@ -87,12 +87,12 @@ def test_days_do_not_depend_on_how_they_are_cut() -> None:
 
 def test_compiled_and_plain_python_agree_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     instruments, levels = universe(4, 1)
-    plan = make_plan("edge", 400, MINUTE_NS, 1)
-    compiled = Market(instruments, levels, plan, MINUTE_NS, 1).day(400)
+    planted = plant_events("edge", 400, MINUTE_NS, 1)
+    compiled = PriceWalk(instruments, levels, planted, MINUTE_NS, 1).day(400)
     module = "dolphin.catalog.ingest.generator_kernel"
     monkeypatch.setattr(f"{module}.fields_normal", fields_normal.py_func)
     monkeypatch.setattr(f"{module}.walk", walk.py_func)
-    plain = Market(instruments, levels, plan, MINUTE_NS, 1).day(400)
+    plain = PriceWalk(instruments, levels, planted, MINUTE_NS, 1).day(400)
     assert all(np.array_equal(compiled[name], plain[name]) for name in compiled)
 
 
@@ -118,9 +118,9 @@ def test_the_planted_edge() -> None:
     after: dict[str, np.ndarray] = {}
     for preset in ("edge", "null"):
         instruments, levels = universe(assets, 11)
-        plan = make_plan(preset, bars, MINUTE_NS, 11)
-        close = Market(instruments, levels, plan, MINUTE_NS, 11).day(bars)["close"]
-        starts = plan.starts[(plan.starts > 60) & (plan.starts < bars - 130)]
+        planted = plant_events(preset, bars, MINUTE_NS, 11)
+        close = PriceWalk(instruments, levels, planted, MINUTE_NS, 11).day(bars)["close"]
+        starts = planted.starts[(planted.starts > 60) & (planted.starts < bars - 130)]
         after[preset] = np.array([np.mean(close[:, t + 103] / close[:, t]) - 1.0 for t in starts])
         velocity = np.array([absorption(close, t) / absorption(close, t - 1) - 1.0 for t in starts])
         quiet = np.array([absorption(close, t) / absorption(close, t - 1) - 1.0 for t in starts - 5])
@@ -129,7 +129,7 @@ def test_the_planted_edge() -> None:
         assert 0.85 < np.median([absorption(close, t - 5) for t in starts]) < 0.96
         if preset == "edge":
             assert abs(np.log(close[:, -1] / close[:, 0]).mean()) < 1.5  # it does not drift away
-            assert plan.down == pytest.approx(generator.DOWN_PROBABILITY * plan.starts.size, rel=0.1)
+            assert planted.down == pytest.approx(generator.DOWN_PROBABILITY * planted.starts.size, rel=0.1)
     edge, null = after["edge"], after["null"]
     planted = generator.DOWN_PROBABILITY * generator.DOWN + (1 - generator.DOWN_PROBABILITY) * generator.UP
     for moves, mean in ((edge, planted), (null, 0.0)):
@@ -139,7 +139,7 @@ def test_the_planted_edge() -> None:
 
 
 def test_edge_and_null_share_everything_but_the_drift() -> None:
-    edge, null = (make_plan(p, 20_000, MINUTE_NS, 2) for p in ("edge", "null"))
+    edge, null = (plant_events(p, 20_000, MINUTE_NS, 2) for p in ("edge", "null"))
     for name in ("shock", "calm", "wild", "starts"):
         assert np.array_equal(getattr(edge, name), getattr(null, name))
     assert not null.drift.any() and null.down == 0
@@ -152,8 +152,8 @@ def test_edge_and_null_share_everything_but_the_drift() -> None:
 def test_the_crash(spacing_ns: int) -> None:
     bars = 40 * max(12, 3600 * 10**9 // spacing_ns)
     instruments, levels = universe(8, 1)
-    plan = make_plan("crash", bars, spacing_ns, 1)
-    close = Market(instruments, levels, plan, spacing_ns, 1).day(bars)["close"]
+    planted = plant_events("crash", bars, spacing_ns, 1)
+    close = PriceWalk(instruments, levels, planted, spacing_ns, 1).day(bars)["close"]
     middle, span = bars // 2, bars // 40
     fall = close[:, middle + span] / close[:, middle] - 1.0
     assert (fall < -0.15).all() and -0.45 < np.mean(fall) < -0.22
@@ -165,8 +165,8 @@ def test_deviation_scales_with_the_root_of_the_spacing() -> None:
     deviations = []
     for spacing_ns in (5 * 10**9, MINUTE_NS):
         instruments, levels = universe(2, 1)
-        plan = make_plan("null", 20_000, spacing_ns, 1)
-        close = Market(instruments, levels, plan, spacing_ns, 1).day(20_000)["close"][0]
+        planted = plant_events("null", 20_000, spacing_ns, 1)
+        close = PriceWalk(instruments, levels, planted, spacing_ns, 1).day(20_000)["close"][0]
         deviations.append(np.diff(np.log(close)).std() / np.sqrt(spacing_ns / 86_400e9))
     assert deviations == pytest.approx([generator.DAILY_DEVIATION] * 2, rel=0.15)
 
@@ -204,9 +204,9 @@ def test_another_target_makes_the_same_bits(markets: dict[str, Dataset]) -> None
     """A generic CPU, without wide vectors, in a process of its own."""
     program = """
 import hashlib
-from dolphin.catalog.ingest.generator import Market, make_plan, universe
+from dolphin.catalog.ingest.generator import PriceWalk, plant_events, universe
 instruments, levels = universe(12, 1)
-day = Market(instruments, levels, make_plan("edge", 2880, 60 * 10**9, 1), 60 * 10**9, 1).day(2880)
+day = PriceWalk(instruments, levels, plant_events("edge", 2880, 60 * 10**9, 1), 60 * 10**9, 1).day(2880)
 print(hashlib.sha256(day["close"].T.tobytes()).hexdigest())
 """
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}

@@ -15,8 +15,6 @@ from dolphin.study.measure.metrics import (
     METRICS,
     daily_equity,
     metrics_of,
-    spelled,
-    unspelled,
     worst_rolling_roi,
 )
 from dolphin.study.measure.run import Run, run
@@ -174,16 +172,6 @@ def test_one_day_or_equal_days_have_no_sharpe() -> None:
     one_day = metrics_of(account(equity=110.0), np.array([100.0]))
     flat = metrics_of(account(days=4), np.array([100.0]))
     assert math.isnan(one_day["sharpe_365"][0]) and math.isnan(flat["sharpe_365"][0])
-
-
-@pytest.mark.parametrize("value", [math.inf, -math.inf, 1.5, 3, True, None, "text"])
-def test_spelling_goes_both_ways(value: object) -> None:
-    assert unspelled(spelled(value)) == value
-    assert not isinstance(spelled(value), float) or math.isfinite(spelled(value))
-
-
-def test_nan_is_spelled() -> None:
-    assert spelled(math.nan) == "nan" and math.isnan(unspelled("nan"))
 
 
 def test_daily_equity_takes_each_days_last_bar() -> None:

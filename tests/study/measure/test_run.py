@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typed_documents import is_typed
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
@@ -18,7 +19,8 @@ from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import BY_HAND, backtest
-from dolphin.study.measure.metrics import METRICS
+from dolphin.study.measure.documents import ConfigFile, MetricsDocument, MetricValues, RunDocument
+from dolphin.study.measure.metrics import ALL_METRICS, METRICS
 from dolphin.study.measure.run import run, scan_uuid, window_rows, write_run
 from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
@@ -52,6 +54,12 @@ def written(dataset: Dataset, market: Market, busy: Config, tmp_path_factory: py
 def test_the_files_are_the_contract(written: Path) -> None:
     assert {path.name for path in written.iterdir()} == FILES | {"manifest.json"}
     assert not [path for path in written.parent.iterdir() if path != written]
+
+
+def test_the_documents_are_what_their_types_say(written: Path) -> None:
+    for name, kind in (("run", RunDocument), ("metrics", MetricsDocument), ("config", ConfigFile)):
+        assert is_typed(json.loads((written / f"{name}.json").read_text()), kind)
+    assert MetricValues.__required_keys__ == set(ALL_METRICS)
 
 
 def test_columns_and_types(written: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typed_documents import is_typed
 
 from dolphin.config import parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
+from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.sweep import alone, read_study, sweep
 from dolphin.study.trials.best import best_trials
 from dolphin.study.trials.registry import Registry
@@ -78,6 +80,7 @@ def test_an_interrupted_search_ends_as_an_undisturbed_one(
         sweep(twin, study, progress=interrupt)
     left = json.loads((twin.experiments / "look" / "study.json").read_text())
     kept = rows(twin).height
+    assert is_typed(left, StudyDocument)
     assert left["state"] == "interrupted" and 0 < kept < whole.planned
     resumed = sweep(twin, study, resume=True)
     assert (resumed.known, resumed.ran) == (kept, whole.planned - kept)
@@ -203,6 +206,7 @@ def test_several_objectives_give_a_front(home: Workspace, write_study: WriteStud
     assert report.best["roi"].is_sorted(descending=True)
     document = json.loads((home.experiments / "look" / "study.json").read_text())
     assert {trial["trial"] for trial in document["pareto"]} == front
+    assert is_typed(document, StudyDocument)
     assert report.best_config is not None and f"roi = {report.best['roi'][0]!r}" in report.best_config.read_text()
 
 

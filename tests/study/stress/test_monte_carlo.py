@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from typed_documents import is_typed
 
 from dolphin.config import Config, parse_config
 from dolphin.core import taking
@@ -15,8 +16,10 @@ from dolphin.study.measure.measured import first_difference, measure, run_alone
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.stress import monte_carlo
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
-from dolphin.study.stress.monte_carlo import capital_path, read_stress, stress
+from dolphin.study.stress.monte_carlo import read_stress, stress
+from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import break_even
+from dolphin.study.stress.trade_orders import capital_path
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import rerun_sample, trials_of
 from dolphin.workspace import Workspace
@@ -122,6 +125,7 @@ def test_the_whole_test(home: Workspace, busy: Config, tmp_path) -> None:
     assert {"noise", "missed", "permuted", "bootstrap"} == set(document["fans"])
     read, frame = read_stress(tmp_path / "s")
     assert read == document and frame.equals(rows)
+    assert is_typed(read, StressDocument)
 
 
 def test_the_same_seed_gives_the_same_rows(home: Workspace, busy: Config) -> None:

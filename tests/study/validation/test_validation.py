@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typed_documents import is_typed
 
 from dolphin.catalog import generate, open_dataset, parse_time
 from dolphin.catalog.ingest.importer import import_klines
 from dolphin.config import parse_config, read_config
 from dolphin.core.records import DAY_NS
 from dolphin.errors import DolphinError
-from dolphin.files import read_json
+from dolphin.files import json_value, read_json
 from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import backtest
 from dolphin.study.definition.spec import read_study
 from dolphin.study.measure.evaluator import LocalEvaluator
-from dolphin.study.measure.metrics import ALL_METRICS, spelled
+from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.trials.registry import Registry
+from dolphin.study.validation.documents import ValidationDocument
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
 from dolphin.study.validation.validation import ValidationReport, validate
@@ -119,7 +121,7 @@ def looks(home: Workspace, role: str) -> pl.DataFrame:
 def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     report = judge(home, WALK)
     document = read_json(home.experiments / "look" / "validation.json")
-    assert document == json.loads(json.dumps(report.document))
+    assert document == json.loads(json.dumps(report.document)) and is_typed(document, ValidationDocument)
     equity = pl.read_parquet(home.experiments / "look" / "oos_equity.parquet")
     assert [f["train"][0]["from"][:10] for f in document["folds"]][1:] == ["2025-01-05", "2025-01-10", "2025-01-15"]
     assert len(document["folds"]) == 4 and len(document["paths"]) == 1
@@ -140,7 +142,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
         train = by_hand(home, fold["chosen"]["config"], fold["train"][0])
         test = by_hand(home, fold["chosen"]["config"], fold["test"][0])
         for single, found in ((train, fold["train_metrics"]), (test, fold["test_metrics"])):
-            assert {name: spelled(single.metrics[name]) for name in ALL_METRICS} == found
+            assert {name: json_value(single.metrics[name]) for name in ALL_METRICS} == found
         part = equity.filter(pl.col("fold") == fold["number"])
         assert part["return"].to_numpy().tobytes() == test.daily_returns.tobytes()
         assert part["ts"][-1] == fold["test"][0]["last_ts"]
@@ -157,7 +159,7 @@ def test_a_walk_forward_is_its_single_runs(home: Workspace) -> None:
     assert stitched["roi"] == pytest.approx(curve[-1] / 25_000.0 - 1.0, rel=1e-12)
     days = equity["return"].to_numpy()
     assert stitched["sharpe_365"] == pytest.approx(days.mean() / days.std(ddof=1) * math.sqrt(365.0), rel=1e-12)
-    inside = np.concatenate([j.train[0].daily_returns[0] for j in report.judged])
+    inside = np.concatenate([j.train[0].daily_returns[0] for j in report.results])
     assert document["efficiency"]["efficiency"] == pytest.approx(days.mean() / inside.mean(), rel=1e-12)
     # best.toml is the choice of the newest train window, and says so.
     best_toml = home.experiments / "look" / "best.toml"
@@ -187,7 +189,7 @@ def test_every_sampler_chooses_the_best_it_looked_at(home: Workspace, validation
             assert train["from"] == report.document["window"]["from"]
         for span, found in ((train, fold["train_metrics"]), (test, fold["test_metrics"])):
             single = by_hand(home, fold["chosen"]["config"], span)
-            assert {name: spelled(single.metrics[name]) for name in ALL_METRICS} == found
+            assert {name: json_value(single.metrics[name]) for name in ALL_METRICS} == found
 
 
 def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
@@ -195,13 +197,13 @@ def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
     middle = report.document["folds"][1]
     assert len(middle["train"]) == 2 and report.document["embargo_bars"] == 751 + 288 + 52
     assert report.document["purge_bars"] <= 61 and report.document["purge_bars"] > 50
-    pieces = [report.judged[1].train[k] for k in range(2)]
+    pieces = [report.results[1].train[k] for k in range(2)]
     for piece, span in zip(pieces, middle["train"], strict=True):
         single = by_hand(home, middle["chosen"]["config"], span)
         assert piece.daily_returns[0].tobytes() == single.daily_returns.tobytes()
         assert piece.metrics["trades"][0] == single.metrics["trades"]
     score = {name: values[0].item() for name, values in pooled(pieces).items()}
-    assert {name: spelled(value) for name, value in score.items()} == middle["train_metrics"]
+    assert {name: json_value(value) for name, value in score.items()} == middle["train_metrics"]
     # No other candidate would have been better.
     spans = [(s["first_ts"], s["last_ts"]) for s in middle["train"]]
     rows = looks(home, "search").filter(pl.col("config_hash") != middle["chosen"]["config_hash"])
@@ -217,6 +219,7 @@ def test_a_fold_of_kfold_trains_on_its_pooled_spans(home: Workspace) -> None:
 def test_combinatorial_paths(home: Workspace) -> None:
     report = judge(home, COMBINATORIAL)
     document = report.document
+    assert is_typed(document, ValidationDocument)
     assert len(document["folds"]) == 10 and len(document["paths"]) == 4
     equity = report.equity
     for path in document["paths"]:
@@ -265,7 +268,7 @@ def trained(home: Workspace, dataset: str, report: ValidationReport, fold: int) 
     spans = [(s["first_ts"], s["last_ts"]) for s in report.document["folds"][fold]["train"]]
     rows = looks(home, "search").filter(pl.col("dataset") == dataset)
     mine = [rows.filter(pl.col("first_ts") == a, pl.col("last_ts") == b) for a, b in spans]
-    hashes = {c.hash for c in [report.judged[fold].chosen] if c is not None}
+    hashes = {c.hash for c in [report.results[fold].chosen] if c is not None}
     p60 = pl.col("config").str.json_path_match("$.params.vol_p60")
     found = pl.concat(mine)
     wanted = found.filter(pl.col("config_hash").is_in(hashes)).select(p60).unique()
@@ -357,6 +360,7 @@ def test_other_folds_under_a_resumed_search_are_refused(home: Workspace) -> None
 def test_a_fold_without_a_choice_stays_flat(home: Workspace) -> None:
     report = judge(home, WALK, min_trades=10_000)
     assert all(fold["chosen"] is None for fold in report.document["folds"])
+    assert is_typed(report.document, ValidationDocument)
     assert report.equity["return"].to_list() == [0.0] * report.equity.height and report.newest is None
     assert report.document["efficiency"]["efficiency"] is None
     assert looks(home, "test").is_empty()

@@ -1,4 +1,4 @@
-"""Looks at the data for a validation: candidates on stretches of bars, each look registered, none made twice."""
+"""Runs of candidates for a validation, over stretches of bars: each registered as a look, none made twice."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import polars as pl
 
 from dolphin.config import Config
 from dolphin.progress import Progress
-from dolphin.study.definition.splits import Span
 from dolphin.study.measure.evaluator import Batch, Evaluator
 from dolphin.study.measure.measured import Measures
 from dolphin.study.measure.metrics import ALL_METRICS
-from dolphin.study.trials.registry import Registry, trial_frame, trial_measures
+from dolphin.study.measure.spans import Span
+from dolphin.study.search.batch_runner import study_columns
+from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 
 if TYPE_CHECKING:
     from dolphin.study.definition.spec import Study
@@ -34,7 +35,7 @@ class Candidate(NamedTuple):
     hash: str
 
 
-class Looks:
+class CandidateRuns:
     """Runs candidates over stretches of bars, each a fresh run from a flat account, and registers them.
 
     Parameters
@@ -55,16 +56,7 @@ class Looks:
         self._study, self._evaluator, self._registry, self._progress = study, evaluator, registry, progress
         self._reasons = study.config.strategy.reasons
         self._made: dict[tuple[Span, str], Measures] = {}
-        dataset = evaluator.dataset
-        self._common = {
-            "study": study.name,
-            "study_hash": study.hash,
-            "dataset": dataset.name,
-            "dataset_digest": dataset.digest,
-            "engine_digest": study.config.engine.digest,
-            "sampler": study.sampler,
-            "seed": study.seed,
-        }
+        self._common = study_columns(study, evaluator.dataset)
         self._known = self._registered() if resume else None
 
     def search(self, candidates: Sequence[Candidate], span: Span, fold: int) -> Measures:
@@ -72,18 +64,18 @@ class Looks:
         # What percentiles became is part of every hash, so that the first tells whose candidates they are.
         key = span, candidates[0].hash
         if key not in self._made:
-            self._made[key] = self._look(candidates, span, fold, "search")
+            self._made[key] = self._measures_on(candidates, span, fold, "search")
         return self._made[key]
 
     def test(self, chosen: Candidate, span: Span, fold: int) -> Measures:
         """Measures of the chosen one, run alone as a single backtest does it: one look."""
-        return self._look([chosen], span, fold, "test")
+        return self._measures_on([chosen], span, fold, "test")
 
-    def again(self, chosen: Candidate, span: Span) -> Measures:
+    def rerun(self, chosen: Candidate, span: Span) -> Measures:
         """What is known of the chosen one already, for its daily returns; not a new look."""
         return self._evaluator.evaluate(Batch((chosen.config,), (span,), checks=(0,))).span(0)
 
-    def _look(self, candidates: Sequence[Candidate], span: Span, fold: int, role: str) -> Measures:
+    def _measures_on(self, candidates: Sequence[Candidate], span: Span, fold: int, role: str) -> Measures:
         known = self._known_on(span, role)
         todo = [k for k, candidate in enumerate(candidates) if candidate.hash not in known]
         parts: list[tuple[list[int], Measures]] = []
@@ -98,9 +90,9 @@ class Looks:
         return _joined(parts, len(candidates))
 
     def _run(self, batch: list[Candidate], span: Span, fold: int, role: str) -> Measures:
-        ts, now = self._evaluator.ts, time.time_ns()
+        first_ts, last_ts = span.closes(self._evaluator.ts)
         common = self._common | {
-            "first_ts": int(ts[span[0]]), "last_ts": int(ts[span[1] - 1]), "role": role, "fold": fold, "time_ns": now,
+            "first_ts": first_ts, "last_ts": last_ts, "role": role, "fold": fold, "time_ns": time.time_ns(),
         }  # fmt: skip
         rows = [{"trial": c.trial, "config_hash": c.hash, "config": c.text} | common for c in batch]
         # One of every batch, the same in every run of the study, is run alone and compared.
@@ -108,10 +100,7 @@ class Looks:
         try:
             found = self._evaluator.evaluate(Batch([c.config for c in batch], (span,), checks=(check,))).span(0)
         except BaseException as error:
-            # They were looked at, or were about to be: that stays on record too.
-            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            note = " ".join(str(error).split()) or type(error).__name__
-            self._registry.append(trial_frame([row | {"state": state, "note": note} for row in rows]))
+            self._registry.append(trial_frame([row | stopped(error) for row in rows]))
             raise
         measures = trial_measures(found, self._reasons)
         self._registry.append(trial_frame([row | {"state": "done"} | m for row, m in zip(rows, measures, strict=True)]))
@@ -128,8 +117,7 @@ class Looks:
     def _known_on(self, span: Span, role: str) -> dict[str, dict[str, Any]]:
         if self._known is None:
             return {}
-        ts = self._evaluator.ts
-        frame = self._known.get((int(ts[span[0]]), int(ts[span[1] - 1])))
+        frame = self._known.get(span.closes(self._evaluator.ts))
         if frame is None:
             return {}
         return {row["config_hash"]: row for row in frame.filter(pl.col("role") == role).iter_rows(named=True)}
