@@ -130,7 +130,7 @@ def run_backtest(
     try:
         fees = float(friction["fee"][0]), float(friction["maker_fee"][0])
         perpetuals = [perpetual(instrument, *fees) for instrument in instruments]
-        fills = SlippedFills(instruments, market.instruments, friction, model)
+        fills = SlippedFills(instruments, market.instruments, friction, model, known_first=feed == "scan")
         exchange = Exchange(perpetuals, fills, model)
         backtest.add_venue(
             venue=VENUE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -86,12 +86,23 @@ class SlippedFills(FillModel):
     friction : array of one record
     model : FillModel
         The configuration's.
+    known_first : bool
+        Whether a bar's prices are told before the exchange sees them; where they come as data, it sees them first.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], records: Records, friction: Records, model: OurModel) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        records: Records,
+        friction: Records,
+        model: OurModel,
+        *,
+        known_first: bool,
+    ) -> None:
         super().__init__(prob_fill_on_limit=1.0 if model is TOUCH else 0.0)
         self.price: Floats = np.empty(0)
         self.open: Floats | None = None
+        self._known_first = known_first
         self._slippage = float(friction["slippage"][0])
         self._column = {instrument_id(instrument.symbol): j for j, instrument in enumerate(instruments)}
         self._decimals = [precision_of(instrument) for instrument in instruments]
@@ -113,10 +124,15 @@ class SlippedFills(FillModel):
         book.add(BookOrder(side, Price(filled, self._decimals[j]), order.quantity, 1), 0, 0)
         return book
 
+    def ticks_around(self, price: float, j: int) -> tuple[float, float]:
+        """The ticks at or below a price and at or above it."""
+        record = self._records[j]
+        return slipped_price(price, -1, 0.0, record), slipped_price(price, 1, 0.0, record)
+
     def _stopped_at(self, order, direction: int, j: int, quote) -> float:  # type: ignore[no-untyped-def]
         """What a stop that was reached takes: the market, or inside a bar the worse of trigger and open."""
         if self.open is None:
-            return round(quote.as_double(), self._decimals[j])
+            return float(self.price[j]) if self._known_first else round(quote.as_double(), self._decimals[j])
         trigger = round(order.trigger_price.as_double(), self._decimals[j])
         opened = float(self.open[j])
         return opened if direction * (opened - trigger) > 0.0 else trigger
@@ -132,7 +148,7 @@ class Exchange(SimulationModule):
         super().__init__(SimulationModuleConfig())
         self._instruments = list(instruments)
         self._column = {instrument.id: j for j, instrument in enumerate(instruments)}
-        self._tick = [instrument.price_increment.as_double() for instrument in instruments]
+        self._least = [10.0**-instrument.price_precision for instrument in instruments]
         self._fills = fills
         self._ranged = "high" in model.columns
         self._columns: Mapping[str, Floats] = {}
@@ -166,29 +182,49 @@ class Exchange(SimulationModule):
         price = float(self._fills.price[j])
         bid, ask = self._hidden.get(j, (price, price))
         if int(order["kind"]) & LIMIT:
-            limit, tick = float(order["limit"]), self._tick[j]
-            if order_direction(order) > 0:
-                ask = max(ask, limit + tick)
-            else:
-                bid = max(min(bid, limit - tick), tick)
+            limit, least = float(order["limit"]), self._least[j]
+            if order_direction(order) > 0 and price <= limit:
+                ask = max(ask, limit + least)
+            elif order_direction(order) < 0 and price >= limit:
+                bid = max(min(bid, limit - least), least)
         self._hidden[j] = bid, ask
         self.quote(j, bid, self._ts, ask)
 
-    def match(self, orders: Iterable[Records], age: Records) -> None:
+    def match(self, orders: Sequence[Records], age: Records) -> None:
         """The bar's prices, for instruments that have an order waiting and a real price: worst first."""
-        worst_is_high: dict[int, bool] = {}
+        waiting: dict[int, list[Records]] = {}
         for order in orders:
-            j = int(order["asset"])
-            if age[j] == 0 and (j not in worst_is_high or int(order["kind"]) & STOP):
-                # A bar that reaches both sides of a bracket fills its stop: the stop's side comes first.
-                worst_is_high[j] = (order_direction(order) > 0) == bool(int(order["kind"]) & STOP)
-        for j, high_first in worst_is_high.items():
-            if self._ranged:
-                low, high = float(self._columns["low"][j]), float(self._columns["high"][j])
-                self.quote(j, float(self._columns["open"][j]), self._ts)
-                for price in (high, low) if high_first else (low, high):
-                    self.quote(j, price, self._ts)
-            self.quote(j, float(self._fills.price[j]), self._ts)
+            if age[order["asset"]] == 0:
+                waiting.setdefault(int(order["asset"]), []).append(order)
+        for j, of in waiting.items():
+            for price in self._prices(j, of):
+                self.quote(j, self._level(price, j, of), self._ts)
+
+    def _prices(self, j: int, orders: Sequence[Records]) -> list[float]:
+        """What the bar's prices were, in the order that is worst for who waits: a stop's side comes first."""
+        close = float(self._fills.price[j])
+        if not self._ranged:
+            return [close]
+        opened, low, high = (float(self._columns[name][j]) for name in ("open", "low", "high"))
+        first = next((order for order in orders if int(order["kind"]) & STOP), orders[0])
+        high_first = (order_direction(first) > 0) == bool(int(first["kind"]) & STOP)
+        return [opened, high, low, close] if high_first else [opened, low, high, close]
+
+    def _level(self, price: float, j: int, orders: Sequence[Records]) -> float:
+        """Where the market stands at a price: on a tick, so that a limit is traded through by a whole one.
+
+        Between two ticks it is the one farther from the limits that wait, unless a stop would be reached there that
+        the price does not reach.
+        """
+        below, above = self._fills.ticks_around(price, j)
+        buys = any(int(order["kind"]) & LIMIT and order_direction(order) > 0 for order in orders)
+        level, other = (above, below) if buys else (below, above)
+        for order in orders:
+            if int(order["kind"]) & STOP:
+                direction, trigger = order_direction(order), float(order["trigger"])
+                if direction * (level - trigger) >= 0.0 > direction * (price - trigger):
+                    level = other
+        return level
 
     def flush(self) -> None:
         """Have the exchange process what it was sent."""

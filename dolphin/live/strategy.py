@@ -166,8 +166,10 @@ class KernelStrategy(Strategy):
 
     def withdraw(self, slot: int) -> None:
         """Cancel what the slot has in the market."""
-        for client_id in self._orders_of.pop(slot, []):
+        ids = self._orders_of.pop(slot, [])
+        for client_id in ids:  # all at once: with one of a bracket's two the exchange cancels the other
             self._slot_of.pop(client_id, None)
+        for client_id in ids:
             order = self.cache.order(client_id)
             if order is not None and not order.is_closed:
                 self.cancel_order(order)

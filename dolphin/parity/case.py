@@ -56,6 +56,11 @@ class Case:
         return self.config.engine.strategy.resize
 
     @property
+    def on_ticks(self) -> bool:
+        """Whether prices are no finer than ticks."""
+        return all(i.price_precision <= i.tick_exp and i.tick_num == 1 for i in self.dataset.instruments)
+
+    @property
     def is_regular(self) -> bool:
         """Whether the bars of the window lie one spacing apart."""
         return bool((np.diff(self.market.ts[self.start : self.stop]) == self.dataset.spacing_ns).all())

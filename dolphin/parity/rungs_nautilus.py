@@ -124,8 +124,8 @@ def compare(case: Case, run: NautilusRun) -> Outcome:
 
 
 def _facts(case: Case, run: NautilusRun) -> dict[str, Any]:
-    pnl = case.batch.trades["pnl"]
-    realized = run.realized
+    # Those of one bar may close in another order.
+    pnl, realized = np.sort(case.batch.trades["pnl"]), np.sort(run.realized)
     same = len(pnl) == len(realized)
     capital = float(case.batch.state.account["capital"][0])
     return {
