@@ -193,7 +193,7 @@ class KernelStrategy(Strategy):
         self._position_of[slot] = event.position_id
         before = self._parts.pop(slot, None)
         if before is not None:
-            total = before.qty + qty
+            total = round(before.qty + qty, event.last_qty.precision)
             price = (before.qty * before.price + qty * price) / total
             qty, commission = total, before.commission + commission
         passive = event.liquidity_side == LiquiditySide.MAKER

@@ -133,7 +133,8 @@ def ladder(
 def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
     """The rungs that do not know what this configuration does."""
     if 2 in rungs and config.friction.model.partial:
-        reason = "Nautilus fills whole orders here: a share of a bar's volume is not simulated"
+        # Seen: of a market order that its fill model's book does not cover, it fills the rest one tick worse.
+        reason = "Nautilus fills no market order in parts over several bars, as a share of the volume asks for"
         yield NotRun(2, "Nautilus", reason)
 
 

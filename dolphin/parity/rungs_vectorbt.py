@@ -62,8 +62,10 @@ def compare(case: Case, run: VectorbtRun, facts: dict[str, Any]) -> Outcome:
     if not facts["largest_value_difference"] <= TOLERANCE:
         k = int(np.argmax(~(apart <= TOLERANCE)))
         return False, f"vectorbt's value at bar {case.start + k} is {value[k]!r}, ours {equity[k]!r}", facts
-    facts["largest_pnl_difference"] = largest_pnl_difference(case, run.trades)
-    if facts["largest_pnl_difference"] is None:
+    facts["largest_pnl_difference"] = None if case.resizes else largest_pnl_difference(case, run.trades)
+    if case.resizes:
+        facts["pnl_note"] = "positions changed size: vectorbt's trades average all entries, ours those that are left"
+    elif facts["largest_pnl_difference"] is None:
         facts["pnl_note"] = "positions of one asset overlapped: vectorbt nets them, its trades are not ours"
     elif not facts["largest_pnl_difference"] <= TOLERANCE:
         return False, f"a trade's P&L differs by {facts['largest_pnl_difference']:.1e} of its notional", facts
