@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset, Instrument
-from dolphin.config import Account, Config, Friction
+from dolphin.config import Account, Config, Friction, columns_needed
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import Market, neutral_risk
+from dolphin.core.records import Floats, Market, neutral_risk
 from dolphin.core.strategy import Strategy
 from dolphin.market.assemble import instrument_records
 from dolphin.parity.case import Case
+from dolphin.strategies.breakout import BREAKOUT
+from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
+from dolphin.strategies.pair_reversion import PAIR_REVERSION
 from dolphin.strategies.vel_div import VEL_DIV
 from dolphin.strategies.vel_div_sleeves import VEL_DIV_SLEEVES
 
@@ -95,3 +99,64 @@ def case_of(strategy: Strategy, fill_timing: str = "close", start: int = 12, **p
 
 
 CASES = [(strategy, timing) for strategy in (VEL_DIV, TWO_SLOTS, VEL_DIV_SLEEVES) for timing in ("close", "next")]
+
+
+#: The bundled strategies that do more than open and close at the market, with parameters that trade often.
+RICH: dict[Strategy, dict[str, object]] = {
+    CROSS_MOMENTUM: {"lookback": 5, "rebalance_bars": 4, "per_side": 2, "gross_leverage": 3.0},
+    PAIR_REVERSION: {
+        "window": 8, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 4.0, "max_hold_bars": 20,
+        "first": "AAAUSDT", "second": "BTCUSDT",
+    },
+    BREAKOUT: {
+        "channel": 6, "range_bars": 4, "stop_atr": 1.0, "target_atr": 1.5, "trail_bars": 3, "max_hold_bars": 30,
+    },
+}  # fmt: skip
+
+
+def columns_of(market: Market, seed: int = 3) -> dict[str, Floats]:
+    """Open, high, low, volume and funding that belong to the market's closes."""
+    rng, price, records = np.random.default_rng(seed), market.price, market.instruments
+    opened = np.vstack([price[:1], price[:-1]])
+    opened = np.where(np.isnan(opened) | (market.age != 0), price, opened)
+
+    def on_ticks(x: Floats) -> Floats:
+        grid: Floats = np.floor(x / records["tick"] + 0.5) * records["tick_num"] / records["tick_den"]
+        return grid
+
+    def reach() -> Floats:
+        ticks: Floats = np.floor(rng.exponential(0.001, price.shape) * price / records["tick"]) * records["tick"]
+        return ticks
+
+    high = np.maximum(np.maximum(opened, price), on_ticks(np.maximum(opened, price) + reach()))
+    low = np.minimum(np.minimum(opened, price), on_ticks(np.minimum(opened, price) - reach()))
+    settles = (np.arange(len(price)) % 7 == 0)[:, None]
+    return {
+        "open": opened,
+        "high": np.where(market.age != 0, price, high),
+        "low": np.where(market.age != 0, price, low),
+        "volume": np.where(market.age == 0, rng.exponential(150_000.0, price.shape) / price, 0.0),
+        "funding": np.where(settles, 1e-4 * rng.standard_normal(price.shape), 0.0),
+    }
+
+
+def rich_case(
+    strategy: Strategy, timing: str = "close", model: str = "scan_price", *, funded: bool = False, bars: int = 400
+) -> Case:
+    """A case of a strategy of :data:`RICH`; with funding its margin is watched, too."""
+    config = config_of(strategy, timing, **RICH[strategy])
+    config = dataclasses.replace(
+        config,
+        friction=config.friction.model_copy(update={"maker_fee_bps": 1.0, "fill_model": model}),
+        account=config.account.model_copy(update={"cross_maintenance": 0.02 if funded else 0.0}),
+        market=config.market.model_copy(update={"funding": "rates" if funded else None}),
+    )
+    market = small_market(bars, features=2)._replace(features=np.empty((bars, 0)))
+    columns = columns_of(market)
+    market = market._replace(**{name: columns[name] for name in columns_needed(config)})
+    if config.symbols:
+        symbols = np.zeros(1, [(role, "i8") for role in config.symbols])
+        for role, symbol in config.symbols.items():
+            symbols[role] = [i.symbol for i in INSTRUMENTS].index(symbol)
+        market = market._replace(symbols=symbols)
+    return Case(dataset_of(market), market, config, 20, bars)

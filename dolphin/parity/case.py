@@ -53,7 +53,7 @@ class Case:
     @property
     def resizes(self) -> bool:
         """Whether a position can be more than one trade."""
-        return self.config.engine.strategy.resize
+        return self.config.engine.strategy.resize or self.config.friction.model.partial
 
     @property
     def on_ticks(self) -> bool:

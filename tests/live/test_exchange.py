@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ladder_cases import INSTRUMENTS, LEVELS, SPACING, case_of, small_market
-from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import OrderSide, OrderType
 from nautilus_trader.model.objects import Price, Quantity
 
+from dolphin.core.fill_models import SCAN_PRICE
 from dolphin.core.grid import round_against
+from dolphin.core.records import FRICTION
 from dolphin.errors import DolphinError
 from dolphin.live.backtest import bar_type, run_backtest
 from dolphin.live.exchange import SlippedFills, perpetual, precision_of
@@ -20,7 +22,7 @@ from dolphin.live.scan import BARRIER_NS, layout, scans
 from dolphin.strategies.vel_div import VEL_DIV
 
 RECORDS = small_market(10).instruments
-PERPETUALS = [perpetual(instrument, 0.0002) for instrument in INSTRUMENTS]
+PERPETUALS = [perpetual(instrument, 0.0002, 0.0001) for instrument in INSTRUMENTS]
 
 
 @given(
@@ -32,9 +34,13 @@ PERPETUALS = [perpetual(instrument, 0.0002) for instrument in INSTRUMENTS]
 def test_nautilus_slips_to_the_very_float_of_the_fill_model(column, factor, side, slippage):
     instrument, decimals = PERPETUALS[column], precision_of(INSTRUMENTS[column])
     price = round(LEVELS[column] * factor, INSTRUMENTS[column].price_precision)
-    model = SlippedFills(INSTRUMENTS, RECORDS, slippage)
+    friction = np.zeros(1, FRICTION)
+    friction["slippage"] = slippage
+    model = SlippedFills(INSTRUMENTS, RECORDS, friction, SCAN_PRICE, known_first=True)
+    model.price = np.full(len(INSTRUMENTS), price)
     quote = Price(price, decimals)
-    order = SimpleNamespace(side=side, quantity=Quantity(10, instrument.size_precision))
+    quantity = Quantity(10, instrument.size_precision)
+    order = SimpleNamespace(side=side, quantity=quantity, order_type=OrderType.MARKET)
     book = model.get_orderbook_for_fill_simulation(instrument, order, quote, quote)
     level = book.best_ask_price() if side == OrderSide.BUY else book.best_bid_price()
     direction = 1 if side == OrderSide.BUY else -1
@@ -47,7 +53,7 @@ def test_instruments_keep_their_grids():
         assert theirs.price_increment.as_decimal() == Decimal(ours.tick_num).scaleb(-ours.tick_exp)
         assert theirs.size_increment.as_decimal() == Decimal(ours.lot_num).scaleb(-ours.lot_exp)
         assert theirs.price_precision >= ours.price_precision
-        assert theirs.taker_fee == Decimal("0.0002")
+        assert theirs.taker_fee == Decimal("0.0002") and theirs.maker_fee == Decimal("0.0001")
         assert theirs.min_notional is None
 
 

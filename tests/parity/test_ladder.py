@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from ladder_cases import CASES, case_of, config_of, dataset_of, small_market
+from ladder_cases import CASES, RICH, case_of, config_of, dataset_of, rich_case, small_market
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.core.logarithm import ln_array
@@ -16,8 +16,10 @@ from dolphin.errors import DolphinError
 from dolphin.parity.case import unequal_fills, utc
 from dolphin.parity.ladder import LadderReport, RungResult, ladder
 from dolphin.parity.rungs_core import core_rung, state_difference
-from dolphin.parity.rungs_nautilus import compare, default_full_bars, fast_rung, full_rung
+from dolphin.parity.rungs_nautilus import compare, default_full_bars, fast_rung, full_rung, quoted_rung
+from dolphin.strategies.breakout import BREAKOUT
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
+from dolphin.strategies.pair_reversion import PAIR_REVERSION
 from dolphin.strategies.vel_div import VEL_DIV
 
 
@@ -42,7 +44,7 @@ def test_the_core_agrees_with_itself(strategy, timing):
 
 
 @pytest.mark.parametrize(("strategy", "timing"), CASES)
-@pytest.mark.parametrize("rung", [fast_rung, full_rung])
+@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung])
 def test_nautilus_gives_the_same_bits(rung, strategy, timing):
     case = case_of(strategy, timing)
     passed, detail, facts = rung(case)
@@ -176,10 +178,10 @@ def test_the_report():
         rungs=(2, 0), full_bars=50, progress=lambda *step: said.append(step),
     )  # fmt: skip
     assert report.passed, report
-    assert [(r.rung, r.bars) for r in report.results] == [(0, 188), (2, 188), (2, 50)]
-    assert [step[:2] for step in said] == [(0, 3), (1, 3), (2, 3)]
+    assert [(r.rung, r.bars) for r in report.results] == [(0, 188), (2, 188), (2, 50), (2, 50)]
+    assert [step[:2] for step in said] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     document = json.loads(json.dumps(report.as_dict()))
-    assert document["passed"] is True and len(document["rungs"]) == 3
+    assert document["passed"] is True and len(document["rungs"]) == 4
     assert document["rungs"][0]["detail"] == report.results[0].detail
     failed = RungResult(0, "x", False, 1, 0.0, "no", {})
     assert not LadderReport((*report.results, failed)).passed
@@ -231,17 +233,53 @@ def test_nothing_heavy_is_imported_before_a_rung_runs():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_rungs_that_do_not_know_a_configuration_say_so_and_the_others_are_climbed():
-    market = small_market()._replace(features=np.empty((240, 0)))
-    config = config_of(CROSS_MOMENTUM, lookback=5, rebalance_bars=4, per_side=2)
-    report = ladder(dataset_of(market), market, config, 12, 240)
-    assert [(r.rung, r.passed) for r in report.results] == [(0, True)] and report.passed
+@pytest.mark.parametrize(
+    ("strategy", "timing", "model"),
+    [
+        (CROSS_MOMENTUM, "close", "scan_price"),
+        (PAIR_REVERSION, "next", "scan_price"),
+        (PAIR_REVERSION, "close", "touch"),
+        (BREAKOUT, "close", "bar_range"),
+        (BREAKOUT, "next", "scan_price"),
+    ],
+)
+def test_nautilus_matches_every_kind_of_order(strategy, timing, model):
+    case = rich_case(strategy, timing, model, funded=True)
+    passed, detail, facts = fast_rung(case)
+    assert passed, detail
+    assert facts["orders"] == len(case.trace.fills) > 100
+    assert abs(facts["account_difference"]) < 1e-5 and facts["refused_orders"] == 0
+    if strategy is not CROSS_MOMENTUM:
+        assert case.trace.fills["passive"].sum() > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["scan_price", "bar_range", "touch"])
+@pytest.mark.parametrize("timing", ["close", "next"])
+@pytest.mark.parametrize("strategy", RICH, ids=lambda s: s.name)
+def test_the_whole_ladder_of_every_bundled_strategy(strategy, timing, model):
+    for funded in (False, True):
+        case = rich_case(strategy, timing, model, funded=funded, bars=700)
+        report = ladder(case.dataset, case.market, case.config, case.start, case.stop)
+        assert report.passed and not report.not_run, [r.detail for r in report.results if not r.passed]
+        assert {r.rung for r in report.results} == {0, "R", 1, 2}
+
+
+@pytest.mark.parametrize("rung", [fast_rung, quoted_rung])
+def test_another_price_in_nautilus_market_moves_a_limit(rung):
+    case = rich_case(PAIR_REVERSION)
+    order = case.trace.fills[np.flatnonzero(case.trace.fills["passive"])[3]]
+    passed, _, facts = rung(case, repriced(case.market, int(order["bar"]), int(order["asset"]), ticks=4000))
+    assert not passed and facts["first_bar"] <= int(order["bar"])
+
+
+def test_a_rung_that_does_not_know_a_configuration_says_so_and_the_others_are_climbed():
+    case = rich_case(CROSS_MOMENTUM, "close", "volume_share")
+    arguments = case.dataset, case.market, case.config, case.start, case.stop
+    report = ladder(*arguments, rungs=[0, "R", 2])
+    assert [(r.rung, r.passed) for r in report.results] == [(0, True), ("R", True)] and report.passed
     assert report.results[0].facts["trades"] > 30
     document = json.loads(json.dumps(report.as_dict()))
-    reason = "is given market orders that open and close so far, and no changes of size, margin"
-    assert document["not_run"] == [
-        {"rung": 1, "name": "vectorbt", "reason": f"vectorbt {reason}"},
-        {"rung": 2, "name": "Nautilus", "reason": f"Nautilus {reason}"},
-    ]
-    with pytest.raises(DolphinError, match="cross_momentum: rung 2: Nautilus is given market orders"):
-        ladder(dataset_of(market), market, config, 12, 240, rungs=[2])
+    assert [rung["rung"] for rung in document["not_run"]] == [2]
+    with pytest.raises(DolphinError, match="cross_momentum: rung 2: Nautilus fills no market order in parts"):
+        ladder(*arguments, rungs=[2])
