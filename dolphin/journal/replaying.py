@@ -24,6 +24,10 @@ from dolphin.journal.writer import unpack_state
 from dolphin.times import format_time
 
 
+#: Bars whose inputs are in memory at once.
+AT_ONCE = 1 << 15
+
+
 @dataclass(frozen=True)
 class Replayed:
     """What replaying a journal found; ``first`` is the first bar (of those held) that differs, None if none does."""
@@ -108,19 +112,17 @@ class Replayer:
 
         ``market`` and ``bookings`` take the place of the journal's.
         """
-        market = held.market if market is None else market
         book = held.bookings.records if bookings is None else bookings
         digests, stages = np.zeros(high - low, np.uint64), empty_stages(high - low)
         funded = bool(self.journal.header["funded"])
         breaks = np.flatnonzero(np.diff(held.bars[low:high]) != 1) + 1
-        edges = [0, *breaks.tolist(), high - low]
+        edges = sorted({*breaks.tolist(), *range(0, high - low, AT_ONCE), high - low})
         for a, b in zip(edges[:-1], edges[1:], strict=True):
-            if a == b:
-                continue
+            rows = held.market(low + a, low + b) if market is None else market
             first = int(held.bars[low + a])
             booked = int(np.searchsorted(book["at"], first))
             self.kernels.replay(
-                state, self.params, self.friction, market, first - a, first, first + b - a, NO_TRADES,
+                state, self.params, self.friction, rows, first - a, first, first + b - a, NO_TRADES,
                 book, booked, funded, stages, digests,
             )  # fmt: skip
         return digests, stages

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.core.records import BRACKET, CANCEL, Records
+from dolphin.core.records import BRACKET, CANCEL, Market, Records
 from dolphin.errors import DolphinError, NotFound
 from dolphin.journal.bookings import Event
 from dolphin.journal.held import Held, hold
@@ -65,7 +65,7 @@ def stretch(
         known = f"bars {journal.bar_at(0).bar} to {journal.bar_at(total - 1).bar}"
         raise DolphinError("no bars there", where=str(path), mend=f"it holds {known}")
     held = part(journal, first, min(bars, until - first))
-    header = journal.header
+    header, market = journal.header, held.market(0, len(held.bars))
     return {
         "journal": str(journal.path),
         "header": {
@@ -75,7 +75,7 @@ def stretch(
             "config_hash": header["config_hash"],
         },
         "bars_in_all": total,
-        "bars": [_bar(journal, held, k) for k in range(len(held.bars))],
+        "bars": [_bar(journal, held, market, k) for k in range(len(held.bars))],
     }
 
 
@@ -91,7 +91,7 @@ def _search(journal: Journal, total: int, name: str, value: int) -> int:
     return low
 
 
-def _bar(journal: Journal, held: Held, k: int) -> dict[str, Any]:
+def _bar(journal: Journal, held: Held, market: Market, k: int) -> dict[str, Any]:
     bar = int(held.bars[k])
     symbols = journal.header["symbols"]
     wished = [
@@ -108,8 +108,8 @@ def _bar(journal: Journal, held: Held, k: int) -> dict[str, Any]:
         "position": int(positions),
         "digest": f"{int(held.digests[k]):016x}",
         "stages": [f"{int(word):016x}" for word in held.stages[k]],
-        "features": [None if value != value else value for value in held.market.features[bar].tolist()],
-        "risk": dict(zip(("boost", "beta", "rm", "posture"), held.market.risk[bar].item(), strict=True)),
+        "features": [None if value != value else value for value in market.features[bar].tolist()],
+        "risk": dict(zip(("boost", "beta", "rm", "posture"), market.risk[bar].item(), strict=True)),
         "events": wished + happened,
     }
 
