@@ -206,6 +206,10 @@ class Journal:
             at = self._map.find(of.front, at + 1)
         return None
 
+    def find_before(self, sign: bytes, offset: int) -> int:
+        """Where these bytes last begin before ``offset``; -1 if nowhere."""
+        return self._map.rfind(sign, self.start, offset)
+
     def _closing(self, at: int) -> Closing:
         of = self._front
         if not self.intact(at, of):
