@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -275,7 +276,7 @@ class Journal:
         places, which, templates, good = self._found(low, high)
         ended = bytes(self.bytes[good : good + 8]) == END_OF_STREAM
         size = self.size if high is None else high
-        if not ended and good < size and self._map.find(self._front.front[:256], good + 8) >= 0:
+        if not ended and good < size and self._record_after(good):
             raise self.damage(good)
         if check:
             wrong = self._first_wrong(places, which, templates)
@@ -286,6 +287,15 @@ class Journal:
                 places, which = places[:wrong], which[:wrong]
         codes = np.array([CODES[of.kind] for of in templates])
         return Index(places, codes[which], which, templates, good, ended, 0 if ended else size - good)
+
+    def _record_after(self, offset: int) -> bool:
+        """Whether a whole record begins anywhere behind this byte."""
+        fronts = [template(self.shape, kind, LEAST_TEXT if has_text(kind) else 0).front for kind in KINDS]
+        sign, at = os.path.commonprefix(fronts), offset
+        while (at := self._map.find(sign, at + 1)) >= 0:
+            if self.template_at(at) is not None:
+                return True
+        return False
 
     def _found(self, low: int | None, high: int | None) -> tuple[Ints, Ints, tuple[Template, ...], int]:
         known = [template(self.shape, kind, LEAST_TEXT if has_text(kind) else 0) for kind in KINDS]

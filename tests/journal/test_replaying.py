@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal.exchange import CONFIG, Session, journal_at, market_of
+from exchange_for_tests import CONFIG, Session, journal_at, market_of
 from ladder_cases import CASES, case_of
 
 from dolphin.core.records import OPEN, ORDER

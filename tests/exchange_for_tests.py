@@ -20,6 +20,7 @@ from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 from dolphin.config import Account, Config, Friction
 from dolphin.core.engine import NO_TRADES
+from dolphin.core.logarithm import ln_array
 from dolphin.core.records import INCREASE, NONE, OPEN, Market
 from dolphin.core.strategy import Strategy
 from dolphin.journal import JournalWriter, SessionJournal
@@ -60,9 +61,10 @@ CONFIG = Config(ANYTHING, "anything", None, AnythingParams(), Friction(), Accoun
 def market_of(seed: int, bars: int = 60) -> Market:
     """A random market of at least ``bars`` bars, cut to them."""
     case = random_case(seed)
-    names = ("ts", "price", "log_price", "age", "risk")
+    names = ("ts", "price", "age", "risk")
     rows = {name: np.ascontiguousarray(case.market[name][:bars]) for name in names}
     rows["price"] = np.where(np.isnan(rows["price"]), 100.0, rows["price"])
+    rows["log_price"] = ln_array(rows["price"])
     rows["age"] = np.maximum(rows["age"], 0).astype(np.int32)
     features = np.ascontiguousarray(case.market["features"][:bars, : SLOTS * WIDTH])
     return Market(features=features, instruments=case.market["instruments"], **rows)
