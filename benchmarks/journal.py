@@ -72,7 +72,13 @@ def writing(folder: Path, market: Market, config: Config) -> list[Row]:
     name = "a bar written and flushed / one pyarrow batch"
     return [
         Row(name, float(np.median(a)), float(np.median(c)), float(np.median(c / a)), "us/bar"),
-        Row(f"{name}, inputs ahead of the decision", float(np.median(b)), float(np.median(c)), float(np.median(c / b)), "us/bar"),
+        Row(
+            f"{name}, inputs ahead of the decision",
+            float(np.median(b)),
+            float(np.median(c)),
+            float(np.median(c / b)),
+            "us/bar",
+        ),
     ]
 
 
@@ -101,10 +107,19 @@ def _through_pyarrow(path: Path, market: Market, shape: Shape) -> float:
     began = time.perf_counter()
     with path.open("wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
         for bar in range(BARS):
-            lists = (market.price[bar], market.features[bar], np.zeros(4), np.zeros(4), market.age[bar], np.zeros(6, np.uint64))
+            lists = (
+                market.price[bar],
+                market.features[bar],
+                np.zeros(4),
+                np.zeros(4),
+                market.age[bar],
+                np.zeros(6, np.uint64),
+            )
             arrays = [pa.array([value]) for value in (bar, int(market.ts[bar]))] + [pa.array([7], pa.uint64())]
             for field, values in zip(list(schema)[3:], lists, strict=True):
-                arrays.append(pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), pa.array(values), type=field.type))
+                arrays.append(
+                    pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), pa.array(values), type=field.type)
+                )
             stream.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             sink.flush()
     seconds = time.perf_counter() - began

@@ -234,5 +234,3 @@ def journal_at(path: Path, market: Market, config: Config, *, write_ahead: bool,
     )
     writer = JournalWriter(path, shape_for(market, config), header, policy="never")
     return SessionJournal(writer, write_ahead=write_ahead)
-
-

@@ -24,7 +24,8 @@ def parity(
     stop: To = None,
     sets: Sets = None,
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", help="For machines whose bits differ: relative, of equity and capital.")
+        float | None,
+        typer.Option("--tolerance", help="For machines whose bits differ: relative, of equity and capital."),
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page, too.")] = None,
     as_json: Json = False,

@@ -201,4 +201,3 @@ def _state(journal: Journal, index: Index, before: int) -> tuple[int, str] | Non
 def empty_stages(bars: int) -> Words:
     """Room for the stage words of so many bars."""
     return np.zeros((bars, len(STAGES)), np.uint64)
-

@@ -130,7 +130,9 @@ class Journal:
         if isinstance(found, int):
             mend = f"this version of dolphin reads version {VERSION}"
             raise DolphinError(f"is a journal of version {found}", where=str(self.path), mend=mend)
-        raise Damaged("is no journal, or its first bytes are damaged", where=str(self.path), mend="name a journal.arrow")
+        raise Damaged(
+            "is no journal, or its first bytes are damaged", where=str(self.path), mend="name a journal.arrow"
+        )
 
     def _header(self) -> dict[str, Any]:
         of = self.template_at(self.start)
@@ -216,7 +218,9 @@ class Journal:
         if not self.intact(at, of):
             raise self.damage(at)
         values = self.record_at(at, of)
-        return Closing(at, of.size, int(values["account"][3]), int(values["bar"]), int(values["ts"]), int(values["digest"]))
+        return Closing(
+            at, of.size, int(values["account"][3]), int(values["bar"]), int(values["ts"]), int(values["digest"])
+        )
 
     @cached_property
     def first(self) -> Closing | None:
@@ -331,7 +335,9 @@ class Journal:
     def damage(self, offset: int) -> Damaged:
         """What to say of a record that is not as it was written."""
         mend = "copy it again from where it was written; what stands before is whole"
-        return Damaged(f"damaged at byte {offset}: the record there is not as it was written", where=str(self.path), mend=mend)
+        return Damaged(
+            f"damaged at byte {offset}: the record there is not as it was written", where=str(self.path), mend=mend
+        )
 
     def field(self, index: Index, records: Ints, name: str) -> NDArray[Any]:
         """The values (R, ...) of one field of these records, which are all of one kind."""

@@ -23,7 +23,6 @@ from dolphin.journal.reader import Index, Journal
 from dolphin.journal.writer import unpack_state
 from dolphin.times import format_time
 
-
 #: Bars whose inputs are in memory at once.
 AT_ONCE = 1 << 15
 
@@ -153,7 +152,9 @@ def replay(
         differs = np.flatnonzero(stages[k] != held.stages[k])
         stage = STAGES[int(differs[0])] if len(differs) else "chain"
         where = {"first": k, "bar": int(held.bars[k]), "time": format_time(held.ts[k]), "stage": stage}
-        sentence = f"equal for {k:,} bars; the first that differs is bar {where['bar']:,}, {where['time']}, in stage '{stage}'"
+        sentence = (
+            f"equal for {k:,} bars; the first that differs is bar {where['bar']:,}, {where['time']}, in stage '{stage}'"
+        )
     if held.problems:
         sentence += f"; {len(held.problems)} contradictions in its events"
     return Replayed(

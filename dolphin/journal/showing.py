@@ -94,10 +94,7 @@ def _search(journal: Journal, total: int, name: str, value: int) -> int:
 def _bar(journal: Journal, held: Held, market: Market, k: int) -> dict[str, Any]:
     bar = int(held.bars[k])
     symbols = journal.header["symbols"]
-    wished = [
-        wish_text(order, symbols)
-        for order in held.intents[held.intent_bars == bar]
-    ]
+    wished = [wish_text(order, symbols) for order in held.intents[held.intent_bars == bar]]
     happened = [event_text(event, symbols) for event in held.events if event.bar == bar]
     capital, equity, positions, _ = held.account[k].tolist()
     return {

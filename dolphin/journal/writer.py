@@ -34,6 +34,7 @@ STATE_BARS = 1024
 
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
+
 class Policy:
     """When what was written is made durable: ``order`` (before each order), ``bar``, ``seconds:N`` or ``never``."""
 

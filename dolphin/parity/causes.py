@@ -81,7 +81,9 @@ def _parts(name: str, x: Any, y: Any, scene: Scene) -> Any:
             yield (label if name == "features" else f"{name} of {label}"), x[:, j], y[:, j]
 
 
-def cause_of(a: Side, b: Side, stage: str | None, scenes: tuple[Scene, Scene] | None, unequal: Input | None) -> str | None:
+def cause_of(
+    a: Side, b: Side, stage: str | None, scenes: tuple[Scene, Scene] | None, unequal: Input | None
+) -> str | None:
     """The likely cause class of PARITY section 3; None if nothing points at one."""
     if a.about.config_hash != b.about.config_hash:
         return "different config"

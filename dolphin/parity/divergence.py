@@ -17,8 +17,8 @@ from dolphin.core.digest import STAGES
 from dolphin.core.records import Words
 from dolphin.errors import DolphinError
 from dolphin.journal.reader import Journal, is_journal
-from dolphin.parity.causes import Input, Later, cause_of, first_unequal_input, later_causes
 from dolphin.parity.causes import LATER as LATER
+from dolphin.parity.causes import Input, Later, cause_of, first_unequal_input, later_causes
 from dolphin.parity.fields import Field as Field
 from dolphin.parity.fields import bits_of, read_fields, side_by_side
 from dolphin.parity.journal_side import JournalSide
@@ -57,7 +57,20 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; floats of the fields as their shortest text and their bits, so that none is lost."""
-        plain = ("equal", "sentence", "bars", "bar", "time", "stage", "cause", "notes", "row", "tolerance", "positions", "sides")
+        plain = (
+            "equal",
+            "sentence",
+            "bars",
+            "bar",
+            "time",
+            "stage",
+            "cause",
+            "notes",
+            "row",
+            "tolerance",
+            "positions",
+            "sides",
+        )
         document = {name: getattr(self, name) for name in plain}
         document["fields"] = [
             {
@@ -238,7 +251,9 @@ def _position(scene: Scene) -> str:
     for slot in scene.before.slots:
         if slot["side"]:
             way, asset = ("long" if slot["side"] > 0 else "short"), scene.symbols[int(slot["asset"])]
-            held.append(f"{way} {float(slot['qty'])!r} {asset} at {float(slot['entry_price'])!r} since bar {int(slot['entry_bar']):,}")
+            held.append(
+                f"{way} {float(slot['qty'])!r} {asset} at {float(slot['entry_price'])!r} since bar {int(slot['entry_bar']):,}"
+            )
     return "; ".join(held) or "flat"
 
 

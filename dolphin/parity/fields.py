@@ -81,11 +81,20 @@ def read_fields(
 
 
 def _prices(
-    found: dict[tuple[str, str], Any], market: Market, state: State, s: int, i: int, symbols: tuple[str, ...], label: str
+    found: dict[tuple[str, str], Any],
+    market: Market,
+    state: State,
+    s: int,
+    i: int,
+    symbols: tuple[str, ...],
+    label: str,
 ) -> None:
     """What is known of the asset that a slot holds, traded or has an order for."""
     slot, fill, working = state.slots[s], state.fills[s], state.working[s]
-    holder = next((of for of, there in ((slot, slot["side"]), (fill, fill["action"]), (working, working["action"])) if there), None)
+    holder = next(
+        (of for of, there in ((slot, slot["side"]), (fill, fill["action"]), (working, working["action"])) if there),
+        None,
+    )
     if holder is None:
         return
     asset = int(holder["asset"])
@@ -106,7 +115,9 @@ def _order(
     found[stage, f"{label}asset"] = symbols[int(order["asset"])]
     found[stage, f"{label}side"] = int(order["side"])
     reason = int(order["reason"])
-    found[stage, f"{label}reason"] = config.strategy.reasons[reason] if 0 <= reason < len(config.strategy.reasons) else reason
+    found[stage, f"{label}reason"] = (
+        config.strategy.reasons[reason] if 0 <= reason < len(config.strategy.reasons) else reason
+    )
     for name in ("qty", "leverage", *(("price", "fee") if stage == "fill" else ())):
         found[stage, f"{label}{name}"] = float(order[name])
     if not config.engine.strategy.plain:

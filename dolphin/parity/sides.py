@@ -124,7 +124,9 @@ class RunSide:
     def curves(self) -> tuple[Floats, Floats, Ints]:
         """Equity, capital and whether a position is open, per bar."""
         if self.folder is None:
-            raise DolphinError("a rung run now has no curves", where=self.label, mend="compare a run folder or a journal")
+            raise DolphinError(
+                "a rung run now has no curves", where=self.label, mend="compare a run folder or a journal"
+            )
         frame = pl.read_parquet(self.folder / "equity.parquet")
         held = np.abs(frame["position"].to_numpy()).astype(np.int64)
         return frame["equity"].to_numpy(), frame["capital"].to_numpy(), held

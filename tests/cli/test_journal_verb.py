@@ -140,5 +140,3 @@ def test_torn_flipped_and_missing(call, runs, tmp_path):
     assert answer.code == 2 and "--config" in answer.complaint
     answer = call(runs, "parity", "m@rung1", "m@rung2", "--config", runs / "config.toml")
     assert answer.code == 2 and "rung 1 keeps no digests" in answer.complaint
-
-

@@ -26,17 +26,13 @@ def recorded_and_replayed(seed: int) -> set[int]:
     slots = len(state.slots)
     events, before = np.zeros(5 * slots * bars + 5 * slots, BOOKING), np.zeros(slots, ORDER)
     stages, account = np.zeros((bars, 7), np.uint64), np.zeros((bars, 4))
-    reached, count = run.record(
-        state, params, friction, market, 0, 0, bars, NO_TRADES, before, events, stages, account
-    )
+    reached, count = run.record(state, params, friction, market, 0, 0, bars, NO_TRADES, before, events, stages, account)
     assert reached == bars and (stages[:, 6] == batch.digests).all()
     assert (account[:, 1] == batch.equity).all() and (account[:, 3] == np.arange(1, bars + 1)).all()
     booked = events[:count][events[:count]["status"] != INTENT]
     again, digests = np.zeros((bars, 6), np.uint64), np.zeros(bars, np.uint64)
     state = engine.new_state(assets, case.capital)
-    done = run.replay(
-        state, params, friction, market, 0, 0, bars, NO_TRADES, booked, 0, True, again, digests
-    )
+    done = run.replay(state, params, friction, market, 0, 0, bars, NO_TRADES, booked, 0, True, again, digests)
     assert done == len(booked)
     assert (again == stages[:, :6]).all() and (digests == batch.digests).all()
     return set(booked["status"].tolist())

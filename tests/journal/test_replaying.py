@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exchange_for_tests import CONFIG, Session, journal_at, market_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from exchange_for_tests import CONFIG, Session, journal_at, market_of
 from ladder_cases import CASES, case_of
 
 from dolphin.core.records import OPEN, ORDER
