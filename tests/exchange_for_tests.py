@@ -122,7 +122,7 @@ class Exchange:
             self.waiting.append(Answer(at, phase, slot, order, status, qty, price, f"t{self.trades:05}", ts))
 
     def of(self, bar: int, phase: int) -> list[Answer]:
-        """What it says in this part of the bar; the last part of an order may come first."""
+        """What it says in this part of the bar."""
         return [answer for answer in self.waiting if (answer.bar, answer.phase) == (bar, phase)]
 
 
@@ -133,8 +133,13 @@ class Session:
     market: Market
     seed: int
     shuffle: int | None = None
+    #: From this bar on fills have prices higher by this share; before it they are the plain session's.
+    slipped: tuple[int, float] | None = None
+    #: The first fill from this bar on comes a bar later.
+    delayed: int | None = None
     digests: list[int] = field(default_factory=list)
     repeated: int = 0
+    touched: set[str] = field(default_factory=set)
 
     def run(self, path: Path, *, write_ahead: bool) -> list[int]:
         """All bars; with ``shuffle`` answers arrive in another order, and some again."""
@@ -148,6 +153,7 @@ class Session:
         for bar in range(bars):
             journal.opened(market, bar)
             engine.kernels.begin_bar(state)
+            self._disturb(exchange, bar)
             self._answers(state, journal, exchange.of(bar, 0), bar, 0, seen)
             engine.kernels.decide_bar(state, params, friction, market, bar)
             journal.decided(state, bar)
@@ -155,12 +161,27 @@ class Session:
             engine.kernels.place_bar(state, market, bar)
             for s in wished:
                 exchange.take(state.working[s], s, bar, market)
+            self._disturb(exchange, bar)
             self._answers(state, journal, exchange.of(bar, 1), bar, 1, seen)
             engine.kernels.end_bar(state, market, bar, stages)
             self.digests.append(int(state.account["digest"][0]))
             journal.closed(market, state, bar, stages)
         journal.writer.close()
         return self.digests
+
+    def _disturb(self, exchange: Exchange, bar: int) -> None:
+        """What the other session's exchange does otherwise."""
+        waiting = exchange.waiting
+        if self.slipped is not None and bar >= self.slipped[0]:
+            for k, answer in enumerate(waiting):
+                if answer.bar >= bar and answer.trade and answer.trade not in self.touched:
+                    self.touched.add(answer.trade)
+                    waiting[k] = replace(answer, price=answer.price * (1.0 + self.slipped[1]))
+        if self.delayed is not None and bar >= self.delayed and not self.touched:
+            for k, answer in enumerate(waiting):
+                if answer.bar == bar and answer.trade and not self.touched:
+                    self.touched.add(answer.trade)
+                    waiting[k] = replace(answer, bar=bar + 1, phase=0)
 
     def _answers(
         self, state: Any, journal: SessionJournal, answers: list[Answer], bar: int, phase: int, seen: list[Answer]

@@ -66,6 +66,8 @@ def parity(
 
 
 def _tell(found: Comparison) -> None:
+    from dolphin.times import format_time
+
     say(found.sentence)
     for line in found.notes:
         say(f"  {line}")
@@ -81,13 +83,8 @@ def _tell(found: Comparison) -> None:
     if found.around is not None and found.bar is not None:
         one, two = found.around
         k = found.bar - one.first
-        table("the bars before", ("bar", "time", "equity A", "equity B", "orders and fills"), [
-            (int(one.bars[j]), _time(int(one.ts[j])), float(one.equity[j]), float(two.equity[j]), "; ".join(one.events[j]))
-            for j in range(max(0, k - 5), k)
-        ])  # fmt: skip
-
-
-def _time(ts: int) -> str:
-    from dolphin.times import format_time
-
-    return format_time(ts)
+        before = []
+        for j in range(max(0, k - 5), k):
+            equity = float(one.equity[j]), float(two.equity[j])
+            before.append((int(one.bars[j]), format_time(int(one.ts[j])), *equity, "; ".join(one.events[j])))
+        table("the bars before", ("bar", "time", "equity A", "equity B", "orders and fills"), before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -295,7 +294,8 @@ class Journal:
     def _record_after(self, offset: int) -> bool:
         """Whether a whole record begins anywhere behind this byte."""
         fronts = [template(self.shape, kind, LEAST_TEXT if has_text(kind) else 0).front for kind in KINDS]
-        sign, at = os.path.commonprefix(fronts), offset
+        shared = next(k for k, several in enumerate(zip(*fronts, strict=False)) if len(set(several)) > 1)
+        sign, at = fronts[0][:shared], offset
         while (at := self._map.find(sign, at + 1)) >= 0:
             if self.template_at(at) is not None:
                 return True

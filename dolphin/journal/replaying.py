@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class Replayer:
         funded = bool(self.journal.header["funded"])
         breaks = np.flatnonzero(np.diff(held.bars[low:high]) != 1) + 1
         edges = sorted({*breaks.tolist(), *range(0, high - low, AT_ONCE), high - low})
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             rows = held.market(low + a, low + b) if market is None else market
             first = int(held.bars[low + a])
             booked = int(np.searchsorted(book["at"], first))

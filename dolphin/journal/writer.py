@@ -139,7 +139,8 @@ class JournalWriter:
         self._pending: list[bytes] = []
         self._frames: dict[tuple[str, int], _Frame] = {}
         self._check, self._seq, self._bars_since_state = 0, 0, 0
-        self._scanned, self._sent = 0, {}
+        self._scanned = 0
+        self._sent: dict[int, int] = {}
         self.closed = False
 
     @classmethod

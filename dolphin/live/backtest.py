@@ -100,8 +100,8 @@ def run_backtest(
     """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
 
     Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
-    parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes per row and asset, and
-    with ``feed="bars"`` about 200 per bar event.
+    parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes
+    per row and asset, and with ``feed="bars"`` about 200 per bar event.
 
     Raises
     ------

@@ -94,8 +94,9 @@ def cause_of(
         return "different engine code"
     if scenes is None:
         return "different fill" if stage == "fill" else None
-    one, two = ({order[:2] for order in scene.orders if "filled" in order[2]} for scene in scenes)
-    if stage in ("fill", "state", "data") and one != two:
+    filled = [{order[:2] for order in scene.orders if "filled" in order[2]} for scene in scenes]
+    before = [{order for order in orders if order[1] < scenes[0].row} for orders in filled]
+    if (stage in ("fill", "state") and filled[0] != filled[1]) or (stage == "intent" and before[0] != before[1]):
         return "order of events"  # the same order was answered in another bar, or not yet
     return "different fill" if stage == "fill" else None
 

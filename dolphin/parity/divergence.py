@@ -20,7 +20,7 @@ from dolphin.journal.reader import Journal, is_journal
 from dolphin.parity.causes import LATER as LATER
 from dolphin.parity.causes import Input, Later, cause_of, first_unequal_input, later_causes
 from dolphin.parity.fields import Field as Field
-from dolphin.parity.fields import bits_of, read_fields, side_by_side
+from dolphin.parity.fields import assets_of, bits_of, read_fields, side_by_side
 from dolphin.parity.journal_side import JournalSide
 from dolphin.parity.sides import Around, Scene, Side, run_side
 from dolphin.times import format_time as iso
@@ -216,10 +216,10 @@ def _explain(a: Side, b: Side, bar: int, bars: int) -> Comparison:
     if scenes is not None:
         one, two = scenes
         row, around = one.row, (one.around, two.around)
-        fields = side_by_side(*(read_fields(s.config, s.symbols, s.market, s.after, s.row) for s in scenes))
-        differing = {f.stage for f in fields if not f.equal}
-        words = np.flatnonzero(one.words != two.words)
-        stage = STAGES[int(words[0])] if len(words) else next((name for name in STAGES if name in differing), None)
+        known = assets_of(one.after) | assets_of(two.after)
+        assets = {asset for asset in known if asset < min(len(one.symbols), len(two.symbols))}
+        fields = side_by_side(*(read_fields(s.config, s.symbols, s.market, s.after, s.row, assets) for s in scenes))
+        stage = _stage(one, two, fields)
         back = int(max(s.config.strategy.warmup_bars(s.config.params) for s in scenes))
         unequal = first_unequal_input(one, two, min(back, one.row))
         positions = _position(one), _position(two)
@@ -245,15 +245,27 @@ def _explain(a: Side, b: Side, bar: int, bars: int) -> Comparison:
     )  # fmt: skip
 
 
+def _stage(one: Scene, two: Scene, fields: list[Field]) -> str | None:
+    """The first stage that differs, by the stage words.
+
+    The word of the data covers the assets that are held or traded: where the rows are equal and other assets are, the
+    difference is what was decided, and not the data.
+    """
+    differing = {f.stage for f in fields if not f.equal}
+    stages = [STAGES[k] for k in np.flatnonzero(one.words != two.words).tolist()] or [s for s in STAGES if s in differing]
+    if stages[:1] == ["data"] and len(stages) > 1 and one.row == two.row and "data" not in differing:
+        return stages[1]
+    return stages[0] if stages else None
+
+
 def _position(scene: Scene) -> str:
     """What was held before the bar, in words."""
     held = []
     for slot in scene.before.slots:
         if slot["side"]:
             way, asset = ("long" if slot["side"] > 0 else "short"), scene.symbols[int(slot["asset"])]
-            held.append(
-                f"{way} {float(slot['qty'])!r} {asset} at {float(slot['entry_price'])!r} since bar {int(slot['entry_bar']):,}"
-            )
+            qty, price, since = float(slot["qty"]), float(slot["entry_price"]), int(slot["entry_bar"])
+            held.append(f"{way} {qty!r} {asset} at {price!r} since bar {since:,}")
     return "; ".join(held) or "flat"
 
 

@@ -43,15 +43,18 @@ def bits_of(value: Any) -> str | None:
 
 
 def read_fields(
-    config: Config, symbols: tuple[str, ...], market: Market, state: State, i: int
+    config: Config, symbols: tuple[str, ...], market: Market, state: State, i: int, assets: set[int]
 ) -> dict[tuple[str, str], Any]:
-    """Every value that bar ``i`` folds into its digest, by (stage, name), after that bar."""
+    """Every value that bar ``i`` folds into its digest, by (stage, name), after that bar.
+
+    ``assets`` are those of either side (:func:`assets_of`).
+    """
     found: dict[tuple[str, str], Any] = {("data", "time"): iso(market.ts[i])}
+    _prices(found, market, assets, i, symbols)
     slots = len(state.slots)
     for s in range(slots):
         label = f"slot {s} " if slots > 1 else ""
         slot = state.slots[s]
-        _prices(found, market, state, s, i, symbols, label)
         _order(found, "intent", label, state.intents[s], config, symbols)
         if state.refused[s]:
             found["intent", f"{label}refused"] = int(state.refused[s])
@@ -80,29 +83,21 @@ def read_fields(
     return found
 
 
-def _prices(
-    found: dict[tuple[str, str], Any],
-    market: Market,
-    state: State,
-    s: int,
-    i: int,
-    symbols: tuple[str, ...],
-    label: str,
-) -> None:
-    """What is known of the asset that a slot holds, traded or has an order for."""
-    slot, fill, working = state.slots[s], state.fills[s], state.working[s]
-    holder = next(
-        (of for of, there in ((slot, slot["side"]), (fill, fill["action"]), (working, working["action"])) if there),
-        None,
-    )
-    if holder is None:
-        return
-    asset = int(holder["asset"])
-    found["data", f"{label}price of {symbols[asset]}"] = float(market.price[i, asset])
-    for name in MARKET_COLUMNS:
-        values = getattr(market, name)
-        if len(values):
-            found["data", f"{label}{name} of {symbols[asset]}"] = float(values[i, asset])
+def assets_of(state: State) -> set[int]:
+    """The assets that are held, were traded or have an order after a bar: those whose prices are in its digest."""
+    slots = {int(slot["asset"]) for slot in state.slots if slot["side"]}
+    orders = {int(order["asset"]) for kind in (state.fills, state.working) for order in kind if order["action"]}
+    return slots | orders
+
+
+def _prices(found: dict[tuple[str, str], Any], market: Market, assets: set[int], i: int, symbols: tuple[str, ...]) -> None:
+    """What is known of assets in row ``i``."""
+    for asset in sorted(assets):
+        found["data", f"price of {symbols[asset]}"] = float(market.price[i, asset])
+        for name in MARKET_COLUMNS:
+            values = getattr(market, name)
+            if len(values):
+                found["data", f"{name} of {symbols[asset]}"] = float(values[i, asset])
 
 
 def _order(

@@ -112,7 +112,7 @@ class JournalSide:
         return digests
 
     def fills_after(self, scene: Scene, stop: int) -> dict[tuple[Any, ...], tuple[float, ...]]:
-        """Fills after the scene's bar, by (slot, bar of the wish, bar, action, asset, side): quantity, price and fee."""
+        """Fills after the scene's bar by (slot, bar of the wish, bar, action, asset, side): quantity, price, fee."""
         k = self._number(scene)
         held, _ = self._window(k, min(self.bars, k + stop - scene.row))
         return {
@@ -173,6 +173,10 @@ class ReplayedSide(JournalSide):
     def __init__(self, journal: Journal, research: Path | None = None) -> None:
         super().__init__(journal, research)
         self.label = f"{journal.path}@rung4"
+        self._replay()
+
+    def _replay(self) -> None:
+        journal = self.journal
         held = hold(journal, journal.index(), self.player.banks)
         self._again, _ = self.player.run(self.player.start(held), held, 0, len(held.bars))
 

@@ -1,4 +1,4 @@
-"""What can be compared: a run folder, a journal, a rung run now. All of them bar by bar, and a stretch decided again."""
+"""What can be compared, bar by bar and a stretch decided again: a run folder, a journal, a rung run now."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A tear sheet shows one run folder, a gate page one promotion-gate report, a quality page what is missing
 or odd in a dataset, a study page what a study tried and how much of its result to believe, a stress page one
-configuration under worse circumstances, a parity page where two runs part. This room reads what the other rooms wrote and imports none of them.
+configuration under worse circumstances, a parity page where two runs part. This room reads what the other
+rooms wrote and imports none of them.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_a_torn_file_is_its_prefix(written, data, tmp_path_factory):
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_flipped_byte_is_named_or_cut_with_the_end(written, data, tmp_path_factory):
-    path, digests, whole = written
+    path, _, whole = written
     index = Journal(path).index()
     place = data.draw(st.integers(0, len(whole) - 9))
     broken = bytearray(whole)

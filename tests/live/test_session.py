@@ -6,6 +6,8 @@ from ladder_cases import CASES, case_of
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.core.grid import round_against
+from dolphin.journal import Journal, JournalWriter, SessionJournal, replay
+from dolphin.journal.header import header_of, shape_for
 from dolphin.live.session import Session, own_market
 
 
@@ -86,3 +88,33 @@ def test_fees_are_our_rate_and_the_commission_is_kept_beside():
     assert (bar, slot, action, direction, qty, price) == (i, slots[0], 1, 1, 2.0, 10.0)
     assert fee == case.friction["fee"][0] * 20.0
     assert commission == 0.12345678
+
+
+@pytest.mark.parametrize("write_ahead", [False, True])
+@pytest.mark.parametrize(("strategy", "timing"), CASES)
+def test_its_journal_is_replayed_digest_by_digest(strategy, timing, write_ahead, tmp_path):
+    case = case_of(strategy, timing)
+    market = own_market(case.market, case.start, case.stop)
+    header = header_of(
+        case.dataset, case.market, case.config, case.start, session="test", versions={}, write_ahead=write_ahead,
+        funded=False,
+    )  # fmt: skip
+    writer = JournalWriter(tmp_path / "j", shape_for(case.market, case.config), header, policy="never")
+    journal = SessionJournal(writer, write_ahead=write_ahead)
+    journal.history(case.market, case.start, case.start)
+    window = case.start, case.stop
+    session = Session(
+        case.engine, case.params, case.friction, market, case.capital, *window, journal=journal
+    )
+    for i in range(*window):
+        for slot in reversed(open_bar(session, case.market, i)):
+            order = session.order(slot)
+            if i % 7 == 0:
+                session.refused(slot)
+            else:
+                session.filled(slot, float(order["qty"]), float(model_fill(case, order, i)), 0.0)
+    writer.close()
+    found = replay(Journal(tmp_path / "j"), config=case.config)
+    assert found.equal and found.bars == case.bars, found
+    index = Journal(tmp_path / "j").index()
+    assert len(index.of("intent")) >= len(session.fills) > 0 and len(index.of("history")) == case.start
