@@ -12,7 +12,7 @@ from dolphin.core.logarithm import ln_array
 from dolphin.core.records import ORDER, RISK, Floats, Ints, Market, Records, Words
 from dolphin.errors import DolphinError
 from dolphin.journal.bookings import AT, Bookings, Event, book_events, ids_of
-from dolphin.journal.header import instruments_of, named_symbols_of
+from dolphin.journal.header import check_header, instruments_of, named_symbols_of
 from dolphin.journal.reader import Index, Journal
 from dolphin.journal.schema import CLOSINGS
 
@@ -78,6 +78,7 @@ def hold(journal: Journal, index: Index, banks: int = 3) -> Held:
     DolphinError
         If there is no bar among them.
     """
+    check_header(journal.header, journal.path)
     closing = index.of(*CLOSINGS)
     if not len(closing):
         raise DolphinError("holds no bar that was closed", where=str(journal.path))

@@ -136,7 +136,12 @@ def book(state, booking, market, i, trades):  # type: ignore[no-untyped-def]
     if working.action != NONE and working.bar == booking.bar:
         if booking.status == PARTLY_FILLED:
             work_on(state, s, working, booking.qty, market)
-        elif booking.status == FILLED or booking.status == REJECTED or booking.status == CANCELLED or booking.status == EXPIRED:
+        elif (
+            booking.status == FILLED
+            or booking.status == REJECTED
+            or booking.status == CANCELLED
+            or booking.status == EXPIRED
+        ):
             working.action = NONE
 
 

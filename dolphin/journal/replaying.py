@@ -18,7 +18,7 @@ from dolphin.core.records import Market, Records, State, Words
 from dolphin.core.snapshot import from_arrays
 from dolphin.errors import Damaged, DolphinError
 from dolphin.journal import kernels
-from dolphin.journal.header import config_of
+from dolphin.journal.header import check_header, config_of
 from dolphin.journal.held import Held, empty_stages, hold
 from dolphin.journal.reader import Index, Journal
 from dolphin.journal.writer import unpack_state
@@ -65,6 +65,7 @@ class Replayer:
     """
 
     def __init__(self, journal: Journal, research: Path | None = None, config: Config | None = None) -> None:
+        check_header(journal.header, journal.path)
         self.journal = journal
         self.config = config_of(journal.header, journal.path, research) if config is None else config
         self.engine = self.config.engine

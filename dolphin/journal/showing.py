@@ -11,6 +11,7 @@ import numpy as np
 from dolphin.core.records import BRACKET, CANCEL, Market, Records
 from dolphin.errors import DolphinError, NotFound
 from dolphin.journal.bookings import Event
+from dolphin.journal.header import check_header
 from dolphin.journal.held import Held, hold
 from dolphin.journal.reader import Journal
 from dolphin.journal.schema import FILLED, KINDS, PARTLY_FILLED, STATUSES
@@ -137,6 +138,7 @@ def verified(path: Path) -> dict[str, Any]:
         If anything but its end is not as it was written.
     """
     journal = open_journal(path)
+    check_header(journal.header, journal.path)
     index = journal.index()
     counts = Counter(index.kinds.tolist())
     held = hold(journal, index) if journal.bars else None

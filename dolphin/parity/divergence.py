@@ -252,7 +252,9 @@ def _stage(one: Scene, two: Scene, fields: list[Field]) -> str | None:
     difference is what was decided, and not the data.
     """
     differing = {f.stage for f in fields if not f.equal}
-    stages = [STAGES[k] for k in np.flatnonzero(one.words != two.words).tolist()] or [s for s in STAGES if s in differing]
+    stages = [STAGES[k] for k in np.flatnonzero(one.words != two.words).tolist()] or [
+        s for s in STAGES if s in differing
+    ]
     if stages[:1] == ["data"] and len(stages) > 1 and one.row == two.row and "data" not in differing:
         return stages[1]
     return stages[0] if stages else None

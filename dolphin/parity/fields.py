@@ -90,7 +90,9 @@ def assets_of(state: State) -> set[int]:
     return slots | orders
 
 
-def _prices(found: dict[tuple[str, str], Any], market: Market, assets: set[int], i: int, symbols: tuple[str, ...]) -> None:
+def _prices(
+    found: dict[tuple[str, str], Any], market: Market, assets: set[int], i: int, symbols: tuple[str, ...]
+) -> None:
     """What is known of assets in row ``i``."""
     for asset in sorted(assets):
         found["data", f"price of {symbols[asset]}"] = float(market.price[i, asset])

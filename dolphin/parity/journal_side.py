@@ -12,6 +12,7 @@ from dolphin.config import Config
 from dolphin.core.records import Floats, Ints, Market, Words
 from dolphin.errors import DolphinError
 from dolphin.journal import Journal
+from dolphin.journal.header import check_header
 from dolphin.journal.held import Held, hold
 from dolphin.journal.replaying import Replayer
 from dolphin.journal.schema import LEAST_TEXT, STATUSES, template
@@ -32,13 +33,11 @@ class JournalSide:
         self.journal, self.label = journal, str(journal.path)
         self._research, self._config = research, config
         header = journal.header
-        try:
-            self.about = About(
-                header["config"], header["config_hash"], header["dataset"]["name"], header["dataset"]["digest"],
-                header["engine_digest"],
-            )  # fmt: skip
-        except (KeyError, TypeError):
-            raise DolphinError("its header is not a session's", where=self.label) from None
+        check_header(header, journal.path)
+        data = header["dataset"]
+        self.about = About(
+            header["config"], header["config_hash"], data["name"], data["digest"], header["engine_digest"]
+        )
         if not journal.bars:
             raise DolphinError("holds no bar that was closed", where=self.label)
 

@@ -216,6 +216,15 @@ def test_texts_get_room_in_powers_of_two(tmp_path):
     assert found == texts and journal.header == {"long": "x" * 3000}
 
 
+def test_a_header_that_is_no_session_is_said_so(tmp_path):
+    JournalWriter(tmp_path / "j", Shape(2, 1), {"config": {}}, policy="never").close()
+    journal = Journal(tmp_path / "j")
+    with pytest.raises(DolphinError, match="its header names no session"):
+        replay(journal, config=CONFIG)
+    with pytest.raises(DolphinError, match="its header names no session"):
+        hold(journal, journal.index())
+
+
 def test_messages_of_a_kind_have_one_size():
     shape = Shape(7, 3, ("high", "low"))
     for kind in KINDS:

@@ -103,9 +103,7 @@ def test_its_journal_is_replayed_digest_by_digest(strategy, timing, write_ahead,
     journal = SessionJournal(writer, write_ahead=write_ahead)
     journal.history(case.market, case.start, case.start)
     window = case.start, case.stop
-    session = Session(
-        case.engine, case.params, case.friction, market, case.capital, *window, journal=journal
-    )
+    session = Session(case.engine, case.params, case.friction, market, case.capital, *window, journal=journal)
     for i in range(*window):
         for slot in reversed(open_bar(session, case.market, i)):
             order = session.order(slot)

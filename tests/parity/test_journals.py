@@ -76,7 +76,7 @@ def test_the_price_of_an_asset_that_nobody_holds_is_found(case, plain, tmp_path)
         for column in range(case.market.price.shape[1]):
             rows = altered(case, "price", row, column, 1.3)
             path = tmp_path / f"{row}-{column}"
-            found = compare(plain, written(case, path, log_price=ln_array(rows['price']), **rows))
+            found = compare(plain, written(case, path, log_price=ln_array(rows["price"]), **rows))
             path.unlink()
             if not found.equal and found.stage == "intent" and found.row > row:
                 assert found.cause == "different input" and found.input is not None
