@@ -116,7 +116,8 @@ def later_causes(a: Side, b: Side, k: int, scenes: tuple[Scene, Scene], stage: s
         return Later("one cause", "it is the last bar that both have")
     if one.again != a.digest_at(k):
         return Later("not known", f"the code here decides bar {one.row} of {a.label} otherwise than was recorded")
-    market = spliced(one.market, two.market, one.row, stop)
+    back = int(one.config.strategy.warmup_bars(one.config.params))
+    market = spliced(one.market, two.market, one.row, stop, back)
     again = a.go_on(one, market, stop)
     unequal = np.flatnonzero(again != one.digests_after[:bars])
     if not len(unequal):
@@ -169,9 +170,9 @@ def _price_differs(x: tuple[float, ...], y: tuple[float, ...]) -> bool:
     return x[1] != y[1]
 
 
-def spliced(a: Market, b: Market, row: int, stop: int) -> Market:
-    """``a``'s rows up to ``row`` and ``b``'s after it, up to ``stop``; what neither holds uses no memory."""
-    low = max(0, row - 4096)
+def spliced(a: Market, b: Market, row: int, stop: int, back: int) -> Market:
+    """``a``'s last ``back`` rows up to ``row`` and ``b``'s after it, up to ``stop``; other rows use no memory."""
+    low = max(0, row - back)
     rows: dict[str, Any] = {}
     theirs = b.by_row()
     for name, values in a.by_row().items():
