@@ -26,7 +26,9 @@ def _told_cut(torn: int, ended: bool) -> None:
 def show(
     path: File,
     bars: Annotated[int, typer.Option("--bars", help="How many bars.")] = 20,
-    at: Annotated[int | None, typer.Option("--at", help="First bar (row of the dataset); the last ones if none.")] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", help="First bar (row of the dataset); the last ones if none.")
+    ] = None,
     start: From = None,
     stop: To = None,
     as_json: Json = False,
@@ -40,7 +42,15 @@ def show(
         about = found["header"]
         say(f"{about['session']} of {about['strategy']} on {about['dataset']}, {found['bars_in_all']:,} bars")
         rows = [
-            (bar["bar"], bar["time"], bar["capital"], bar["equity"], bar["position"], bar["digest"], "; ".join(bar["events"]))
+            (
+                bar["bar"],
+                bar["time"],
+                bar["capital"],
+                bar["equity"],
+                bar["position"],
+                bar["digest"],
+                "; ".join(bar["events"]),
+            )
             for bar in found["bars"]
         ]
         table(None, ("bar", "time", "capital", "equity", "open", "digest", "orders and fills"), rows)

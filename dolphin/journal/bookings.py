@@ -90,7 +90,9 @@ def book_events(
                 out.duplicates += 1
                 first = trades[trade]
                 if (first["qty"], first["price"], first.order) != (event["qty"], event["price"], event.order):
-                    out.problems.append(f"trade {trade} came twice with different values (bars {first.bar}, {event.bar})")
+                    out.problems.append(
+                        f"trade {trade} came twice with different values (bars {first.bar}, {event.bar})"
+                    )
                 continue
             trades |= {trade: event} if trade else {}
             wrong = _wrong(event, filled, wished, banks)
@@ -105,7 +107,16 @@ def book_events(
 def _sequence(event: Event) -> tuple[Any, ...]:
     slot, order = event.order
     fills = event["status"] in (PARTLY_FILLED, FILLED)
-    return event.bar, event["phase"], event["bank"], slot, order, not fills, event.ts, str(event.ids.get("trade_id", ""))
+    return (
+        event.bar,
+        event["phase"],
+        event["bank"],
+        slot,
+        order,
+        not fills,
+        event.ts,
+        str(event.ids.get("trade_id", "")),
+    )
 
 
 def _wrong(event: Event, filled: dict[Any, float], wished: dict[Any, tuple[int, float]], banks: int) -> str | None:
@@ -132,7 +143,14 @@ def _merged(events: list[Event], instruments: Records) -> Records:
     names = ORDER.names or ()
     qty, price, fee = (5 + names.index(name) for name in ("qty", "price", "fee"))
     for event in events:
-        row = [float(event.bar), event["phase"], event["slot"], event["bank"], event["status"], *event.values[: len(names)]]
+        row = [
+            float(event.bar),
+            event["phase"],
+            event["slot"],
+            event["bank"],
+            event["status"],
+            *event.values[: len(names)],
+        ]
         fills = event["status"] in (PARTLY_FILLED, FILLED)
         key = (fills, event.bar, event["phase"], event["bank"], *event.order)
         if fills and keys and keys[-1] == key:

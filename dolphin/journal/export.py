@@ -42,7 +42,9 @@ def export(path: Path, out: Path) -> dict[str, int]:
         for kind in KINDS:
             records = index.of(kind)
             if len(records):
-                parts = [_frame(journal, index, records[low : low + ROWS], kind) for low in range(0, len(records), ROWS)]
+                parts = [
+                    _frame(journal, index, records[low : low + ROWS], kind) for low in range(0, len(records), ROWS)
+                ]
                 pl.concat(parts).write_parquet(folder / f"{kind}.parquet", compression="zstd")
                 rows[f"{kind}.parquet"] = len(records)
     return rows

@@ -77,6 +77,20 @@ def header_of(
     }
 
 
+#: What a session's header must have to be read as one.
+NEEDED = (
+    "session", "config", "config_hash", "engine_digest", "strategy", "dataset", "symbols", "instruments",
+    "named_symbols", "initial_capital", "lookback", "write_ahead", "funded", "versions",
+)  # fmt: skip
+
+
+def check_header(header: Mapping[str, Any], where: Path) -> None:
+    """Refuse a journal whose header is no session's."""
+    missing = [name for name in NEEDED if name not in header]
+    if missing:
+        raise Damaged(f"its header names no {missing[0]}", where=str(where), mend="it was written by another program")
+
+
 def config_of(header: Mapping[str, Any], where: Path, research: Path | None = None) -> Config:
     """The configuration that a header names; its strategy is the code that is here now."""
     try:

@@ -9,10 +9,10 @@ import numpy as np
 
 from dolphin.core.digest import STAGES
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import NONE, ORDER, RISK, Floats, Ints, Market, Records, Words
+from dolphin.core.records import ORDER, RISK, Floats, Ints, Market, Records, Words
 from dolphin.errors import DolphinError
 from dolphin.journal.bookings import AT, Bookings, Event, book_events, ids_of
-from dolphin.journal.header import instruments_of, named_symbols_of
+from dolphin.journal.header import check_header, instruments_of, named_symbols_of
 from dolphin.journal.reader import Index, Journal
 from dolphin.journal.schema import CLOSINGS
 
@@ -23,9 +23,8 @@ class Held:
 
     Attributes
     ----------
-    market : Market
-        Its rows are numbered as in the session; those outside the stretch and its lookback are not there (and use
-        no memory).
+    rows : int64 [R]
+        Bars whose inputs are held, those before the first decision included; ``inputs`` are their records.
     bars, ts : int64 [B]
     digests : uint64 [B]
     stages : uint64 [B, 6]
@@ -43,7 +42,10 @@ class Held:
         What cannot be, in words; the bookings' included.
     """
 
-    market: Market
+    journal: Journal
+    index: Index
+    rows: Ints
+    inputs: Ints
     bars: Ints
     ts: Ints
     digests: Words
@@ -58,6 +60,15 @@ class Held:
     state: tuple[int, str] | None
     problems: list[str]
 
+    def market(self, low: int, high: int) -> Market:
+        """Bars ``low`` to ``high`` of those held and what their decisions look back on, at their own row numbers.
+
+        Other rows are not there, and use no memory.
+        """
+        first = int(self.bars[low]) - int(self.journal.header["lookback"])
+        a, b = np.searchsorted(self.rows, (first, int(self.bars[high - 1]) + 1))
+        return _market(self.journal, self.index, self.rows[a:b], self.inputs[a:b])
+
 
 def hold(journal: Journal, index: Index, banks: int = 3) -> Held:
     """Read the records of an index.
@@ -67,6 +78,7 @@ def hold(journal: Journal, index: Index, banks: int = 3) -> Held:
     DolphinError
         If there is no bar among them.
     """
+    check_header(journal.header, journal.path)
     closing = index.of(*CLOSINGS)
     if not len(closing):
         raise DolphinError("holds no bar that was closed", where=str(journal.path))
@@ -82,11 +94,17 @@ def hold(journal: Journal, index: Index, banks: int = 3) -> Held:
     }
     events = _events(journal, index)
     problems += _misplaced(index, closing, bars, events)
-    market = _market(journal, index)
+    inputs = index.of("history", "row" if journal.header["write_ahead"] else "bar")
+    rows = _bars_of(journal, index, inputs)
+    order = np.argsort(rows, kind="stable")
     last = int(bars[-1])
-    bookings = book_events([e for e in events if e.bar <= last], wished, banks, market.instruments)
+    instruments = instruments_of(journal.header)
+    bookings = book_events([e for e in events if e.bar <= last], wished, banks, instruments)
     return Held(
-        market=market,
+        journal=journal,
+        index=index,
+        rows=rows[order],
+        inputs=inputs[order],
         bars=bars,
         ts=journal.field(index, closing, "ts"),
         digests=journal.field(index, closing, "digest"),
@@ -136,34 +154,40 @@ def _misplaced(index: Index, closing: Ints, bars: Ints, events: tuple[Event, ...
     ]
 
 
-def _market(journal: Journal, index: Index) -> Market:
-    """Rows at their own numbers; memory is used for those that are there."""
-    shape = journal.shape
-    parts = [index.of(kind) for kind in ("history", "row" if journal.header["write_ahead"] else "bar")]
-    parts = [part for part in parts if len(part)]
-    stop = max(int(journal.field(index, part, "bar").max()) for part in parts) + 1
+def _market(journal: Journal, index: Index, rows: Ints, inputs: Ints) -> Market:
+    """These rows at their own numbers."""
+    shape, stop = journal.shape, int(rows[-1]) + 1
     assets = shape.assets
     price, log_price = np.empty((stop, assets)), np.empty((stop, assets))
     age, ts = np.empty((stop, assets), np.int32), np.empty(stop, np.int64)
     features, risk = np.empty((stop, shape.features)), np.empty(stop, RISK)
     more = {name: np.empty((stop, assets)) for name in shape.columns}
-    for part in parts:
-        bars = journal.field(index, part, "bar")
-        whole = len(bars) == bars[-1] - bars[0] + 1 and bool((np.diff(bars) == 1).all())
-        rows: Any = slice(int(bars[0]), int(bars[-1]) + 1) if whole else bars
-        ts[rows] = journal.field(index, part, "ts")
-        price[rows] = journal.field(index, part, "price")
-        log_price[rows] = ln_array(np.ascontiguousarray(price[rows]))
-        age[rows] = journal.field(index, part, "age")
-        features[rows] = journal.field(index, part, "features")
-        values = journal.field(index, part, "risk")
+    for of in np.unique(index.which[inputs]).tolist():
+        here = index.which[inputs] == of
+        records, bars = inputs[here], rows[here]
+        at: Any = slice(int(bars[0]), int(bars[-1]) + 1) if (np.diff(bars) == 1).all() else bars
+        ts[at] = journal.field(index, records, "ts")
+        price[at] = journal.field(index, records, "price")
+        log_price[at] = ln_array(np.ascontiguousarray(price[at]))
+        age[at] = journal.field(index, records, "age")
+        features[at] = journal.field(index, records, "features")
+        values = journal.field(index, records, "risk")
         for k, name in enumerate(RISK.names or ()):
-            risk[name][rows] = values[:, k]
-        columns = journal.field(index, part, "columns").reshape(len(bars), len(shape.columns), assets)
+            risk[name][at] = values[:, k]
+        columns = journal.field(index, records, "columns").reshape(len(bars), len(shape.columns), assets)
         for k, name in enumerate(shape.columns):
-            more[name][rows] = columns[:, k]
+            more[name][at] = columns[:, k]
     instruments, symbols = instruments_of(journal.header), named_symbols_of(journal.header)
     return Market(ts, price, log_price, age, features, risk, instruments, symbols=symbols, **more)
+
+
+def _bars_of(journal: Journal, index: Index, records: Ints) -> Ints:
+    """Bars of records of several kinds."""
+    out = np.empty(len(records), np.int64)
+    for of in np.unique(index.which[records]).tolist():
+        here = index.which[records] == of
+        out[here] = journal.field(index, records[here], "bar")
+    return out
 
 
 def _state(journal: Journal, index: Index, before: int) -> tuple[int, str] | None:
@@ -178,6 +202,3 @@ def _state(journal: Journal, index: Index, before: int) -> tuple[int, str] | Non
 def empty_stages(bars: int) -> Words:
     """Room for the stage words of so many bars."""
     return np.zeros((bars, len(STAGES)), np.uint64)
-
-
-assert NONE == 0

@@ -91,9 +91,9 @@ def record(state, params, friction, market, origin, start, stop, trades, before,
         n = note_fills(state, before, events, n, i, 0, 0)
         for s in range(slots):
             fill = state.fills[s]
-            if before[s].action != NONE and state.working[s].action == NONE:
-                if fill.action == NONE or fill.qty < before[s].qty:
-                    n = note(events, n, before[s], i, 0, s, 0, EXPIRED)
+            gone = before[s].action != NONE and state.working[s].action == NONE
+            if gone and (fill.action == NONE or fill.qty < before[s].qty):
+                n = note(events, n, before[s], i, 0, s, 0, EXPIRED)
             copy_order(state.working[s], before[s])
         liquidate(state, friction[0], market, i, trades)
         if banks == 3:
@@ -138,14 +138,19 @@ def book(state, booking, market, i, trades):  # type: ignore[no-untyped-def]
     if working.action != NONE and working.bar == booking.bar:
         if booking.status == PARTLY_FILLED:
             work_on(state, s, working, booking.qty, market)
-        elif booking.status == FILLED or booking.status == REJECTED:
-            working.action = NONE
-        elif booking.status == CANCELLED or booking.status == EXPIRED:
+        elif (
+            booking.status == FILLED
+            or booking.status == REJECTED
+            or booking.status == CANCELLED
+            or booking.status == EXPIRED
+        ):
             working.action = NONE
 
 
 @kernel(_nrt=False)
-def replay(state, params, friction, market, origin, start, stop, trades, bookings, booked, funded, stages, digests):  # type: ignore[no-untyped-def]
+def replay(  # type: ignore[no-untyped-def]
+    state, params, friction, market, origin, start, stop, trades, bookings, booked, funded, stages, digests
+):
     """Bars ``start`` to ``stop`` decided again, with the bookings of a journal in place of a fill model.
 
     Parameters

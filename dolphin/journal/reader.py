@@ -129,7 +129,9 @@ class Journal:
         if isinstance(found, int):
             mend = f"this version of dolphin reads version {VERSION}"
             raise DolphinError(f"is a journal of version {found}", where=str(self.path), mend=mend)
-        raise Damaged("is no journal, or its first bytes are damaged", where=str(self.path), mend="name a journal.arrow")
+        raise Damaged(
+            "is no journal, or its first bytes are damaged", where=str(self.path), mend="name a journal.arrow"
+        )
 
     def _header(self) -> dict[str, Any]:
         of = self.template_at(self.start)
@@ -206,12 +208,18 @@ class Journal:
             at = self._map.find(of.front, at + 1)
         return None
 
+    def find_before(self, sign: bytes, offset: int) -> int:
+        """Where these bytes last begin before ``offset``; -1 if nowhere."""
+        return self._map.rfind(sign, self.start, offset)
+
     def _closing(self, at: int) -> Closing:
         of = self._front
         if not self.intact(at, of):
             raise self.damage(at)
         values = self.record_at(at, of)
-        return Closing(at, of.size, int(values["account"][3]), int(values["bar"]), int(values["ts"]), int(values["digest"]))
+        return Closing(
+            at, of.size, int(values["account"][3]), int(values["bar"]), int(values["ts"]), int(values["digest"])
+        )
 
     @cached_property
     def first(self) -> Closing | None:
@@ -271,7 +279,7 @@ class Journal:
         places, which, templates, good = self._found(low, high)
         ended = bytes(self.bytes[good : good + 8]) == END_OF_STREAM
         size = self.size if high is None else high
-        if not ended and good < size and self._map.find(self._front.front[:256], good + 8) >= 0:
+        if not ended and good < size and self._record_after(good):
             raise self.damage(good)
         if check:
             wrong = self._first_wrong(places, which, templates)
@@ -282,6 +290,16 @@ class Journal:
                 places, which = places[:wrong], which[:wrong]
         codes = np.array([CODES[of.kind] for of in templates])
         return Index(places, codes[which], which, templates, good, ended, 0 if ended else size - good)
+
+    def _record_after(self, offset: int) -> bool:
+        """Whether a whole record begins anywhere behind this byte."""
+        fronts = [template(self.shape, kind, LEAST_TEXT if has_text(kind) else 0).front for kind in KINDS]
+        shared = next(k for k, several in enumerate(zip(*fronts, strict=False)) if len(set(several)) > 1)
+        sign, at = fronts[0][:shared], offset
+        while (at := self._map.find(sign, at + 1)) >= 0:
+            if self.template_at(at) is not None:
+                return True
+        return False
 
     def _found(self, low: int | None, high: int | None) -> tuple[Ints, Ints, tuple[Template, ...], int]:
         known = [template(self.shape, kind, LEAST_TEXT if has_text(kind) else 0) for kind in KINDS]
@@ -317,7 +335,9 @@ class Journal:
     def damage(self, offset: int) -> Damaged:
         """What to say of a record that is not as it was written."""
         mend = "copy it again from where it was written; what stands before is whole"
-        return Damaged(f"damaged at byte {offset}: the record there is not as it was written", where=str(self.path), mend=mend)
+        return Damaged(
+            f"damaged at byte {offset}: the record there is not as it was written", where=str(self.path), mend=mend
+        )
 
     def field(self, index: Index, records: Ints, name: str) -> NDArray[Any]:
         """The values (R, ...) of one field of these records, which are all of one kind."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from dolphin.core.records import Market, Records, State, Words
 from dolphin.core.snapshot import from_arrays
 from dolphin.errors import Damaged, DolphinError
 from dolphin.journal import kernels
-from dolphin.journal.header import config_of
+from dolphin.journal.header import check_header, config_of
 from dolphin.journal.held import Held, empty_stages, hold
 from dolphin.journal.reader import Index, Journal
 from dolphin.journal.writer import unpack_state
 from dolphin.times import format_time
+
+#: Bars whose inputs are in memory at once.
+AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Replayer:
     """
 
     def __init__(self, journal: Journal, research: Path | None = None, config: Config | None = None) -> None:
+        check_header(journal.header, journal.path)
         self.journal = journal
         self.config = config_of(journal.header, journal.path, research) if config is None else config
         self.engine = self.config.engine
@@ -108,19 +113,17 @@ class Replayer:
 
         ``market`` and ``bookings`` take the place of the journal's.
         """
-        market = held.market if market is None else market
         book = held.bookings.records if bookings is None else bookings
         digests, stages = np.zeros(high - low, np.uint64), empty_stages(high - low)
         funded = bool(self.journal.header["funded"])
         breaks = np.flatnonzero(np.diff(held.bars[low:high]) != 1) + 1
-        edges = [0, *breaks.tolist(), high - low]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
-            if a == b:
-                continue
+        edges = sorted({*breaks.tolist(), *range(0, high - low, AT_ONCE), high - low})
+        for a, b in pairwise(edges):
+            rows = held.market(low + a, low + b) if market is None else market
             first = int(held.bars[low + a])
             booked = int(np.searchsorted(book["at"], first))
             self.kernels.replay(
-                state, self.params, self.friction, market, first - a, first, first + b - a, NO_TRADES,
+                state, self.params, self.friction, rows, first - a, first, first + b - a, NO_TRADES,
                 book, booked, funded, stages, digests,
             )  # fmt: skip
         return digests, stages
@@ -151,7 +154,9 @@ def replay(
         differs = np.flatnonzero(stages[k] != held.stages[k])
         stage = STAGES[int(differs[0])] if len(differs) else "chain"
         where = {"first": k, "bar": int(held.bars[k]), "time": format_time(held.ts[k]), "stage": stage}
-        sentence = f"equal for {k:,} bars; the first that differs is bar {where['bar']:,}, {where['time']}, in stage '{stage}'"
+        sentence = (
+            f"equal for {k:,} bars; the first that differs is bar {where['bar']:,}, {where['time']}, in stage '{stage}'"
+        )
     if held.problems:
         sentence += f"; {len(held.problems)} contradictions in its events"
     return Replayed(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from dolphin.core.records import NONE, Market, Records, State, Words
+from dolphin.core.records import Market, Records, State, Words
 from dolphin.journal.schema import FILLED, REJECTED
-from dolphin.journal.writer import JournalWriter, json_text, write_working
+from dolphin.journal.writer import JournalWriter, json_text, wanted, write_working
 
 
 class SessionJournal:
@@ -44,7 +42,7 @@ class SessionJournal:
     def decided(self, state: State, bar: int) -> None:
         """What is wished, before it is sent."""
         intents = state.intents
-        wished = np.flatnonzero(intents["action"] != NONE).tolist()
+        wished = wanted(intents)
         for slot in wished:
             self.writer.order("intent", bar, self._ts, intents[slot], slot)
         if wished and self.write_ahead:

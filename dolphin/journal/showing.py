@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.core.records import BRACKET, CANCEL, Records
+from dolphin.core.records import BRACKET, CANCEL, Market, Records
 from dolphin.errors import DolphinError, NotFound
 from dolphin.journal.bookings import Event
+from dolphin.journal.header import check_header
 from dolphin.journal.held import Held, hold
 from dolphin.journal.reader import Journal
-from dolphin.journal.schema import FILLED, KINDS, PARTLY_FILLED, STATUSES
+from dolphin.journal.schema import FILLED, KINDS, PARTLY_FILLED, RISK_VALUES, STATUSES
 from dolphin.times import format_time
 
 #: The name of the journal in a run folder.
@@ -65,7 +66,7 @@ def stretch(
         known = f"bars {journal.bar_at(0).bar} to {journal.bar_at(total - 1).bar}"
         raise DolphinError("no bars there", where=str(path), mend=f"it holds {known}")
     held = part(journal, first, min(bars, until - first))
-    header = journal.header
+    header, market = journal.header, held.market(0, len(held.bars))
     return {
         "journal": str(journal.path),
         "header": {
@@ -75,7 +76,7 @@ def stretch(
             "config_hash": header["config_hash"],
         },
         "bars_in_all": total,
-        "bars": [_bar(journal, held, k) for k in range(len(held.bars))],
+        "bars": [_bar(journal, held, market, k) for k in range(len(held.bars))],
     }
 
 
@@ -91,13 +92,10 @@ def _search(journal: Journal, total: int, name: str, value: int) -> int:
     return low
 
 
-def _bar(journal: Journal, held: Held, k: int) -> dict[str, Any]:
+def _bar(journal: Journal, held: Held, market: Market, k: int) -> dict[str, Any]:
     bar = int(held.bars[k])
     symbols = journal.header["symbols"]
-    wished = [
-        wish_text(order, symbols)
-        for order in held.intents[held.intent_bars == bar]
-    ]
+    wished = [wish_text(order, symbols) for order in held.intents[held.intent_bars == bar]]
     happened = [event_text(event, symbols) for event in held.events if event.bar == bar]
     capital, equity, positions, _ = held.account[k].tolist()
     return {
@@ -108,8 +106,8 @@ def _bar(journal: Journal, held: Held, k: int) -> dict[str, Any]:
         "position": int(positions),
         "digest": f"{int(held.digests[k]):016x}",
         "stages": [f"{int(word):016x}" for word in held.stages[k]],
-        "features": [None if value != value else value for value in held.market.features[bar].tolist()],
-        "risk": dict(zip(("boost", "beta", "rm", "posture"), held.market.risk[bar].item(), strict=True)),
+        "features": [None if value != value else value for value in market.features[bar].tolist()],
+        "risk": dict(zip(RISK_VALUES, market.risk[bar].item(), strict=True)),
         "events": wished + happened,
     }
 
@@ -140,6 +138,7 @@ def verified(path: Path) -> dict[str, Any]:
         If anything but its end is not as it was written.
     """
     journal = open_journal(path)
+    check_header(journal.header, journal.path)
     index = journal.index()
     counts = Counter(index.kinds.tolist())
     held = hold(journal, index) if journal.bars else None

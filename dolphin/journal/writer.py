@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import struct
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.core.records import NONE, ORDER, Floats, Market, State, Words
+from dolphin.core.records import NONE, Market, Records, State, Words
 from dolphin.core.snapshot import to_arrays
 from dolphin.errors import BadInput, Busy, DolphinError
 from dolphin.files import canonical_json
 from dolphin.journal.schema import (
-    ORDER_VALUES,
     Shape,
     Template,
     check_of,
@@ -33,9 +33,6 @@ from dolphin.journal.schema import (
 STATE_BARS = 1024
 
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
-
-_ORDER_NAMES = ORDER.names or ()
-_MORE = len(ORDER_VALUES) - len(_ORDER_NAMES)
 
 
 class Policy:
@@ -62,15 +59,32 @@ class Policy:
         return (self.kind == "order" and order) or (self.kind == "bar" and bar)
 
 
+#: The numbers that every record has, side by side in its message: seq, bar, ts, local, digest.
+_FIRST = struct.Struct("<QqqqQ")
+_FLOATS = [struct.Struct(f"<{count}d") for count in range(6)]
+
+
 class _Frame:
-    """One message that is filled in and sent again and again."""
+    """One message that is filled in and sent again and again; ``lists`` are views of its lists."""
 
     def __init__(self, of: Template) -> None:
         self.record = of.empty()
-        self.values = {name: self.record[name] for name in of.dtype.names or ()}
         self.bytes = memoryview(self.record.view(np.uint8).reshape(-1))
         self.body = self.bytes[of.body : -8]
-        self.body_start = of.body
+        fields: Any = of.dtype.fields
+        self.at = {name: int(fields[name][1]) for name in of.dtype.names or ()}
+        self.lists = {name: self.record[name][0] for name in of.dtype.names or () if fields[name][0].subdtype}
+        self.check = self.record["check"]
+
+    def floats(self, name: str, *values: float) -> None:
+        """Fill in a short list of numbers."""
+        _FLOATS[len(values)].pack_into(self.bytes, self.at[name], *values)
+
+    def text(self, data: bytes, capacity: int) -> None:
+        """Fill in a text, and what is left of the text before."""
+        at = self.at["text"]
+        self.bytes[at : at + capacity] = data.ljust(capacity, b"\0")
+        self.bytes[at - 4 : at] = len(data).to_bytes(4, "little")
 
 
 class JournalWriter:
@@ -126,7 +140,8 @@ class JournalWriter:
         self._pending: list[bytes] = []
         self._frames: dict[tuple[str, int], _Frame] = {}
         self._check, self._seq, self._bars_since_state = 0, 0, 0
-        self._scanned, self._sent = 0, {}
+        self._scanned = 0
+        self._sent: dict[int, int] = {}
         self.closed = False
 
     @classmethod
@@ -145,25 +160,27 @@ class JournalWriter:
 
     def inputs(self, kind: str, market: Market, bar: int) -> None:
         """Row ``bar`` of the market: all that a decision reads of it."""
-        local = self._begin(kind, bar, int(market.ts[bar]))
+        frame = self._frame(kind)
+        local = self._begin(frame, bar, int(market.ts[bar]))
         if kind == "row":
             self._scanned = local
-        self._inputs(self._frame(kind), market, bar)
-        self._send(kind)
+        self._inputs(frame, market, bar)
+        self._send(frame)
 
     def whole_bar(self, market: Market, bar: int, account: Any, digest: int, stages: Words) -> None:
         """A bar's inputs and outcome as one record."""
-        self._begin("bar", bar, int(market.ts[bar]))
         frame = self._frame("bar")
+        self._begin(frame, bar, int(market.ts[bar]), digest)
         self._inputs(frame, market, bar)
-        self._outcome(frame, account, digest, stages)
-        self._send("bar")
+        self._outcome(frame, account, stages)
+        self._send(frame)
 
     def decision(self, bar: int, ts: int, account: Any, digest: int, stages: Words) -> None:
         """A bar's outcome, its inputs being there already."""
-        self._begin("decision", bar, ts)
-        self._outcome(self._frame("decision"), account, digest, stages)
-        self._send("decision")
+        frame = self._frame("decision")
+        self._begin(frame, bar, ts, digest)
+        self._outcome(frame, account, stages)
+        self._send(frame)
 
     def scanned(self) -> None:
         """A row came: latencies of its orders count from here."""
@@ -187,28 +204,27 @@ class JournalWriter:
         """An intent, an event of an order or a working order; ``order`` is a record of ORDER."""
         data = text.encode()
         capacity = room_for(len(data)) if has_text(kind) else 0
-        local = self._begin(kind, bar, ts, capacity)
+        frame = self._frame(kind, capacity)
+        local = self._begin(frame, bar, ts)
         to_order = to_fill = np.nan
         if self.clock is not None:
             if kind == "intent":
                 to_order, self._sent[slot] = float(local - self._scanned), local
             elif kind == "event" and slot in self._sent:
                 to_fill = float(local - self._sent[slot])
-        frame = self._frame(kind, capacity)
-        frame.values["order"][0] = (*order.item(), slot, bank, phase, status, commission, to_order, to_fill)
+        frame.lists["order"][:] = (*order.item(), slot, bank, phase, status, commission, to_order, to_fill)
         if capacity:
-            self._text(frame, data, capacity)
-        self._send(kind, capacity)
+            frame.text(data, capacity)
+        self._send(frame)
 
     def text(self, kind: str, text: str, bar: int = -1, ts: int = 0, digest: int = 0) -> None:
         """A record that is a text: header, state, risk, operator, gap, end."""
         data = text.encode()
         capacity = room_for(len(data))
-        self._begin(kind, bar, ts, capacity)
         frame = self._frame(kind, capacity)
-        frame.values["digest"][0] = digest
-        self._text(frame, data, capacity)
-        self._send(kind, capacity)
+        self._begin(frame, bar, ts, digest)
+        frame.text(data, capacity)
+        self._send(frame)
 
     def state(self, state: State, bar: int, ts: int) -> None:
         """The whole state after a bar."""
@@ -276,44 +292,32 @@ class JournalWriter:
             frame = self._frames[kind, capacity] = _Frame(template(self.shape, kind, capacity))
         return frame
 
-    def _begin(self, kind: str, bar: int, ts: int, capacity: int = 0) -> int:
-        values = self._frame(kind, capacity).values
+    def _begin(self, frame: _Frame, bar: int, ts: int, digest: int = 0) -> int:
         local = self.clock() if self.clock is not None else 0
-        values["seq"][0] = self._seq
-        values["bar"][0] = bar
-        values["ts"][0] = ts
-        values["local"][0] = local
+        _FIRST.pack_into(frame.bytes, frame.at["seq"], self._seq, bar, ts, local, digest)
         return local
 
-    def _send(self, kind: str, capacity: int = 0) -> None:
-        frame = self._frame(kind, capacity)
+    def _send(self, frame: _Frame) -> None:
         self._check = check_of(frame.body, self._check)
-        frame.values["check"][0] = self._check
+        frame.check[0] = self._check
         self._pending.append(bytes(frame.bytes))
         self._seq += 1
 
     def _inputs(self, frame: _Frame, market: Market, bar: int) -> None:
-        values = frame.values
-        values["price"][0] = market.price[bar]
-        values["age"][0] = market.age[bar]
-        values["features"][0] = market.features[bar]
-        values["risk"][0] = market.risk[bar].item()
+        lists = frame.lists
+        lists["price"][:] = market.price[bar]
+        lists["age"][:] = market.age[bar]
+        lists["features"][:] = market.features[bar]
+        frame.floats("risk", *market.risk[bar].item())
         if self.shape.columns:
-            columns = values["columns"][0].reshape(len(self.shape.columns), -1)
+            columns = lists["columns"].reshape(len(self.shape.columns), -1)
             for k, name in enumerate(self.shape.columns):
                 columns[k] = getattr(market, name)[bar]
 
     @staticmethod
-    def _outcome(frame: _Frame, account: Any, digest: int, stages: Words) -> None:
-        values = frame.values
-        values["digest"][0] = digest
-        values["stages"][0] = stages
-        values["account"][0] = (account["capital"], account["equity"], account["open_positions"], account["bars"])
-
-    @staticmethod
-    def _text(frame: _Frame, data: bytes, capacity: int) -> None:
-        frame.values["text_end"][0] = len(data)
-        frame.values["text"][0] = np.void(data.ljust(capacity, b"\0"))
+    def _outcome(frame: _Frame, account: Any, stages: Words) -> None:
+        frame.lists["stages"][:] = stages
+        frame.floats("account", account["capital"], account["equity"], account["open_positions"], account["bars"])
 
 
 def pack_state(state: State) -> str:
@@ -332,20 +336,14 @@ def unpack_state(text: str) -> dict[str, Any]:
 
 def write_working(writer: JournalWriter, state: State, bar: int, ts: int) -> None:
     """A record per order that works on after a bar."""
-    working = state.working
-    for slot in np.flatnonzero(working["action"] != NONE).tolist():
-        writer.order("working", bar, ts, working[slot], slot)
+    for slot in wanted(state.working):
+        writer.order("working", bar, ts, state.working[slot], slot)
 
 
-def shape_of_market(market: Market, columns: tuple[str, ...]) -> Shape:
-    """The shape of a market's records."""
-    return Shape(market.price.shape[1], market.features.shape[1], columns)
-
-
-def account_values(state: State) -> Floats:
-    """What a closing record says of the account."""
-    account = state.account[0]
-    return np.array([account["capital"], account["equity"], account["open_positions"], account["bars"]], np.float64)
+def wanted(orders: Records) -> list[int]:
+    """The slots whose order is one."""
+    actions = orders["action"].tolist()
+    return [slot for slot, action in enumerate(actions) if action != NONE] if any(actions) else []
 
 
 def json_text(document: Mapping[str, Any]) -> str:

@@ -105,8 +105,8 @@ def run_backtest(
     gaps, so that orders may be given the time at which they expire.
 
     Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
-    parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes per row and asset, and
-    with ``feed="bars"`` about 200 per bar event.
+    parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes
+    per row and asset, and with ``feed="bars"`` about 200 per bar event.
 
     Raises
     ------

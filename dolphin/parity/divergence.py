@@ -1,62 +1,42 @@
 """Where two runs first differ: the bar, the stage, the fields, and the likely cause (PARITY section 3).
 
-Each digest carries all bars before it, so the first difference is found by bisection. Then both
-runs are decided again up to that bar, from the data and configs that they name, and looked into.
+Each digest carries all bars before it, so the first difference is found by bisection, which reads O(log n) of them.
+Then both are decided again around that bar and looked into.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from dolphin.catalog import open_dataset
-from dolphin.config import Config, parse_config
 from dolphin.core.digest import STAGES
-from dolphin.core.records import CLOSE, NONE, OPEN, Ints, Market, State, Words
+from dolphin.core.records import Words
 from dolphin.errors import DolphinError
-from dolphin.files import read_json
-from dolphin.manifests import check_manifest
-from dolphin.market.assemble import open_market
+from dolphin.journal.reader import Journal, is_journal
+from dolphin.parity.causes import LATER as LATER
+from dolphin.parity.causes import Input, Later, cause_of, first_unequal_input, later_causes
+from dolphin.parity.fields import Field as Field
+from dolphin.parity.fields import assets_of, bits_of, read_fields, side_by_side
+from dolphin.parity.journal_side import JournalSide
+from dolphin.parity.sides import Around, Scene, Side, run_side
 from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace
 
-_ACTIONS = {NONE: "none", OPEN: "open", CLOSE: "close"}
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a run folder holds for a comparison."""
-
-    folder: Path
-    run: dict[str, Any]
-    config: dict[str, Any]
-    config_hash: str
-    ts: Ints
-    digests: Words
-
-
-@dataclass(frozen=True)
-class Field:
-    """One value of one stage at the first bar that differs."""
-
-    stage: str
-    name: str
-    left: Any
-    right: Any
-
-    @property
-    def equal(self) -> bool:
-        """Bit for bit, not-a-number included."""
-        return bool(self.left == self.right or (self.left != self.left and self.right != self.right))
+#: Bars before the first difference, and after it, that the report shows.
+BEFORE, AFTER = 40, 40
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome of :func:`compare`; ``bar`` is a row of the shared bars, None if all are equal."""
+    """The outcome of :func:`compare`; ``bar`` counts the shared bars from 0, None if all are equal.
+
+    ``row`` is the bar's number in its dataset, ``later`` whether one cause explains what follows, ``around`` both
+    sides' bars around it.
+    """
 
     equal: bool
     sentence: str
@@ -67,199 +47,243 @@ class Comparison:
     cause: str | None = None
     fields: list[Field] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    row: int | None = None
+    tolerance: float | None = None
+    input: Input | None = None
+    later: Later | None = None
+    positions: tuple[str, str] | None = None
+    sides: tuple[str, str] = ("A", "B")
+    around: tuple[Around, Around] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; floats of the fields as their shortest text, so that no bit is lost."""
-        document = asdict(self)
-        for entry, found in zip(document["fields"], self.fields, strict=True):
-            entry["left"], entry["right"] = repr(found.left), repr(found.right)
-            entry["equal"] = found.equal
+        """For JSON; floats of the fields as their shortest text and their bits, so that none is lost."""
+        plain = (
+            "equal",
+            "sentence",
+            "bars",
+            "bar",
+            "time",
+            "stage",
+            "cause",
+            "notes",
+            "row",
+            "tolerance",
+            "positions",
+            "sides",
+        )
+        document = {name: getattr(self, name) for name in plain}
+        document["fields"] = [
+            {
+                "stage": f.stage, "name": f.name, "left": repr(f.left), "right": repr(f.right), "equal": f.equal,
+                "left_bits": f.bits[0], "right_bits": f.bits[1],
+            }
+            for f in self.fields
+        ]  # fmt: skip
+        document["input"] = None
+        if self.input is not None:
+            one = self.input
+            document["input"] = {
+                "row": one.row, "time": iso(one.ts), "name": one.name, "left": repr(one.left), "right": repr(one.right),
+                "left_bits": bits_of(one.left), "right_bits": bits_of(one.right),
+            }  # fmt: skip
+        document["later"] = asdict(self.later) if self.later is not None else None
+        document["around"] = [_around_document(a) for a in self.around] if self.around is not None else None
         return document
 
 
-def read_recorded(folder: Path) -> Recorded:
-    """The parts of a run folder that a comparison needs.
+def _around_document(around: Around) -> dict[str, Any]:
+    return {
+        "bars": around.bars.tolist(),
+        "times": [iso(ts) for ts in around.ts.tolist()],
+        "equity": around.equity.tolist(),
+        "capital": around.capital.tolist(),
+        "positions": around.positions.tolist(),
+        "digests": [f"{int(word):016x}" for word in around.digests],
+        "events": around.events,
+    }
+
+
+def open_side(path: Path, workspace: Workspace | None = None) -> Side:
+    """The run folder or journal that a path names.
 
     Raises
     ------
     DolphinError
-        If the folder is missing, incomplete or damaged.
+        If it is missing, incomplete or damaged.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DolphinError("no such run folder", where=str(folder), mend="give a folder that --out wrote")
-    check_manifest(folder)
-    run, config = read_json(folder / "run.json"), read_json(folder / "config.json")
-    try:
-        frame = pl.read_parquet(folder / "digests.parquet")
-        ts, digests = frame["ts"].to_numpy(), frame["digest"].to_numpy()
-        names = (run["dataset"]["name"], run["dataset"]["digest"], run["engine_digest"], config["hash"])
-        if not isinstance(config["config"], dict) or not all(isinstance(name, str) for name in names):
-            raise TypeError("not what a run writes")
-        return Recorded(folder, run, config["config"], config["hash"], ts, digests)
-    except (OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        reason = " ".join(str(error).split())
-        raise DolphinError(f"incomplete or damaged ({reason})", where=str(folder)) from error
+    path = Path(path)
+    if path.is_file():
+        if not is_journal(path):
+            raise DolphinError("is neither a journal nor a run folder", where=str(path))
+        return JournalSide(Journal(path), workspace.research if workspace is not None else None)
+    return run_side(path, workspace)
 
 
-def compare(left: Path, right: Path, workspace: Workspace | None = None) -> Comparison:
-    """Compare two run folders bar by bar.
+def compare(
+    left: Path | Side, right: Path | Side, workspace: Workspace | None = None, *, tolerance: float | None = None
+) -> Comparison:
+    """Compare two sides bar by bar.
 
     Parameters
     ----------
-    left, right : Path
-        Run folders.
+    left, right : Path or Side
+        Run folders, journals, or what :mod:`dolphin.parity.named` runs now.
     workspace : Workspace, optional
-        Where the datasets are; without it, only the bar is named.
+        Where datasets and strategies are; without it, of a run folder only the bar is named.
+    tolerance : float, optional
+        For machines whose bits differ: equity and capital may differ by this much, relatively, while the position
+        is the same. The sentence says so.
     """
-    a, b = read_recorded(left), read_recorded(right)
-    first = max(a.ts[0], b.ts[0]) if len(a.ts) and len(b.ts) else 0
-    if not len(a.ts) or not len(b.ts) or first > min(a.ts[-1], b.ts[-1]):
-        raise DolphinError("the two runs share no bar", where=f"{left}, {right}")
-    if a.ts[0] != b.ts[0]:
+    a = open_side(left, workspace) if isinstance(left, str | Path) else left
+    b = open_side(right, workspace) if isinstance(right, str | Path) else right
+    if not a.bars or not b.bars or max(a.ts_at(0), b.ts_at(0)) > min(a.ts_at(a.bars - 1), b.ts_at(b.bars - 1)):
+        raise DolphinError("the two runs share no bar", where=f"{a.label}, {b.label}")
+    first = a.ts_at(0), b.ts_at(0)
+    names = a.label, b.label
+    if first[0] != first[1]:
         # A chain carries its whole past: runs that began at different bars have no common digest.
-        who = left if a.ts[0] < b.ts[0] else right
-        sentence = f"the runs begin at different bars: {iso(a.ts[0])} and {iso(b.ts[0])}"
-        return Comparison(False, sentence, 0, 0, iso(first), "data", "missing bar", notes=[f"{who} began earlier"])
-    shared = min(len(a.ts), len(b.ts))
-    unequal_times = np.flatnonzero(a.ts[:shared] != b.ts[:shared])
-    if len(unequal_times):
-        shared = int(unequal_times[0])
-    bar = first_difference(a.digests[:shared], b.digests[:shared])
+        who = a.label if first[0] < first[1] else b.label
+        sentence = f"the runs begin at different bars: {iso(first[0])} and {iso(first[1])}"
+        notes = [f"{who} began earlier"]
+        return Comparison(False, sentence, 0, 0, iso(max(first)), "data", "missing bar", notes=notes, sides=names)
+    shared = min(a.bars, b.bars)
+    bar = bisect(shared, lambda k: a.digest_at(k) == b.digest_at(k))
+    if bar is not None and a.ts_at(bar) != b.ts_at(bar):
+        return _other_bars(a, b, bar, min(a.ts_at(bar), b.ts_at(bar)))
+    if bar is not None and tolerance is not None:
+        beyond = _beyond(a, b, bar, shared, tolerance)
+        if beyond is None:
+            sentence = (
+                f"all {shared:,} bars are equal within {tolerance:g}, not bit for bit: the first other bit is at "
+                f"bar {bar:,}, {iso(a.ts_at(bar))}"
+            )
+            return Comparison(True, sentence, shared, notes=_context(a, b), tolerance=tolerance, sides=names)
+        found = _explain(a, b, beyond, shared)
+        note = f"within {tolerance:g} up to there; bits differ from bar {bar:,} on"
+        return Comparison(**{**found.__dict__, "tolerance": tolerance, "notes": [note, *found.notes]})
     if bar is not None:
-        return _explain(a, b, bar, shared, workspace)
-    if len(unequal_times) or len(a.ts) != len(b.ts):
-        longer = a if len(a.ts) > len(b.ts) else b
-        sentence = f"all {shared:,} shared bars are equal, then the bars themselves differ"
-        when = iso(longer.ts[shared])
-        return Comparison(False, sentence, shared, shared, when, "data", "missing bar")
-    return Comparison(True, f"all {shared:,} bars are equal, bit for bit", shared)
+        return _explain(a, b, bar, shared)
+    if a.bars != b.bars:
+        return _other_bars(a, b, shared, (a if a.bars > b.bars else b).ts_at(shared))
+    return Comparison(True, f"all {shared:,} bars are equal, bit for bit", shared, tolerance=tolerance, sides=names)
 
 
-def first_difference(a: Words, b: Words) -> int | None:
-    """Index of the first unequal digest of two chains of one length, by bisection; None if equal."""
-    if not len(a) or a[-1] == b[-1]:
+def _other_bars(a: Side, b: Side, bar: int, ts: int) -> Comparison:
+    sentence = f"all {bar:,} shared bars are equal, then the bars themselves differ"
+    return Comparison(False, sentence, bar, bar, iso(ts), "data", "missing bar", sides=(a.label, b.label))
+
+
+def bisect(count: int, equal: Callable[[int], bool]) -> int | None:
+    """The first of ``count`` bars that is unequal, when all after an unequal one are; None if the last is equal."""
+    if not count or equal(count - 1):
         return None
-    low, high = 0, len(a) - 1
+    low, high = 0, count - 1
     while low < high:
         middle = (low + high) // 2
-        if a[middle] == b[middle]:
+        if equal(middle):
             low = middle + 1
         else:
             high = middle
     return low
 
 
-def _explain(a: Recorded, b: Recorded, bar: int, bars: int, workspace: Workspace | None) -> Comparison:
-    when = iso(a.ts[bar])
+def first_difference(a: Words, b: Words) -> int | None:
+    """Index of the first unequal digest of two chains of one length, by bisection; None if equal."""
+    return bisect(len(a), lambda k: bool(a[k] == b[k]))
+
+
+def _beyond(a: Side, b: Side, bar: int, shared: int, tolerance: float) -> int | None:
+    """The first bar whose equity, capital or position is another by more than the tolerance."""
+    wrong = np.zeros(shared, bool)
+    for k, (x, y) in enumerate(zip(a.curves(), b.curves(), strict=True)):
+        x, y = x[:shared], y[:shared]
+        wrong |= (np.abs(x - y) > tolerance * np.maximum(np.abs(x), np.abs(y))) if k < 2 else x != y
+    wrong[:bar] = False
+    return int(np.argmax(wrong)) if wrong.any() else None
+
+
+def _explain(a: Side, b: Side, bar: int, bars: int) -> Comparison:
+    when = iso(a.ts_at(bar))
     notes = _context(a, b)
     sentence = f"equal for {bar:,} bars; the first difference is bar {bar:,}, {when}"
     fields: list[Field] = []
-    stage = None
-    if workspace is not None:
-        try:
-            fields = _fields(_redecide(a, bar, workspace), _redecide(b, bar, workspace))
-        except DolphinError as error:
-            notes.append(f"the bar could not be decided again: {error}")
-        differing = {f.stage for f in fields if not f.equal}
-        stage = next((name for name in STAGES if name in differing), None)
+    stage, unequal, later, positions, around, row = None, None, None, None, None, None
+    scenes: tuple[Scene, Scene] | None = None
+    try:
+        scenes = a.scene(bar, BEFORE, AFTER, LATER), b.scene(bar, BEFORE, AFTER, LATER)
+    except DolphinError as error:
+        notes.append(f"the bar could not be decided again: {error}")
+    if scenes is not None:
+        one, two = scenes
+        row, around = one.row, (one.around, two.around)
+        known = assets_of(one.after) | assets_of(two.after)
+        assets = {asset for asset in known if asset < min(len(one.symbols), len(two.symbols))}
+        fields = side_by_side(*(read_fields(s.config, s.symbols, s.market, s.after, s.row, assets) for s in scenes))
+        stage = _stage(one, two, fields)
+        back = int(max(s.config.strategy.warmup_bars(s.config.params) for s in scenes))
+        unequal = first_unequal_input(one, two, min(back, one.row))
+        positions = _position(one), _position(two)
         if stage:
             names = ", ".join(f.name for f in fields if f.stage == stage and not f.equal)
-            sentence += f", in stage '{stage}': {names}"
-        elif fields:
+            sentence += f", in stage '{stage}'" + (f": {names}" if names else "")
+        elif all(f.equal for f in fields):
             notes.append("decided again here, both agree: one run was made by other code or other data")
-    cause = _cause(a, b, stage)
+        later = later_causes(a, b, bar, scenes, stage)
+    cause = cause_of(a, b, stage, scenes, unequal)
+    if unequal is not None:
+        notes.append(
+            f"first input that differs: {unequal.name} at bar {unequal.row:,}, {iso(unequal.ts)}: "
+            f"{unequal.left!r} and {unequal.right!r}"
+        )
     if cause:
         notes.append(f"likely cause: {cause}")
-    return Comparison(False, sentence, bars, bar, when, stage, cause, fields, notes)
+    if later is not None:
+        notes.append(later.sentence)
+    return Comparison(
+        False, sentence, bars, bar, when, stage, cause, fields, notes, row=row, input=unequal, later=later,
+        positions=positions, sides=(a.label, b.label), around=around,
+    )  # fmt: skip
 
 
-def _context(a: Recorded, b: Recorded) -> list[str]:
+def _stage(one: Scene, two: Scene, fields: list[Field]) -> str | None:
+    """The first stage that differs, by the stage words.
+
+    The word of the data covers the assets that are held or traded: where the rows are equal and other assets are, the
+    difference is what was decided, and not the data.
+    """
+    differing = {f.stage for f in fields if not f.equal}
+    stages = [STAGES[k] for k in np.flatnonzero(one.words != two.words).tolist()] or [
+        s for s in STAGES if s in differing
+    ]
+    if stages[:1] == ["data"] and len(stages) > 1 and one.row == two.row and "data" not in differing:
+        return stages[1]
+    return stages[0] if stages else None
+
+
+def _position(scene: Scene) -> str:
+    """What was held before the bar, in words."""
+    held = []
+    for slot in scene.before.slots:
+        if slot["side"]:
+            way, asset = ("long" if slot["side"] > 0 else "short"), scene.symbols[int(slot["asset"])]
+            qty, price, since = float(slot["qty"]), float(slot["entry_price"]), int(slot["entry_bar"])
+            held.append(f"{way} {qty!r} {asset} at {price!r} since bar {since:,}")
+    return "; ".join(held) or "flat"
+
+
+def _context(a: Side, b: Side) -> list[str]:
+    """How what the two were made from differs."""
     notes = []
     for name, x, y in (
-        ("config", a.config_hash, b.config_hash),
-        ("dataset", a.run["dataset"]["digest"], b.run["dataset"]["digest"]),
-        ("engine", a.run["engine_digest"], b.run["engine_digest"]),
+        ("config", a.about.config_hash, b.about.config_hash),
+        ("dataset", a.about.dataset_digest, b.about.dataset_digest),
+        ("engine", a.about.engine_digest, b.about.engine_digest),
     ):
         if x != y:
             notes.append(f"{name} digests differ: {x[:16]} and {y[:16]}")
     for section in ("params", "friction", "account"):
-        x, y = a.config.get(section, {}), b.config.get(section, {})
-        for key in sorted(set(x) | set(y)):
-            if x.get(key) != y.get(key):
-                notes.append(f"{section}.{key}: {x.get(key)!r} and {y.get(key)!r}")
+        ours, theirs = a.about.config.get(section, {}), b.about.config.get(section, {})
+        for key in sorted(set(ours) | set(theirs)):
+            if ours.get(key) != theirs.get(key):
+                notes.append(f"{section}.{key}: {ours.get(key)!r} and {theirs.get(key)!r}")
     return notes
-
-
-def _cause(a: Recorded, b: Recorded, stage: str | None) -> str | None:
-    if a.config_hash != b.config_hash:
-        return "different config"
-    if stage in ("data", "features", "risk") or a.run["dataset"]["digest"] != b.run["dataset"]["digest"]:
-        return "different input"
-    if a.run["engine_digest"] != b.run["engine_digest"]:
-        return "different engine code"
-    return "different fill" if stage == "fill" else None
-
-
-def _redecide(recorded: Recorded, bar: int, workspace: Workspace) -> dict[tuple[str, str], Any]:
-    """Run up to and including ``bar`` and read every field of every stage there."""
-    dataset = open_dataset(workspace, recorded.run["dataset"]["name"])
-    if dataset.digest != recorded.run["dataset"]["digest"]:
-        raise DolphinError(f"dataset '{dataset.name}' is another version now", where=str(recorded.folder))
-    config = parse_config(
-        {key: value for key, value in recorded.config.items() if value is not None},
-        where=str(recorded.folder / "config.json"),
-        research=workspace.research,
-    )
-    market = open_market(dataset, config)
-    engine = config.engine
-    state = engine.new_state(market.price.shape[1], config.account.initial_capital)
-    params, friction = config.params_record(), config.friction_record()
-    start = int(np.searchsorted(market.ts, recorded.ts[0]))
-    row = start + bar
-    if row > start:
-        engine.run(state, params, friction, market, start, row)
-    engine.run_per_bar(state, params, friction, market, row, row + 1)
-    return read_fields(config, dataset.symbols, market, state, row)
-
-
-def read_fields(
-    config: Config, symbols: tuple[str, ...], market: Market, state: State, i: int
-) -> dict[tuple[str, str], Any]:
-    """Every value that bar ``i`` folds into its digest, by (stage, name), after that bar."""
-    found: dict[tuple[str, str], Any] = {("data", "time"): iso(market.ts[i])}
-    for s in range(len(state.slots)):
-        slot, fill, intent = state.slots[s], state.fills[s], state.intents[s]
-        label = f"slot {s} " if len(state.slots) > 1 else ""
-        if slot["side"] or fill["action"]:
-            asset = int(slot["asset"] if slot["side"] else fill["asset"])
-            found["data", f"{label}price of {symbols[asset]}"] = float(market.price[i, asset])
-        for stage, order in (("intent", intent), ("fill", fill)):
-            found[stage, f"{label}action"] = _ACTIONS[int(order["action"])]
-            if order["action"]:
-                found[stage, f"{label}asset"] = symbols[int(order["asset"])]
-                found[stage, f"{label}side"] = int(order["side"])
-                found[stage, f"{label}reason"] = config.strategy.reasons[int(order["reason"])]
-                for name in ("qty", "leverage", *(("price", "fee") if stage == "fill" else ())):
-                    found[stage, f"{label}{name}"] = float(order[name])
-        found["state", f"{label}side"] = int(slot["side"])
-        if len(state.slots) > 1:
-            found["state", f"{label}realised"] = float(slot["realised"])
-        if slot["side"]:
-            found["state", f"{label}asset"] = symbols[int(slot["asset"])]
-            for name in ("qty", "entry_price", "entry_bar", "leverage"):
-                found["state", f"{label}{name}"] = slot[name].item()
-    for f, name in enumerate(config.strategy.columns):
-        found["features", name] = float(market.features[i, f])
-    for name in ("boost", "beta", "rm", "posture"):
-        found["risk", name] = market.risk[i][name].item()
-    for name in ("capital", "equity", "peak_equity", "trades"):
-        found["state", name] = state.account[0][name].item()
-    for m in range(config.strategy.memory_of(market.price.shape[1])):
-        found["state", f"memory {m}"] = float(state.memory[m])
-    return found
-
-
-def _fields(a: dict[tuple[str, str], Any], b: dict[tuple[str, str], Any]) -> list[Field]:
-    keys = sorted(dict.fromkeys([*a, *b]), key=lambda key: STAGES.index(key[0]))
-    return [Field(*key, a.get(key), b.get(key)) for key in keys]

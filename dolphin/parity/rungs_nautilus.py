@@ -84,7 +84,7 @@ def journal_for(case: Case, feed: Feed) -> SessionJournal | None:
         return None
     header = header_of(
         case.dataset, case.market, case.config, case.start, session=f"nautilus backtest, {feed}",
-        versions=library_versions(), funded=False,
+        versions=library_versions(),
     )  # fmt: skip
     case.journals.mkdir(parents=True, exist_ok=True)
     path = case.journals / f"nautilus-{feed}.arrow"

@@ -49,8 +49,9 @@ def backtest(
 ) -> Run:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
 
-    With ``out`` the run folder is written, and with ``journal`` a journal into it; one that holds another run is replaced only with ``force``. The run is
-    registered either way, also one that fails or is interrupted; a run that is registered already is not again.
+    With ``out`` the run folder is written, and with ``journal`` a journal into it; one that holds another run is
+    replaced only with ``force``. The run is registered either way, also one that fails or is interrupted; a run that
+    is registered already is not again.
     """
     if out is not None:
         check_out(out)  # before the work, not after it

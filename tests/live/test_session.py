@@ -8,6 +8,8 @@ from ladder_cases import CASES, RICH, case_of, rich_case
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.core.records import MARKET
+from dolphin.journal import Journal, JournalWriter, SessionJournal, replay
+from dolphin.journal.header import header_of, shape_for
 from dolphin.live.session import Session, own_market
 from dolphin.parity.case import ORDER_FILLED
 from dolphin.strategies.breakout import BREAKOUT
@@ -35,9 +37,9 @@ class Recorded:
         del self.rests[slot]
 
 
-def session_of(case):
-    market = own_market(case.market, case.start, case.stop)
-    session = Session(case.engine, case.params, case.friction, market, case.capital, case.start, case.stop)
+def session_of(case, journal=None):
+    market, window = own_market(case.market, case.start, case.stop), (case.start, case.stop)
+    session = Session(case.engine, case.params, case.friction, market, case.capital, *window, journal=journal)
     session.transport = Recorded()
     return session
 
@@ -59,14 +61,17 @@ def first_orders(case):
         i += 1
 
 
-def play(case, session):
-    """Answer with the fills of the case's own run, those of one bar in reverse."""
+def play(case, session, *, refuse=False):
+    """Answer with the fills of the case's own run, those of one bar in reverse; or refuse all orders of some bars."""
     fills = {}
     for fill in case.trace.fills:
         fills.setdefault((int(fill["bar"]), int(fill["slot"])), []).append(fill)
 
     def answer(i, slot):
-        fill = fills[i, slot].pop(0)
+        if refuse and i % 7 == 0:
+            session.refused(slot)
+            return
+        fill = made_up(case, session.order(slot), i) if refuse else fills[i, slot].pop(0)
         qty, price = float(fill["qty"]), float(fill["price"])
         session.filled(slot, qty, price, 0.0, passive=bool(fill["passive"]))
         if slot in transport.rests and session.order(slot)["action"] == 0:
@@ -88,7 +93,12 @@ def play(case, session):
             for slot in [transport.sent.pop() for _ in range(len(transport.sent))]:
                 answer(i, slot)
         assert session.closed
-    assert not any(fills.values())
+    assert refuse or not any(fills.values())
+
+
+def made_up(case, order, i):
+    """A fill at the bar's price: refusals have led the session away from the run."""
+    return {"qty": order["qty"], "price": case.market.price[i, order["asset"]], "passive": 0}
 
 
 def assert_equal(case, session):
@@ -164,3 +174,30 @@ def test_fees_are_our_rate_and_the_commission_is_kept_beside():
     assert (bar, slot, action, direction, qty, price, passive) == (i, slots[0], 1, 1, 2.0, 10.0, 0)
     assert fee == case.friction["fee"][0] * 20.0
     assert commission == 0.12345678
+
+
+JOURNALED = [case_of(strategy, timing) for strategy, timing in CASES] + [
+    rich_case(strategy, timing, model, funded=True)
+    for strategy, timing, model in (
+        *((strategy, "close", "touch") for strategy in RICH),
+        *((strategy, "next", "scan_price") for strategy in RICH),
+    )
+]
+
+
+@pytest.mark.parametrize("write_ahead", [False, True])
+@pytest.mark.parametrize("case", JOURNALED, ids=lambda case: f"{case.config.strategy_name} {case.config.hash[:6]}")
+def test_its_journal_is_replayed_digest_by_digest(case, write_ahead, tmp_path):
+    header = header_of(
+        case.dataset, case.market, case.config, case.start, session="test", versions={}, write_ahead=write_ahead
+    )
+    writer = JournalWriter(tmp_path / "j", shape_for(case.market, case.config), header, policy="never")
+    journal = SessionJournal(writer, write_ahead=write_ahead)
+    journal.history(case.market, case.start, case.start)
+    session = session_of(case, journal)
+    play(case, session, refuse=not case.config.engine.strategy.orders)
+    writer.close()
+    found = replay(Journal(tmp_path / "j"), config=case.config)
+    assert found.equal and found.bars == case.bars, found
+    index = Journal(tmp_path / "j").index()
+    assert len(index.of("intent")) > 0 and len(index.of("history")) == case.start

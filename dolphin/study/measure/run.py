@@ -23,7 +23,6 @@ from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
-from dolphin.journal.of_run import write_run_journal
 from dolphin.manifests import write_manifest
 from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
 from dolphin.study.measure.metrics import (
@@ -250,6 +249,8 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool 
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
         if journal:
+            from dolphin.journal.of_run import write_run_journal  # pyarrow takes a while to import
+
             where = run.dataset, run.market, run.config, run.start, run.stop
             digests = write_run_journal(part / JOURNAL, *where, library_versions())
             assert (digests == run.recording.digests).all(), "the journal's run is not the run"
