@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,10 @@ def ladder(
     journals: Annotated[Path | None, typer.Option("--journals", help="Folder for the Nautilus runs' journals.")] = None,
     as_json: Json = False,
 ) -> None:
-    """One configuration up the parity ladder: kernel, vectorbt, Nautilus."""
+    """One configuration up the parity ladder: kernel, plain Python, vectorbt, Nautilus."""
     from dolphin import workspace
     from dolphin.errors import DolphinError
+    from dolphin.parity import record
     from dolphin.parity.ladder import Label
     from dolphin.parity.ladder import ladder as climb
     from dolphin.study.backtest import prepare
@@ -52,16 +54,19 @@ def ladder(
             progress=progress,
         )  # fmt: skip
 
+    of = {"dataset": dataset.digest, "config": settings.hash, "engine": settings.engine.digest}
+    so_far = record.add(home.experiments / record.NAME, report, of)
+
     def show() -> None:
         rows = [
             (r.rung, r.name, "equal" if r.passed else "DIFFERS", r.bars, f"{r.seconds:.1f}", r.detail)
             for r in report.results
         ]
         table(None, ("rung", "through", "verdict", "bars", "seconds", "detail"), rows)
-        if report.not_run:
-            which = " and ".join(str(rung.rung) for rung in report.not_run)
-            typer.echo(f"not run: rung {which}: {'; '.join(rung.reason for rung in report.not_run)}")
+        for rung in report.not_run:
+            typer.echo(f"not run: rung {rung.rung}: {rung.reason}")
+        typer.echo(so_far.sentence())
 
-    emit(report.as_dict(), as_json, show)
+    emit(report.as_dict() | {"record": asdict(so_far)}, as_json, show)
     if not report.passed:
         raise typer.Exit(1)

@@ -126,7 +126,8 @@ def ladder(
             progress(done, len(planned), f"rung {rung}: {name}")
         began = time.perf_counter()
         passed, detail, facts = climb(of)
-        results.append(RungResult(rung, name, passed, of.bars, time.perf_counter() - began, detail, facts))
+        seconds, bars = time.perf_counter() - began, facts.get("bars", of.bars)
+        results.append(RungResult(rung, name, passed, bars, seconds, detail, facts))
     return LadderReport(tuple(results), missing)
 
 

@@ -25,7 +25,7 @@ STRETCH = 1_000
 
 def plain_rung(case: Case, fed: Market | None = None, stretch: int = STRETCH) -> tuple[bool, str, dict[str, Any]]:
     """Decide two stretches again; ``fed`` is what plain Python sees in place of the case's market."""
-    facts: dict[str, Any] = {"stretches": [], "fills": 0, "trades": 0}
+    facts: dict[str, Any] = {"stretches": [], "bars": 0, "fills": 0, "trades": 0}
     began, bars = time.perf_counter(), 0
     for part in stretches(case, stretch):
         difference, slow = compare(part, part.market if fed is None else fed)
@@ -33,6 +33,7 @@ def plain_rung(case: Case, fed: Market | None = None, stretch: int = STRETCH) ->
         if difference or slow is None:
             return False, f"from bar {part.start} ({utc(int(case.market.ts[part.start]))}) on: {difference}", facts
         bars += part.bars
+        facts["bars"] = bars
         facts["fills"] += len(slow.fills)
         facts["trades"] += len(slow.trades)
     facts["microseconds_per_bar"] = 1e6 * (time.perf_counter() - began) / max(1, bars)
