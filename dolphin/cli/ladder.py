@@ -36,15 +36,15 @@ def ladder(
     from dolphin import workspace
     from dolphin.errors import DolphinError
     from dolphin.parity import record
-    from dolphin.parity.ladder import Label
+    from dolphin.parity.ladder import ALL, Label
     from dolphin.parity.ladder import ladder as climb
     from dolphin.study.backtest import prepare
 
-    known: dict[str, Label] = {"0": 0, "R": "R", "1": 1, "2": 2}
+    known: dict[str, Label] = {str(label): label for label in ALL}
     chosen = [part.strip().upper() for part in rungs.split(",") if part.strip()]
     for part in chosen:
         if part not in known:
-            raise DolphinError(f"--rungs {rungs}: no rung '{part}'", mend="known: 0, R, 1, 2")
+            raise DolphinError(f"--rungs {rungs}: no rung '{part}'", mend=f"known: {', '.join(known)}")
     home = workspace.find()
     settings = load_config(config, sets)
     with progress_bar() as progress:

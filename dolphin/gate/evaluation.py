@@ -21,9 +21,9 @@ from dolphin.gate.champions import open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
-from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
+from dolphin.parity.fresh_process import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.progress import Progress
 from dolphin.study.measure.metrics import METRICS, spelled
 from dolphin.study.measure.run import Run

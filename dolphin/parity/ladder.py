@@ -20,7 +20,9 @@ Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
 #: A rung's name: its number, or R for the one in plain Python.
 Label = int | str
 
+#: Those that are climbed unless told, and all.
 RUNGS: tuple[Label, ...] = (0, "R", 1, 2)
+ALL: tuple[Label, ...] = (*RUNGS, 5)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def ladder(
     config : Config
         Any strategy, any number of slots, either fill timing.
     rungs : iterable of int or str
-        Of 0 (core), "R" (plain Python), 1 (vectorbt), 2 (Nautilus, with scans, then with bars and with quotes).
+        Of 0 (core), "R" (plain Python), 1 (vectorbt), 2 (Nautilus, with scans, then with bars and with quotes),
+        5 (fresh processes: hash seeds, threads, CPU targets, other interpreters).
     full_bars : int, optional
         Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
         one day, or about 30,000 bar events, unless given.
@@ -104,10 +107,10 @@ def ladder(
         On an unknown rung or an empty window, or if no wanted rung is there for the configuration.
     """
     asked = list(rungs)
-    wanted = [rung for rung in RUNGS if rung in asked]
-    unknown = [rung for rung in asked if rung not in RUNGS]
+    wanted = [rung for rung in ALL if rung in asked]
+    unknown = [rung for rung in asked if rung not in ALL]
     if unknown or not wanted:
-        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, R, 1, 2")
+        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, R, 1, 2, 5")
     if not 0 <= start < stop <= len(market.ts):
         raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
@@ -142,6 +145,7 @@ def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
 def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tuple[Label, str, Case, Rung]]:
     """What to run. vectorbt and Nautilus are imported by their rungs, when they run."""
     from dolphin.parity.rung_plain import plain_rung
+    from dolphin.parity.rung_platforms import platforms_rung
     from dolphin.parity.rungs_core import core_rung
     from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung, quoted_rung
     from dolphin.parity.rungs_vectorbt import vectorbt_rung
@@ -159,3 +163,5 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
             few = case.excerpt(full_bars or default_full_bars(case))
             yield 2, "Nautilus, bars", few, full_rung
             yield 2, "Nautilus, quotes", few, quoted_rung
+    if 5 in rungs:
+        yield 5, "other processes", case, platforms_rung

@@ -1,7 +1,7 @@
-"""The same run in a fresh process: ``python -m dolphin.gate.rerun`` takes a job on stdin.
+"""The same run in a fresh process: ``python -m dolphin.parity.fresh_process`` takes a job on stdin.
 
 Determinism is judged by two of these with different ``PYTHONHASHSEED``: nothing that only this
-process knows can then have made the result.
+process knows can then have made the result. Rung 5 varies more of what a process is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ def job_of(run: Any) -> dict[str, Any]:
     }
 
 
-def fresh(job: dict[str, Any], hash_seed: str) -> dict[str, Any]:
-    """Run ``job`` in a new process; its outcome.
+def fresh(
+    job: dict[str, Any], hash_seed: str, *, python: str = sys.executable, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run ``job`` in a new process of this interpreter, with these variables on top; its outcome.
 
     Raises
     ------
@@ -51,12 +54,12 @@ def fresh(job: dict[str, Any], hash_seed: str) -> dict[str, Any]:
         If that process fails; the last line of its stderr is in the message.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "dolphin.gate.rerun"],
+        [python, "-m", "dolphin.parity.fresh_process"],
         input=json.dumps(job),
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, **(environment or {}), "PYTHONHASHSEED": hash_seed},
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -77,11 +80,50 @@ def main() -> None:
     workspace = Workspace(Path(job["root"]))
     dataset = open_dataset(workspace, job["dataset"])
     if dataset.digest != job["digest"]:
-        raise DolphinError("the dataset changed during the gate", where=dataset.name)
+        raise DolphinError("the dataset changed meanwhile", where=dataset.name)
     table = {key: value for key, value in job["config"].items() if value is not None}
     config = parse_config(table, where="job", research=workspace.research)
     result = run(dataset, open_market(dataset, config), config, job["start"], job["stop"])
-    json.dump(outcome(result), sys.stdout)
+    found = outcome(result)
+    if job.get("platform"):
+        found |= {"features": features_digest(dataset), "platform": platform_of()}
+    json.dump(found, sys.stdout)
+
+
+def features_digest(dataset: Any) -> str:
+    """SHA-256 of the feature rows of the first day and of the last that has a whole history, scanned here and now."""
+    from dolphin.features.scanner import history_bars, scan
+    from dolphin.market.scanning import day_bounds
+
+    prices = dataset.prices()
+    bounds, rows = day_bounds(dataset, prices.ts), []
+    for n in sorted({0, len(dataset.days) - 1}):
+        low, high = bounds[n], bounds[n + 1]
+        begin = max(0, low - history_bars(dataset.spacing_ns))
+        block = scan(prices.ts[begin:high], prices.close[begin:high], dataset.reference_column)
+        columns = block.rows(low - begin, high - begin).columns()
+        rows += [columns[name].tobytes() for name in sorted(columns)]
+    return sha256_bytes(b"".join(rows))
+
+
+def platform_of() -> dict[str, str]:
+    """What of this process could make a difference."""
+    import platform
+
+    import llvmlite
+    import numba
+    import numpy
+
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu": os.environ.get("NUMBA_CPU_NAME", "host"),
+        "threads": os.environ.get("NUMBA_NUM_THREADS", "all"),
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "numba": numba.__version__,
+        "numpy": numpy.__version__,
+        "llvmlite": llvmlite.__version__,
+    }
 
 
 if __name__ == "__main__":
