@@ -10,7 +10,6 @@ import time
 import numpy as np
 
 from benchmarks.table import Row, show
-from dolphin.core.units import DAY_NS
 from dolphin.risk.acb import breaker_of
 from dolphin.risk.exponential import exp_into
 from dolphin.risk.forewarner import GREEN
@@ -67,7 +66,9 @@ def main() -> list[Row]:
     ours, peer = np.array([exponential_ns(x) for _ in range(ROUNDS)]).T
     rows = [
         Row("a bar's risk row, all inputs / the limit", row, LIMIT_NS, LIMIT_NS / row, "ns/bar"),
-        Row("exponential / numpy's", float(np.median(ours)), float(np.median(peer)), float(np.median(peer / ours)), "ns"),
+        Row(
+            "exponential / numpy's", float(np.median(ours)), float(np.median(peer)), float(np.median(peer / ours)), "ns"
+        ),
     ]
     show("Risk rows", rows)
     return rows

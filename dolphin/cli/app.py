@@ -28,6 +28,7 @@ from dolphin.cli import (
     parity,
     promote,
     report,
+    risk,
     scan,
     sql,
     stress,
@@ -55,6 +56,7 @@ data.app.command("prune")(data_versions.prune)
 data.app.command("lineage")(data_lineage.lineage)
 app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
+app.add_typer(risk.app, name="risk")
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)

@@ -80,8 +80,29 @@ class MarketTables(BaseModel):
 
 NO_TABLES = MarketTables()
 
+
+class RiskInputs(BaseModel):
+    """The risk table that the step reads; written and hashed only where one is named.
+
+    ``apply``: its boost, beta, Rm and posture are the step's; ``observe``: the run records them, the step is neutral;
+    ``neutral``: neither.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: Annotated[str, Field(min_length=1)] | None = None
+    mode: Literal["apply", "observe", "neutral"] = "apply"
+
+
+NO_RISK = RiskInputs()
+
 #: The sections of a config beside ``params``, whose model is the strategy's.
-SECTIONS: dict[str, type[BaseModel]] = {"friction": Friction, "account": Account, "market": MarketTables}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "friction": Friction,
+    "account": Account,
+    "market": MarketTables,
+    "risk": RiskInputs,
+}
 
 
 @dataclass(frozen=True)
@@ -100,18 +121,22 @@ class Config:
     account: Account
     of_window: tuple[tuple[str, float], ...] = ()
     market: MarketTables = NO_TABLES
+    risk: RiskInputs = NO_RISK
 
     def document(self) -> dict[str, Any]:
         """Every value, as plain JSON types; an open percentile as its word."""
         words = {name: quantiles.word(percentile) for name, percentile in self.of_window}
         tables = self.market.model_dump(exclude_none=True)
+        optional = ({"market": tables} if tables else {}) | (
+            {"risk": self.risk.model_dump()} if self.risk.table else {}
+        )
         return {
             "strategy": self.strategy_name,
             "preset": self.preset,
             "params": self.params.model_dump() | words,
             "friction": self.friction.model_dump(),
             "account": self.account.model_dump(),
-        } | ({"market": tables} if tables else {})
+        } | optional
 
     @property
     def features(self) -> dict[str, Source]:
@@ -145,7 +170,8 @@ class Config:
         """What its market follows from beside the dataset: equal for configurations that read the same one."""
         features = tuple((role, f if isinstance(f, str) else f.digest) for role, f in self.features.items())
         columns = columns_needed(self)
-        return self.strategy, features, tuple(self.symbols.items()), columns, self.market, self.friction.fill_model
+        tables = self.market, self.risk
+        return self.strategy, features, tuple(self.symbols.items()), columns, *tables, self.friction.fill_model
 
     @property
     def strategy_identity(self) -> str:
@@ -352,8 +378,11 @@ def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Confi
         friction=validate(Friction, document.get("friction", {}), "friction", where),
         account=validate(Account, document.get("account", {}), "account", where),
         market=validate(MarketTables, document.get("market", {}), "market", where),
+        risk=validate(RiskInputs, document.get("risk", {}), "risk", where),
         of_window=tuple(of_window.items()),
     )
+    if document.get("risk") and config.risk.table is None:
+        raise BadInput("[risk] names no table", where=where, mend='add table = "NAME", or leave the section out')
     _ = config.reads  # a declaration that does not hold for these parameters is told here
     return config
 

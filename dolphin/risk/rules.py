@@ -18,7 +18,7 @@ GRADES = 4
 
 
 class Stress(BaseModel):
-    """The grades of one factor: each level that its value has reached is half a point; a level may stand there twice."""
+    """The grades of one factor: each level that its value has reached is half a point; one may be named twice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -43,7 +43,7 @@ def test_books() -> None:
     for gone in (book.aged(book.MOCK, 30 * SECOND + 1), book.aged(None, 0), book.aged(book.MOCK, -1)):
         assert (gone.imbalance, gone.fill_prob) == (0.0, 0.5)
     assert (book.MOCK.fill_prob, book.MOCK.imbalance) == (0.62, -0.09)
-    assert book.LIMIT_NS == LIMITS["order_book"].dead_after
+    assert LIMITS["order_book"].dead_after == book.LIMIT_NS
 
 
 def test_forewarner_rules() -> None:

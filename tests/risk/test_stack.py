@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_one_at_a_time_is_the_batch_bit_for_bit(table: dict) -> None:
     cuts = [0, 1, 2, 700, 701, 1441, 2000]
     parts = [
         risk_rows(Inputs(*(field[a:b] for field in inputs)), rules, state=state)
-        for a, b in zip(cuts, cuts[1:], strict=False)
+        for a, b in pairwise(cuts)
     ]
     assert np.concatenate(parts).tobytes() == batch.tobytes()
     assert ((batch["rm"] >= 0.0) & (batch["rm"] <= 1.0)).all() and (batch["boost"] >= 1.0).all()
@@ -74,7 +76,7 @@ def test_daily_holds_what_the_first_bar_of_the_day_said() -> None:
     inputs = random_inputs(5)
     rows = risk_rows(inputs, parse_rules({"update": "day"}, "test"))
     for day in np.unique(TS // DAY_NS):
-        assert len(set(rows["boost"][TS // DAY_NS == day].tolist())) == 1
+        assert len(set(rows["boost"][day == TS // DAY_NS].tolist())) == 1
 
 
 def test_turn_and_esof() -> None:

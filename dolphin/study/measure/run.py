@@ -24,6 +24,7 @@ from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
+from dolphin.market.risk_table import check_recorded, risk_document, table_rows
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -170,6 +171,14 @@ def equity_frame(run: Run) -> pl.DataFrame:
     )
 
 
+def risk_frame(run: Run) -> pl.DataFrame:
+    """Per bar: close time and the row of the risk table that the config names, whether the step read it or not."""
+    assert run.config.risk.table is not None
+    rows = table_rows(run.dataset, run.config.risk.table)[run.start : run.stop]
+    columns = {name: rows[name] for name in rows.dtype.names or ()}
+    return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], **columns})
+
+
 def digests_frame(run: Run) -> pl.DataFrame:
     """Per bar: close time and chained digest."""
     return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], "digest": run.recording.digests})
@@ -195,6 +204,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "synthetic": run.dataset.synthetic,
         "caveats": manifest.get("notes", []),
         "engine_digest": run.engine.digest,
+        **({"risk": risk} if (risk := risk_document(run.dataset, run.config)) else {}),
         "config_hash": run.config.hash,
         "first_bar": {"row": run.start, "ts": int(ts[run.start]), "time": format_time(ts[run.start])},
         "last_bar": {"row": run.stop - 1, "ts": int(ts[run.stop - 1]), "time": format_time(ts[run.stop - 1])},
@@ -227,6 +237,8 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
     }
+    if run.config.risk.table is not None and run.config.risk.mode != "neutral":
+        frames["risk.parquet"] = risk_frame(run)
     with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
@@ -255,6 +267,7 @@ def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_
     other = [name for name, value in wanted.items() if held[name] != value]
     if other:
         raise DolphinError(f"holds the run of another {' and '.join(other)}", where=str(out), mend=_REPLACE)
+    check_recorded(dataset, config, about, str(path))
 
 
 def check_out(out: Path) -> Path:
