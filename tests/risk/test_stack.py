@@ -54,10 +54,7 @@ def test_one_at_a_time_is_the_batch_bit_for_bit(table: dict) -> None:
     batch = risk_rows(inputs, rules)
     state = new_carry()
     cuts = [0, 1, 2, 700, 701, 1441, 2000]
-    parts = [
-        risk_rows(Inputs(*(field[a:b] for field in inputs)), rules, state=state)
-        for a, b in pairwise(cuts)
-    ]
+    parts = [risk_rows(Inputs(*(field[a:b] for field in inputs)), rules, state=state) for a, b in pairwise(cuts)]
     assert np.concatenate(parts).tobytes() == batch.tobytes()
     assert ((batch["rm"] >= 0.0) & (batch["rm"] <= 1.0)).all() and (batch["boost"] >= 1.0).all()
     assert (batch["posture"][batch["rm1"] == 0.0] == HIBERNATE).all()

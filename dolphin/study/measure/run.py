@@ -24,7 +24,7 @@ from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.files import publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
-from dolphin.market.risk_table import check_recorded, risk_document, table_rows
+from dolphin.market.risk_table import check_recorded, risk_document
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -171,14 +171,6 @@ def equity_frame(run: Run) -> pl.DataFrame:
     )
 
 
-def risk_frame(run: Run) -> pl.DataFrame:
-    """Per bar: close time and the row of the risk table that the config names, whether the step read it or not."""
-    assert run.config.risk.table is not None
-    rows = table_rows(run.dataset, run.config.risk.table)[run.start : run.stop]
-    columns = {name: rows[name] for name in rows.dtype.names or ()}
-    return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], **columns})
-
-
 def digests_frame(run: Run) -> pl.DataFrame:
     """Per bar: close time and chained digest."""
     return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], "digest": run.recording.digests})
@@ -237,14 +229,20 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path) -> Iterator[None]
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
     }
+    documents = {
+        "config.json": {"config": run.config.document(), "hash": run.config.hash},
+        "metrics.json": metrics_document(run),
+        "run.json": run_document(run),
+    }
     if run.config.risk.table is not None and run.config.risk.mode != "neutral":
-        frames["risk.parquet"] = risk_frame(run)
+        from dolphin.study.measure.risk_cost import risk_cost, risk_frame
+
+        frames["risk.parquet"], documents["risk.json"] = risk_frame(run), risk_cost(run)
     with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
-        write_json(part / "config.json", {"config": run.config.document(), "hash": run.config.hash})
-        write_json(part / "metrics.json", metrics_document(run))
-        write_json(part / "run.json", run_document(run))
+        for name, document in documents.items():
+            write_json(part / name, document)
         write_manifest(part)
         yield
 
