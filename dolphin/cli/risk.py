@@ -58,6 +58,28 @@ def show(name: Annotated[str, typer.Argument(help="Risk table.")], as_json: Json
     _emit(found, as_json, {})
 
 
+@app.command("books")
+def books(
+    sources: Annotated[list[Path], typer.Argument(help="Recorded streams (.gz), or folders of them.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the table of series.")],
+    as_json: Json = False,
+) -> None:
+    """Book figures a second, from recorded streams: what --books of build reads."""
+    from dolphin import workspace
+    from dolphin.market.book_series import make_books
+
+    found = make_books(workspace.find(), name, sources)
+    document = {
+        "name": found.name,
+        "digest": found.digest,
+        "symbols": list(found.symbols),
+        "rows": found.manifest["rows"],
+        "notes": found.manifest["notes"],
+        "unchanged": found.unchanged,
+    }
+    emit(document, as_json, lambda: table(None, ("", ""), [(key, str(value)) for key, value in document.items()]))
+
+
 def _emit(found: Table, as_json: bool, more: dict[str, Any]) -> None:
     manifest = found.manifest
     keys = ("dataset", "tables", "rules", "rules_hash", "categories", "summary", "notes", "made")
