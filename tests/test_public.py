@@ -35,6 +35,7 @@ LEVELS = (
     "study.measure",
     "study.definition",
     "study.trials",
+    "study.forewarn",
     "study.search",
     "study.validation",
     "study.backtest",

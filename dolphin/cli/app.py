@@ -22,6 +22,7 @@ from dolphin.cli import (
     data_pull,
     data_versions,
     doctor,
+    forewarn,
     gate,
     init,
     ladder,
@@ -57,6 +58,7 @@ data.app.command("lineage")(data_lineage.lineage)
 app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
 app.add_typer(risk.app, name="risk")
+app.add_typer(forewarn.app, name="forewarn")
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)

@@ -112,7 +112,9 @@ def read_books(path: Path) -> dict[str, Recorded]:
                 offsets.setdefault(symbol, []).append(10**6 * int(data["E"]) - int(local))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             what = f"line {number} is no message of a stream ({type(error).__name__})"
-            raise DolphinError(what, where=source.where, mend="a line is the local time in ns and the message") from None
+            raise DolphinError(
+                what, where=source.where, mend="a line is the local time in ns and the message"
+            ) from None
     return {
         symbol: Recorded(
             np.array(quotes.get(symbol, [])).reshape(-1, 5),
