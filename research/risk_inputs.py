@@ -6,8 +6,8 @@ Every configuration of a registered study runs four times on the dataset: on neu
 gives), with the circuit breaker applied, with the survival stack applied whole (Rm5 by the account's own drawdown),
 and with both. Differences are paired by configuration. Read them as one market: the configurations share it.
 
-Less exposure makes whatever loses lose less. So the study also asks what the inputs *know*: the mean return on notional,
-which leverage does not touch, of the neutral trades that were decided in boosted bars, and in bars of each posture.
+Less exposure makes whatever loses lose less. So the study also asks what the inputs *know*: the mean return on
+notional, which leverage does not touch, of the neutral trades decided in boosted bars, and in bars of each posture.
 
 The breaker is *reduced* to the factors that the table holds. All nine would never be ready: nobody recorded implied
 volatility, long over short accounts, taker ratio and open interest for these years.
@@ -76,9 +76,8 @@ def selection(dataset: Dataset, configs: list[Config], table: str, what: str) ->
     for value in np.unique(told):
         here = told == value
         days = len(np.unique(bars[here] * dataset.spacing_ns // DAY_NS))
-        print(
-            f"  {what} {value:6.3f}: {here.sum():6,} trades on {days:3} days, {pnl[here].mean():+.4%} of notional a trade"
-        )
+        mean = pnl[here].mean()
+        print(f"  {what} {value:6.3f}: {here.sum():6,} trades on {days:3} days, {mean:+.4%} of notional a trade")
 
 
 def main() -> None:

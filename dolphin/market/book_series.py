@@ -56,7 +56,9 @@ def make_books(workspace: Workspace, name: str, sources: Sequence[Path]) -> Tabl
     files = [file for source in sources for file in (sorted(source.glob("*.gz")) if source.is_dir() else [source])]
     if not files:
         raise DolphinError("no recorded stream (.gz)", where=", ".join(map(str, sources)), mend="check the path")
-    frames, lineage, notes = [], [], []
+    frames: list[pl.DataFrame] = []
+    lineage: list[dict[str, Any]] = []
+    notes: list[str] = []
     for file in files:
         if not file.is_file():
             raise DolphinError("no such file", where=str(file), mend="check the path")

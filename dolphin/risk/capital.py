@@ -9,7 +9,7 @@ from __future__ import annotations
 from dolphin.core.jit import inline
 from dolphin.core.records import Records
 from dolphin.risk.compiling import kernel
-from dolphin.risk.drawdown import drawdown_of, push
+from dolphin.risk.drawdown import RollingPeak, drawdown_of, push
 from dolphin.risk.posture import check
 from dolphin.risk.survival import rm5
 
@@ -31,7 +31,7 @@ def capital_bar(rows, ring, entries, hysteresis, i, ts, equity, risk):  # type: 
 
 
 def apply_capital(
-    rows: Records, ring: Any, hysteresis: Records, i: int, ts: int, equity: float, risk: Records
+    rows: Records, ring: RollingPeak, hysteresis: Records, i: int, ts: int, equity: float, risk: Records
 ) -> float:
     """Bar ``i`` of ``risk`` (T,) of RISK under the account's drawdown; ``ring`` remembers the peak."""
     return float(capital_bar(rows, ring.ring, ring.entries, hysteresis, i, ts, equity, risk))

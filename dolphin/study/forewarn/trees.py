@@ -97,7 +97,7 @@ def from_dict(document: Any, where: str, features: int) -> Boosted:
 
 def _tree(entry: Any, features: int) -> Tree:
     kinds = {"feature": np.int64, "threshold": np.float64, "left": np.int64, "right": np.int64, "value": np.float64}
-    arrays = {name: np.array(entry[name], kind) for name, kind in kinds.items()}
+    arrays: dict[str, NDArray[Any]] = {name: np.array(entry[name], kind) for name, kind in kinds.items()}
     nodes = len(arrays["feature"])
     inner = arrays["feature"] != LEAF
     own = np.arange(nodes)[inner]
