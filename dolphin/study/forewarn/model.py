@@ -163,7 +163,7 @@ def evaluate(
     ):
         raise DolphinError(
             f"'{dataset.name}' is of the time that it was trained on: its judgement there says nothing",
-            mend="see its walk-forward validation: dolphin forewarn status, or name other data",
+            mend="name data of another time; its file has the walk-forward validation",
         )
     examples = examples_of(
         dataset, configs, found.parameters, days=document["days"], loss=document["loss"],
