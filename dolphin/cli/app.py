@@ -22,6 +22,7 @@ from dolphin.cli import (
     data_pull,
     data_versions,
     doctor,
+    forewarn,
     gate,
     init,
     journal,
@@ -29,6 +30,7 @@ from dolphin.cli import (
     parity,
     promote,
     report,
+    risk,
     scan,
     sql,
     stress,
@@ -56,6 +58,8 @@ data.app.command("prune")(data_versions.prune)
 data.app.command("lineage")(data_lineage.lineage)
 app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
+app.add_typer(risk.app, name="risk")
+app.add_typer(forewarn.app, name="forewarn")
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)

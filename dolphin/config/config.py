@@ -81,8 +81,29 @@ class MarketTables(BaseModel):
 
 NO_TABLES = MarketTables()
 
+
+class RiskInputs(BaseModel):
+    """The risk table that the step reads; written and hashed only where one is named.
+
+    ``apply``: its boost, beta, Rm and posture are the step's; ``observe``: the run records them, the step is neutral;
+    ``neutral``: neither.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: Annotated[str, Field(min_length=1)] | None = None
+    mode: Literal["apply", "observe", "neutral"] = "apply"
+
+
+NO_RISK = RiskInputs()
+
 #: The sections of a config beside ``params``, whose model is the strategy's.
-SECTIONS: dict[str, type[BaseModel]] = {"friction": Friction, "account": Account, "market": MarketTables}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "friction": Friction,
+    "account": Account,
+    "market": MarketTables,
+    "risk": RiskInputs,
+}
 
 
 class ConfigDocument(TypedDict):
@@ -94,6 +115,7 @@ class ConfigDocument(TypedDict):
     friction: dict[str, Any]
     account: dict[str, Any]
     market: NotRequired[dict[str, Any]]
+    risk: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,7 @@ class Config:
     account: Account
     of_window: tuple[tuple[str, float], ...] = ()
     market: MarketTables = NO_TABLES
+    risk: RiskInputs = NO_RISK
 
     def document(self) -> ConfigDocument:
         """Every value, as plain JSON types; an open percentile as its word."""
@@ -126,6 +149,8 @@ class Config:
         tables = self.market.model_dump(exclude_none=True)
         if tables:
             found["market"] = tables
+        if self.risk.table:
+            found["risk"] = self.risk.model_dump()
         return found
 
     @property
@@ -144,8 +169,22 @@ class Config:
 
     @property
     def engine(self) -> Engine:
-        """The compiled engine, for the strategy as fill model and funding make it trade."""
-        return engine_for(_traded(self.strategy, self.friction.model.partial, self.market.funding is not None))
+        """The compiled engine, for the strategy as fill model, funding and an applied risk table make it trade.
+
+        Raises
+        ------
+        DolphinError
+            If a risk table is applied and the strategy has no reason for what HIBERNATE closes.
+        """
+        obeys = self.risk.table is not None and self.risk.mode == "apply"
+        if obeys and "HIBERNATE_HALT" not in self.strategy.reasons:
+            raise DolphinError(
+                f"strategy '{self.strategy_name}' has no reason 'HIBERNATE_HALT', which an applied risk table needs",
+                where="[risk] mode",
+                mend="add it to the strategy's reasons, or observe the table",
+            )
+        funded = self.market.funding is not None
+        return engine_for(_traded(self.strategy, self.friction.model.partial, funded, obeys))
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -160,7 +199,8 @@ class Config:
         """What its market follows from beside the dataset: equal for configurations that read the same one."""
         features = tuple((role, f if isinstance(f, str) else f.digest) for role, f in self.features.items())
         columns = columns_needed(self)
-        return self.strategy, features, tuple(self.symbols.items()), columns, self.market, self.friction.fill_model
+        tables = self.market, self.risk
+        return self.strategy, features, tuple(self.symbols.items()), columns, *tables, self.friction.fill_model
 
     @property
     def strategy_identity(self) -> str:
@@ -198,12 +238,18 @@ class Config:
 
 
 @functools.cache
-def _traded(strategy: Strategy, in_parts: bool, funded: bool) -> Strategy:
-    """The strategy, with positions that change size where orders fill in parts, and that pay funding where there is."""
+def _traded(strategy: Strategy, in_parts: bool, funded: bool, obeys: bool) -> Strategy:
+    """The strategy as it trades here.
+
+    Its positions change size where orders fill in parts, pay funding where there is, and obey postures where a risk
+    table is applied.
+    """
     if in_parts and strategy.plain:
         strategy = replace(strategy, resize=True, events=None)
     if funded and "funding" not in strategy.market_columns:
         strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"), events=None)
+    if obeys:
+        strategy = strategy.obeying
     return strategy
 
 
@@ -367,8 +413,11 @@ def _build(document: Mapping[str, Any], strategy: Strategy, where: str) -> Confi
         friction=validate(Friction, document.get("friction", {}), "friction", where),
         account=validate(Account, document.get("account", {}), "account", where),
         market=validate(MarketTables, document.get("market", {}), "market", where),
+        risk=validate(RiskInputs, document.get("risk", {}), "risk", where),
         of_window=tuple(of_window.items()),
     )
+    if document.get("risk") and config.risk.table is None:
+        raise BadInput("[risk] names no table", where=where, mend='add table = "NAME", or leave the section out')
     _ = config.reads  # a declaration that does not hold for these parameters is told here
     return config
 

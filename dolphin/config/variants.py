@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from dolphin.config.config import Account, Config, Friction, exact
+from dolphin.config.config import Account, Config, Friction, RiskInputs, exact
 from dolphin.config.quantiles import word
 from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json, sha256_bytes
@@ -37,6 +37,8 @@ class Variants:
             "friction": Friction,
             "account": Account,
         }
+        if base.risk.table is not None:
+            self._models["risk"] = RiskInputs
         self._values = {name: getattr(base, name).model_dump() for name in self._models}
         self._texts = {name: _text(values) for name, values in self._values.items()}
         self._places: dict[str, tuple[str, str, Any]] = {}
@@ -73,8 +75,9 @@ class Variants:
         texts = self._texts | {section: _text(part.model_dump()) for section, part in parts.items()}
         head = f'{{"account":{texts["account"]},"friction":{texts["friction"]},'
         head += f'{self._tables}"params":{texts["params"]},'
-        text = f"{head}{self._preset},{self._names}"
-        return Variant(config, text, sha256_bytes(f"{head}{identity}".encode()))
+        risk = f'"risk":{texts["risk"]},' if "risk" in texts else ""
+        text = f"{head}{self._preset},{risk}{self._names}"
+        return Variant(config, text, sha256_bytes(f"{head}{risk}{identity}".encode()))
 
     def _place(self, key: str) -> tuple[str, str, Any]:
         section, _, name = key.rpartition(".")

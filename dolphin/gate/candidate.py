@@ -15,6 +15,7 @@ from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
 from dolphin.manifests import check_manifest
+from dolphin.market.risk_table import check_recorded
 from dolphin.study.measure.run import window_rows
 from dolphin.workspace import Workspace
 
@@ -58,6 +59,7 @@ class Candidate:
         about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
         config = _config(read_json(folder / "config.json"), folder / "config.json", workspace)
         dataset, start, stop = _window(workspace, about, folder / "run.json")
+        check_recorded(dataset, config, about, str(folder / "run.json"))
         recorded = _recorded(about, metrics, folder / "run.json", "the run folder")
         return cls(folder.name, "run", config, dataset, start, stop, recorded)
 
@@ -84,6 +86,7 @@ class Candidate:
         about = champion.document("run.json")
         config = frozen_config(workspace, champion)
         dataset, start, stop = _window(workspace, about, champion.folder / "run.json")
+        check_recorded(dataset, config, about, str(champion.folder / "run.json"))
         metrics = champion.document("metrics.json")["whole"]
         recorded = _recorded(about, metrics, champion.folder / "run.json", "the champion")
         digests = pl.read_parquet(champion.folder / "digests.parquet")["digest"].to_numpy()

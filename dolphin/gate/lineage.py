@@ -77,7 +77,16 @@ def _run(workspace: Workspace, run: Any, config: Any, check: bool) -> tuple[Node
         raise DolphinError(f"run.json or config.json lacks {error}", mend="run it again") from None
     data = dataset_lineage(workspace, f"{name}@{digest}", check_sources=check)
     window = Node("window", f"{times[0]} to {times[1]}", {})
-    return (Node("config", stated, {}), Node("engine", engine, {}), window, data)
+    return (Node("config", stated, {}), Node("engine", engine, {}), window, data, *_risk(workspace, run, check))
+
+
+def _risk(workspace: Workspace, run: Any, check: bool) -> tuple[Node, ...]:
+    """The risk table of a run that names one, and what it was made from."""
+    risk = run.get("risk")
+    if not risk:
+        return ()
+    table = dataset_lineage(workspace, f"{risk['table']}@{risk['digest']}", check_sources=check)
+    return (Node("risk inputs", risk["table"], {key: risk[key] for key in ("mode", "rules_hash")}, (table,)),)
 
 
 def champions_frame(workspace: Workspace) -> pl.DataFrame:
@@ -131,9 +140,14 @@ def champions(workspace: Workspace) -> list[Champion]:
 
 def used_versions(workspace: Workspace) -> set[str]:
     """Digests of the dataset versions that champions and the workspace's run folders were made on."""
-    used = {champion.document("run.json")["dataset"]["digest"] for champion in champions(workspace)}
+    used = {digest for champion in champions(workspace) for digest in _versions(champion.document("run.json"))}
     for folder in (workspace.root / "runs", workspace.experiments):
         for path in folder.rglob("run.json"):
             check_manifest(path.parent, path.name)
-            used.add(read_json(path)["dataset"]["digest"])
+            used |= _versions(read_json(path))
     return used
+
+
+def _versions(run: Any) -> set[str]:
+    """Digests of the dataset and of the risk table of a run."""
+    return {run["dataset"]["digest"]} | ({run["risk"]["digest"]} if run.get("risk") else set())

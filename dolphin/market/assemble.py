@@ -18,6 +18,7 @@ from dolphin.errors import DolphinError, nearest
 from dolphin.features import VEL_DIV, WINDOWS, Feature, scanner_digest
 from dolphin.market.funding import funding_rates
 from dolphin.market.plugins import Compute, of_dataset
+from dolphin.market.risk_table import risk_columns
 from dolphin.market.scanning import scan_dataset
 from dolphin.progress import Progress
 
@@ -115,6 +116,8 @@ def dressed(bare: Market, dataset: Dataset, columns: Columns, config: Config) ->
     """The market without features, and all that the strategy of ``config`` reads beside it."""
     more: dict[str, Any] = {name: market_column(dataset, name, config) for name in columns_needed(config)}
     features = choose(columns, config, of_dataset(dataset))
+    if config.risk.table is not None:
+        more["risk"] = risk_columns(dataset, config)
     return bare._replace(features=features, symbols=symbol_record(dataset, config), **more)
 
 

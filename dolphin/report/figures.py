@@ -62,7 +62,7 @@ def equity_figure(run: Run) -> Figure:
     points = POINTS if run.equity.height <= POINTS else POINTS // 3
     rows = np.unique(np.concatenate([extremes(values, points) for values in columns]))
     bars = run.equity[rows]
-    shared = {"type": "scatter", "mode": "lines" if len(rows) > 1 else "markers", "x": _moments(bars["ts"])}
+    shared = {"type": "scatter", "mode": "lines" if len(rows) > 1 else "markers", "x": time_labels(bars["ts"])}
     equity = shared | {
         "y": bars["equity"].to_list(),
         "name": "Equity",
@@ -102,7 +102,8 @@ def equity_figure(run: Run) -> Figure:
     return {"data": [capital, equity, drawdown], "layout": layout}
 
 
-def _moments(ts: pl.Series) -> list[str]:
+def time_labels(ts: pl.Series) -> list[str]:
+    """Times as the charts take them."""
     fine = bool((ts % SECOND_NS != 0).any())
     return pl.from_epoch(ts, time_unit="ns").dt.strftime(f"%Y-%m-%d %H:%M:%S{'%.3f' if fine else ''}").to_list()
 
@@ -138,7 +139,7 @@ def trade_figure(run: Run) -> Figure:
         part = trades.filter(pl.col("exit_reason") == reason)
         color, symbol, _ = marks[reason]
         held.append(part["bars_held"].to_list())
-        moments.append(_moments(part["ts"]))
+        moments.append(time_labels(part["ts"]))
         data.append(
             {
                 "type": "scatter",
@@ -191,7 +192,7 @@ def exit_reasons(run: Run) -> list[str]:
 
 def _trade_text(trade: dict[str, Any]) -> str:
     # Plotly reads a little HTML in hover text; names are escaped so that they stay names.
-    moment = _moments(pl.Series([trade["ts"]]))[0]
+    moment = time_labels(pl.Series([trade["ts"]]))[0]
     asset, side, reason = (html.escape(trade[key]) for key in ("asset", "side", "exit_reason"))
     return (
         f"<b>{asset}</b> {side} {trade['leverage']:.2f}{TIMES}<br>"

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.report import figures, trade_tables
+from dolphin.report import figures, risk_card, trade_tables
 from dolphin.report.markup import card, chart_page, embedded_json, facts, flatten, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
@@ -53,6 +53,9 @@ def _sections(run: Run) -> Iterator[str]:
     yield from _notices(run)
     yield _key_figures(run)
     yield _equity_card(run)
+    if risk_card.has_risk(run):
+        chart = _chart("risk", risk_card.risk_figure(run))
+        yield card("Risk inputs", chart + risk_card.cost_table(run), note=risk_card.breaker_note(run))
     yield card("Monthly returns", trade_tables.monthly_table(run))
     if 1 < _days(run) <= _SHORT_RUN_DAYS:
         yield card("Daily returns", _chart("daily", figures.daily_figure(run), "low"))

@@ -94,7 +94,12 @@ def dataset_lineage(workspace: Workspace, name: str, *, check_sources: bool = Fa
         "ingest_id": manifest.get("ingest_id"),
     }
     scans = _scans(workspace.catalog, version)
-    return Node("dataset", version.label, facts, (*_days(manifest, scans), *_sources(manifest, check_sources)))
+    made_from = manifest.get("made_from")
+    if made_from is None:
+        behind = _sources(manifest, check_sources)
+    else:  # made of other data of the catalog, each by its own digest
+        behind = tuple(dataset_lineage(workspace, label, check_sources=check_sources) for label in made_from)
+    return Node("dataset", version.label, facts, (*_days(manifest, scans), *behind))
 
 
 def _scans(catalog: Path, version: Version) -> dict[str, Any]:

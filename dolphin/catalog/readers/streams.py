@@ -49,7 +49,8 @@ def _notes(name: str, counts: Counter[str]) -> tuple[str, ...]:
     return (f"{note}; left out: {left} messages" if left else note,)
 
 
-def _lines(path: Path, source: Source) -> Iterator[bytes]:
+def stream_lines(path: Path, source: Source) -> Iterator[bytes]:
+    """The lines of a recorded stream that are not empty: local time, a space, the message."""
     stream: IO[bytes]
     with explained(source.where, "stream"), gzip.open(path) as stream:  # type: ignore[assignment]
         for block in blocks(stream, source, unpacked_limit(path.stat().st_size)):
@@ -59,7 +60,7 @@ def _lines(path: Path, source: Source) -> Iterator[bytes]:
 def _count(path: Path, source: Source) -> Counter[str]:
     """Messages per stream; this reads the file to its end, so that a damaged one gives no row."""
     counts: Counter[str] = Counter()
-    for line in _lines(path, source):
+    for line in stream_lines(path, source):
         name = _STREAM.search(line)
         kind = _kind(name[1].decode(errors="replace")) if name else "unknown"
         counts["snapshot" if not name and b'"lastUpdateId"' in line else kind] += 1
@@ -75,7 +76,7 @@ def _kind(stream: str) -> str:
 def _frames(path: Path, source: Source) -> Iterator[pl.DataFrame]:
     quotes: dict[str, tuple[str, str]] = {}
     rows: list[tuple[Any, ...]] = []
-    for number, line in enumerate(_lines(path, source), 1):
+    for number, line in enumerate(stream_lines(path, source), 1):
         local, _, text = line.partition(b" ")
         try:
             message = json.loads(text)

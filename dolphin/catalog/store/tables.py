@@ -1,4 +1,4 @@
-"""Immutable datasets that are not bars: ticks, features of other producers, external series.
+"""Immutable datasets that are not bars: ticks, features of other producers, external series, risk tables.
 
 They are versions like those of bars: drafted, synced, moved into place whole, named by a manifest. A part
 is one date, or one symbol of one date, in ``<kind>/<name>/<digest>/date=D[/symbol=S]/<kind>.parquet``.
@@ -34,9 +34,9 @@ from dolphin.files import canonical_json, read_json, sha256_bytes
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
-TABLE_KINDS = ("ticks", "features", "series")
+TABLE_KINDS = ("ticks", "features", "series", "risk")
 TABLE_SCHEMA = 1
-TIME = {"ticks": "ts", "features": "ts", "series": "available_ts"}
+TIME = {"ticks": "ts", "features": "ts", "series": "available_ts", "risk": "ts"}
 
 Part = tuple[str, str | None, pl.DataFrame]
 About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
@@ -49,7 +49,7 @@ class Table:
 
     Attributes
     ----------
-    kind : {"ticks", "features", "series"}
+    kind : {"ticks", "features", "series", "risk"}
         What its rows are.
     digest : str
         SHA-256 of columns and rows: equal on every machine for equal data, whatever Parquet does.
@@ -130,7 +130,7 @@ def write_table(
 
     Parameters
     ----------
-    kind : {"ticks", "features", "series"}
+    kind : {"ticks", "features", "series", "risk"}
         What the rows are.
     parts : iterable of (date, symbol or None, frame), or a callable that gives one
         Each sorted, all of the same columns; taken one at a time, so that memory holds one. A callable

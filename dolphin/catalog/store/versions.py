@@ -17,7 +17,7 @@ from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 
 #: Folders of the catalog that hold versions, ``<folder>/<name>/<digest16>``.
-KINDS = ("bars", "ticks", "features", "series")
+KINDS = ("bars", "ticks", "features", "series", "risk")
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from dolphin.config import ConfigDocument
 
@@ -69,6 +69,16 @@ class TimingsDocument(TypedDict):
     engine_seconds: float
 
 
+class RiskDocument(TypedDict):
+    """The risk table of a run: its version, whether it was applied, and which categories had a source."""
+
+    table: str
+    digest: str
+    mode: str
+    rules_hash: str
+    categories: dict[str, Any]
+
+
 class RunDocument(TypedDict):
     """``run.json``: where the numbers come from."""
 
@@ -83,6 +93,7 @@ class RunDocument(TypedDict):
     platform: str
     versions: dict[str, str]
     timings: TimingsDocument
+    risk: NotRequired[RiskDocument]
 
 
 class ConfigFile(TypedDict):

@@ -24,7 +24,15 @@ from dolphin.core.records import POSTURES, Floats, Ints, Market
 from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
-from dolphin.study.measure.documents import BarDocument, ConfigFile, DatasetDocument, MetricsDocument, RunDocument
+from dolphin.market.risk_table import check_recorded, risk_document
+from dolphin.study.measure.documents import (
+    BarDocument,
+    ConfigFile,
+    DatasetDocument,
+    MetricsDocument,
+    RiskDocument,
+    RunDocument,
+)
 from dolphin.study.measure.metrics import (
     ALL_METRICS,
     daily_levels,
@@ -197,7 +205,7 @@ def run_document(run: Run) -> RunDocument:
         dataset["preset"] = manifest["preset"]
     if manifest.get("seed") is not None:
         dataset["seed"] = manifest["seed"]
-    return {
+    document: RunDocument = {
         "dataset": dataset,
         "synthetic": run.dataset.synthetic,
         "caveats": manifest.get("notes", []),
@@ -210,6 +218,10 @@ def run_document(run: Run) -> RunDocument:
         "versions": library_versions(),
         "timings": {"engine_seconds": run.seconds},
     }
+    risk = risk_document(run.dataset, run.config)
+    if risk is not None:
+        document["risk"] = cast(RiskDocument, risk)
+    return document
 
 
 def _bar(ts: Ints, row: int) -> BarDocument:
@@ -242,12 +254,19 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool 
         "digests.parquet": digests_frame(run),
     }
     config: ConfigFile = {"config": run.config.document(), "hash": run.config.hash}
+    risk: dict[str, Any] | None = None
+    if run.config.risk.table is not None and run.config.risk.mode != "neutral":
+        from dolphin.study.measure.risk_cost import risk_cost, risk_frame
+
+        frames["risk.parquet"], risk = risk_frame(run), risk_cost(run)
     with publish_folder(out) as part, writing(out):
         for name, frame in frames.items():
             frame.write_parquet(part / name, compression="zstd")
         write_json(part / "config.json", config)
         write_json(part / "metrics.json", metrics_document(run))
         write_json(part / "run.json", run_document(run))
+        if risk is not None:
+            write_json(part / "risk.json", risk)
         if journal:
             from dolphin.journal.of_run import write_run_journal  # pyarrow takes a while to import
 
@@ -276,6 +295,7 @@ def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_
     other = [name for name, value in wanted.items() if held[name] != value]
     if other:
         raise DolphinError(f"holds the run of another {' and '.join(other)}", where=str(out), mend=_REPLACE)
+    check_recorded(dataset, config, about, str(path))
 
 
 def check_out(out: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin
 
-from dolphin.config import Account, Config, Friction
+from dolphin.config import Account, Config, Friction, RiskInputs
 from dolphin.errors import BadInput, DolphinError, nearest
 from dolphin.study.space.expression import Expression, parse
 
@@ -197,8 +197,8 @@ def plain(name: str) -> str:
 
 def plain_values(config: Config) -> dict[str, Any]:
     """Every value of a configuration by its plain name; those of params win."""
-    document = config.document()
-    return {**document["account"], **document["friction"], **document["params"]}
+    document: Mapping[str, Any] = config.document()
+    return {**document["account"], **document["friction"], **document.get("risk", {}), **document["params"]}
 
 
 def parse_space(
@@ -263,6 +263,8 @@ def _derived(table: Any, where: str, config: Config | None, known: set[str]) -> 
 def _kind(name: str, config: Config, where: str) -> Any:
     """The annotation of a parameter, or key of friction or account."""
     models: dict[str, Any] = {"params": config.strategy.params, "friction": Friction, "account": Account}
+    if config.risk.table is not None:
+        models["risk"] = RiskInputs
     section, _, key = name.rpartition(".")
     for candidate in [section] if section else models:
         if candidate in models and key in models[candidate].model_fields:

@@ -24,7 +24,7 @@ from dolphin.study.trials.choice import OF_THE_SEARCH
 from dolphin.study.trials.registry import SCHEMA, Registry, trial_measures
 from dolphin.workspace import Workspace
 
-_SECTIONS = ("params", "friction", "account")
+_SECTIONS = ("params", "friction", "account", "risk")
 _KINDS = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
 
 Row = dict[str, Any]
@@ -56,18 +56,20 @@ def with_parameters(trials: pl.DataFrame) -> pl.DataFrame:
     sections it is the strategy's parameter.
     """
     strategy = pl.col("config").str.json_path_match("$.strategy")
-    examples = trials.filter(strategy.is_not_null()).unique(strategy, maintain_order=True)["config"]
+    with_risk = pl.col("config").str.json_path_match("$.risk.table").is_not_null()
+    examples = trials.filter(strategy.is_not_null()).unique([strategy, with_risk], maintain_order=True)["config"]
     kinds: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
     for document in map(json.loads, examples):
         for section in _SECTIONS:
-            kinds[section] |= {name: _KINDS[type(value)] for name, value in document[section].items()}
+            kinds[section] |= {name: _KINDS[type(value)] for name, value in document.get(section, {}).items()}
     if not any(kinds.values()):
         return trials
+    kinds = {section: fields for section, fields in kinds.items() if fields}
     dtype = pl.Struct({section: pl.Struct(fields) for section, fields in kinds.items()})
     decoded = pl.col("config").str.json_decode(dtype)
     columns = {
         name: decoded.struct.field(section).struct.field(name)
-        for section in reversed(_SECTIONS)
+        for section in reversed(kinds)
         for name in kinds[section]
         if name not in SCHEMA
     }

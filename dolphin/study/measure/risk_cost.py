@@ -1,0 +1,126 @@
+"""What the risk inputs of a run came to: rows per bar with the account's own factor, and what each category cost.
+
+A trade that was refused is not in the run. It is in the same run on neutral inputs, made beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dolphin.core.records import TURTLE, Floats, Records, neutral_risk
+from dolphin.market.risk_table import table_rows
+from dolphin.risk.drawdown import RollingPeak
+from dolphin.risk.posture import new_hysteresis, postures
+from dolphin.risk.survival import rm5_into
+from dolphin.study.measure.run import Run
+
+CATEGORIES = {
+    "rm1": "Rm1 invariants",
+    "rm2": "Rm2 structure",
+    "rm3": "Rm3 microstructure",
+    "rm4": "Rm4 environment",
+}
+HYSTERESIS = "hysteresis"
+TURN = "SUBDAY_ACB_NORMALIZATION"
+
+
+def window_rows_of(run: Run) -> Records:
+    """(bars,) of ROW: the table's rows of the run's window."""
+    assert run.config.risk.table is not None
+    return table_rows(run.dataset, run.config.risk.table)[run.start : run.stop]
+
+
+def capital_stress(run: Run) -> Floats:
+    """(bars,) float64 Rm5 before each bar: of the drawdown after the bar before, from a rolling peak of 30 days."""
+    before = np.concatenate([[run.config.account.initial_capital], run.recording.equity[:-1]])
+    ts = run.market.ts[run.start : run.stop]
+    drawdown = RollingPeak(run.dataset.spacing_ns).drawdowns(ts, before)
+    out = np.empty(len(drawdown))
+    rm5_into(drawdown, out)
+    return out
+
+
+def risk_frame(run: Run) -> pl.DataFrame:
+    """Per bar: close time, the table's row, and what Rm5 of this run's account would have made of it.
+
+    ``rm_account`` is Rm1 to Rm5, ``posture_account`` the posture from it. The step reads neither: it reads ``rm`` and
+    ``posture``, and those only in mode ``apply``.
+    """
+    rows, rm5 = window_rows_of(run), capital_stress(run)
+    others = rows["rm2"] * rows["rm3"] * rows["rm4"] * rm5
+    columns = {name: rows[name] for name in rows.dtype.names or ()}
+    columns |= {"rm5": rm5, "rm_account": rows["rm1"] * others}
+    columns["posture_account"] = postures(new_hysteresis(), rows["rm1"], others)
+    return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], **columns})
+
+
+def risk_cost(run: Run) -> dict[str, Any]:
+    """What each category cost: ``risk.json`` of a run folder.
+
+    Per category the share of bars below full and the mean; of the trades that the run makes on neutral inputs those
+    whose posture refuses them (by the lowest factor of the bar that decides) with their P&L, and those that a posture
+    or Rm caps. Of the breaker the shares of bars ready and boosted, the mean boost, the trades that it enlarges.
+    """
+    rows = window_rows_of(run)
+    trades = neutral_trades(run)
+    decided = trades["entry_bar"] - (run.config.friction.fill_timing == "next") - run.start
+    at = rows[decided]
+    refused = at["posture"] >= TURTLE
+    blame = blamed(at)
+    capped = ~refused & ((at["rm"] < 1.0) | (at["posture"] > 0))
+    categories = {
+        text: _category(rows[name], refused & (blame == text), trades["pnl"]) for name, text in CATEGORIES.items()
+    }
+    held_back = refused & (blame == HYSTERESIS)
+    categories[HYSTERESIS] = {"refused": int(held_back.sum()), "refused_pnl": float(trades["pnl"][held_back].sum())}
+    reasons = list(run.config.strategy.reasons)
+    turns = int(run.recording.state.exits[reasons.index(TURN)]) if TURN in reasons else 0
+    return {
+        "mode": run.config.risk.mode,
+        "bars": len(rows),
+        "neutral_trades": len(trades),
+        "refused": int(refused.sum()),
+        "refused_pnl": float(trades["pnl"][refused].sum()),
+        "capped": int(capped.sum()),
+        "mean_rm": float(np.mean(rows["rm"])),
+        "mean_rm5": float(np.mean(capital_stress(run))),
+        "categories": categories,
+        "breaker": {
+            "ready": float(np.mean(rows["ready"])),
+            "boosted": float(np.mean(rows["boost"] > 1.0)),
+            "mean_boost": float(np.mean(rows["boost"])),
+            "boosted_trades": int(np.count_nonzero(at["boost"] > 1.0)),
+            "turn_exits": turns,
+        },
+    }
+
+
+def neutral_trades(run: Run) -> Records:
+    """The trades of the run on neutral inputs: its own, unless it applies its table."""
+    if run.config.risk.mode != "apply":
+        return run.recording.trades
+    market = run.market._replace(risk=neutral_risk(len(run.market.ts)))
+    state = run.engine.new_state(market.price.shape[1], run.config.account.initial_capital)
+    config = run.config
+    done = run.engine.run(state, config.params_record(), config.friction_record(), market, run.start, run.stop)
+    return done.trades
+
+
+def blamed(rows: Records) -> np.ndarray:
+    """The category of the lowest factor of each row; the hysteresis where all are full."""
+    factors = np.column_stack([rows[name] for name in CATEGORIES])
+    names = np.array(list(CATEGORIES.values()))
+    return np.where(factors.min(axis=1) < 1.0, names[factors.argmin(axis=1)], HYSTERESIS)
+
+
+def _category(values: Floats, refused: np.ndarray, pnl: Floats) -> Mapping[str, Any]:
+    return {
+        "below_full": float(np.mean(values < 1.0)),
+        "mean": float(np.mean(values)),
+        "refused": int(refused.sum()),
+        "refused_pnl": float(pnl[refused].sum()),
+    }
