@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -247,16 +248,13 @@ for k in range(1000):
 def test_a_killed_writer_leaves_a_prefix(tmp_path, seed):
     tests = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    process.stdout.readline()  # everything is compiled and one journal is whole
-    rng = random.Random(seed)
-    try:
-        process.wait(0.01 + 0.4 * rng.random())
-    except subprocess.TimeoutExpired:
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # everything is compiled and one journal is whole
+        time.sleep(0.01 + 0.4 * random.Random(seed).random())
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
     newest = max(tmp_path.glob("*.arrow"), key=lambda path: int(path.stem))
     k = int(newest.stem)
     whole = Session(market_of(k % 5), k).run(tmp_path / "whole", write_ahead=bool(k % 2))
