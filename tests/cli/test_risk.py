@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from command_line import CONFIG, Answer, dolphin
 
+from dolphin.study.trials.trials import trials_of
+from dolphin.workspace import Workspace
+
 
 @pytest.fixture
 def say(home: Path, tmp_path: Path):
@@ -51,7 +54,7 @@ def test_build_show_and_run(say, tmp_path: Path) -> None:
     assert climbed.code == 0, climbed.err
 
 
-def test_mode_is_searched(say, tmp_path: Path) -> None:
+def test_mode_is_searched(say, home: Path, tmp_path: Path) -> None:
     assert say("risk", "build", "m", "--external", "e", "--rules", tmp_path / "rules.toml", "--out", "r").code == 0
     study = tmp_path / "modes.toml"
     study.write_text(
@@ -61,8 +64,10 @@ def test_mode_is_searched(say, tmp_path: Path) -> None:
     )
     done = say("sweep", study, "--json")
     assert done.code == 0, done.err
-    found = say("trials", "modes", "--json").json
-    assert found["trials"] == 6 or len(found["trials"]) == 6
+    rows = trials_of(Workspace(home), "modes")
+    roi = {(row["mode"], row["tp_pct"]): row["roi"] for row in rows.iter_rows(named=True)}
+    assert len(roi) == rows["config_hash"].n_unique() == 6
+    assert all(roi["observe", tp] == roi["neutral", tp] != roi["apply", tp] for tp in (0.002, 0.004))
 
 
 def test_one_line(say, tmp_path: Path) -> None:
