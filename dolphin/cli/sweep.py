@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, figure, progress_bar, say
+from dolphin.cli.common import HoldoutReason, Json, OpenHoldout, emit, figure, progress_bar, reason_to_open, say
 from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
 
@@ -36,6 +36,8 @@ def sweep(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Dask: tcp://HOST:PORT or local:N.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="A page about the study: one HTML file.")] = None,
+    open_holdout: OpenHoldout = False,
+    reason: HoldoutReason = None,
     as_json: Json = False,
 ) -> None:
     """Run a study; every trial is registered, and an Optuna study is made of it."""
@@ -48,7 +50,7 @@ def sweep(
 
     if report is not None and report.is_dir():
         raise DolphinError("is a folder", where=str(report), mend="give the name of an HTML file")
-    home = workspace.find()
+    home, why = workspace.find(), reason_to_open(open_holdout, reason)
     given = {
         "sampler": sampler, "trials": trials, "timeout": timeout, "seed": seed, "dataset": dataset, "storage": storage
     }  # fmt: skip
@@ -56,14 +58,17 @@ def sweep(
     study = read_study(study_file, home.research, given)
     try:
         with progress_bar() as progress:
-            done = run_sweep(home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, progress=progress)
+            done = run_sweep(
+                home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, open_holdout=why,
+                progress=progress,
+            )  # fmt: skip
     except KeyboardInterrupt:
         again = {"n-trials" if key == "trials" else key: value for key, value in given.items()}
-        again |= {"threads": threads, "cluster": cluster}
+        again |= {"reason": why, "threads": threads, "cluster": cluster}
         options = [f" --{key} {shlex.quote(str(value))}" for key, value in again.items() if value is not None]
         raise Interrupted(
             "interrupted; the finished batches are registered",
-            mend=f"go on with: dolphin sweep {study_file} --resume{' --fork' if fork else ''}{''.join(options)}",
+            mend=f"go on with: dolphin sweep {study_file} --resume{' --fork' if fork else ''}{' --open-holdout' if why else ''}{''.join(options)}",
         ) from None
     study = done.study
     rate = done.ran / done.seconds if done.seconds else 0.0

@@ -19,8 +19,8 @@ from dolphin.gate.champions import (
     pointer_path,
     recover,
     roll_back,
-    who_am_i,
 )
+from dolphin.ledger import who_am_i
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 

@@ -25,6 +25,8 @@ from dolphin.study.measure.run import window_rows
 from dolphin.study.search.search import Row, SearchReport, search
 from dolphin.study.space.space import Choices, Point
 from dolphin.study.trials.best import best_trials, write_best
+from dolphin.study.trials.holdouts import Holdouts, enter
+from dolphin.study.trials.markets import remember
 from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
@@ -66,6 +68,7 @@ def sweep(
     fork: bool = False,
     threads: int | None = None,
     cluster: str | None = None,
+    open_holdout: str | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Run every trial of a study that is not registered yet (all of them without ``resume``).
@@ -79,6 +82,8 @@ def sweep(
         Begin a new study of the same file, ``name-2`` and so on; with ``resume`` go on with the newest one.
     cluster : str, optional
         Where to run (:func:`dolphin.study.measure.cluster.open_evaluator`).
+    open_holdout : str, optional
+        Open a sealed holdout of another study among the bars, for this reason; without it such bars are refused.
 
     Raises
     ------
@@ -90,9 +95,38 @@ def sweep(
     dataset = open_dataset(workspace, study.dataset)
     registry = Registry(workspace)
     with _evaluator(dataset, threads, cluster, progress) as evaluator:
+        study = outside_holdout(workspace, study, evaluator)
         start, stop = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+        span = int(evaluator.ts[start]), int(evaluator.ts[stop - 1])
+        enter(workspace, dataset, *span, config_hash=study.config.hash, family=study.hash, reason=open_holdout)
+        remember(workspace, dataset)
         with alone(workspace.experiments / study.name, study.name):
             return _sweep(workspace, study, evaluator, registry, start, stop, resume, progress)
+
+
+def outside_holdout(workspace: Workspace, study: Study, evaluator: Evaluator) -> Study:
+    """The study with its holdout declared, on the window before it.
+
+    Raises
+    ------
+    DolphinError
+        If the study's own window reaches into it.
+    """
+    if study.holdout is None:
+        return study
+    ts, dataset = evaluator.ts, evaluator.dataset
+    first, stop = study.holdout.rows(ts, dataset.spacing_ns, study.name)
+    if study.stop_ns is None and (study.start_ns is None or study.start_ns <= ts[first]):
+        study = replace(study, stop_ns=int(ts[first]))
+    begin, end = window_rows(ts, study.start_ns, study.stop_ns, study.name)
+    if begin < stop and first < end:
+        raise DolphinError(
+            f"the window reaches into the [holdout] from {format_time(ts[first])} to {format_time(ts[stop - 1])}",
+            where=study.name,
+            mend="end it before, with to = ...",
+        )
+    Holdouts(workspace).declare(dataset, int(ts[first]), int(ts[stop - 1]), study.name, study.hash)
+    return study
 
 
 def _sweep(
@@ -198,6 +232,7 @@ def study_document(
             "min_trades": study.min_trades,
             "validation": study.validation.model_dump() if study.validation else None,
             "storage": study.storage,
+            "holdout": study.holdout.document() if study.holdout else None,
         },
         "hash": study.hash,
         "forked_from": study.forked_from,
