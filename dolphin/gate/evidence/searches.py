@@ -72,23 +72,23 @@ class Search:
 
 
 def find_search(workspace: Workspace, config_hash: str, dataset_digest: str) -> Search | None:
-    """The search in which a configuration was first met on this data; None if there was none."""
+    """The search in which a configuration was first met, on this data if it was there; None if there was none."""
     found = Registry(workspace).trials().filter(
-        pl.col("dataset_digest") == dataset_digest,
-        pl.col("study_hash").is_not_null(),
-        pl.col("role").fill_null("search") == "search",
+        pl.col("study_hash").is_not_null(), pl.col("role").fill_null("search") == "search"
     )
-    mine = found.filter(pl.col("config_hash") == config_hash, pl.col("state") == "done").head(1).collect()
+    mine = found.filter(pl.col("config_hash") == config_hash, pl.col("state") == "done").collect()
     if mine.is_empty():
         return None
-    first = mine.row(0, named=True)
+    here = pl.col("dataset_digest") == dataset_digest
+    first = mine.sort(here, descending=True, maintain_order=True).row(0, named=True)
+    found = found.filter(pl.col("dataset_digest") == first["dataset_digest"])
     keys = ("study_hash", "first_ts", "last_ts")
     same = found.filter(pl.col("config_hash").is_not_null(), *(pl.col(key) == first[key] for key in keys[:2]))
     # What halving left behind saw the first part of the window only.
     same = same.filter((pl.col("last_ts") == first["last_ts"]) | (pl.col("state") == "pruned"))
     rows = same.unique("config_hash", keep="last", maintain_order=True).collect()
     return Search(
-        str(first["study"]), first["study_hash"], dataset_digest, first["first_ts"], first["last_ts"],
+        str(first["study"]), first["study_hash"], first["dataset_digest"], first["first_ts"], first["last_ts"],
         str(first["sampler"]), rows,
     )  # fmt: skip
 
