@@ -77,7 +77,7 @@ def earlier_families(
     """
     first: dict[str, int] = {}
     seen = looks.over(first_ts, last_ts).filter(pl.col("role").fill_null("") != STRESS)
-    pairs = [(row["config_hash"], row["time_ns"]) for row in seen.select("config_hash", "time_ns").to_dicts()]
+    pairs = [(row["config_hash"], row["time_ns"] or 0) for row in seen.select("config_hash", "time_ns").to_dicts()]
     for entry in Holdouts(workspace).opened_on(dataset, first_ts, last_ts):
         pairs.append((entry["config_hash"], entry["time_ns"]))
     for name, when in pairs:

@@ -51,7 +51,8 @@ def chances(measure: Measure, floors: Sequence[FloorResult]) -> dict[str, Any]:
     returns = whole.daily_returns[np.isfinite(whole.daily_returns)]
     sharpe = float(whole.metrics["sharpe_365"])
     if len(returns) < 2 or not math.isfinite(sharpe):
-        return {"sharpe_365": None, "floors": [], "all_together": None}
+        words = "There is no Sharpe ratio on the judged window whose luck could be told."
+        return {"sharpe_365": None, "floors": [], "all_together": None, "words": words}
     volatility = float(returns.std(ddof=1))
     pnl = whole.recording.trades["pnl_pct"] * whole.recording.trades["leverage"]
     rows: list[dict[str, Any]] = []
