@@ -132,8 +132,8 @@ def show(report: GateReport) -> None:
         table("advisory, never decisive", ("evidence", "value", "limit", "", "how to read it"), shown)
     if looks := report.evidence.get("looks"):
         say(
-            f"configurations looked at on this market and time: {looks['looks_at_this_market_and_time']:,}; the registry "
-            f"sees since {looks['seen_since']}"
+            f"configurations looked at on this market and time: {looks['looks_at_this_market_and_time']:,}, as far as "
+            f"the registry goes back ({looks['seen_since']})"
         )
     if chances := report.evidence.get("chances"):
         say(chances["words"])

@@ -65,10 +65,11 @@ def sweep(
     except KeyboardInterrupt:
         again = {"n-trials" if key == "trials" else key: value for key, value in given.items()}
         again |= {"reason": why, "threads": threads, "cluster": cluster}
+        flags = "".join(f" --{key}" for key, on in (("fork", fork), ("open-holdout", why)) if on)
         options = [f" --{key} {shlex.quote(str(value))}" for key, value in again.items() if value is not None]
         raise Interrupted(
             "interrupted; the finished batches are registered",
-            mend=f"go on with: dolphin sweep {study_file} --resume{' --fork' if fork else ''}{' --open-holdout' if why else ''}{''.join(options)}",
+            mend=f"go on with: dolphin sweep {study_file} --resume{flags}{''.join(options)}",
         ) from None
     study = done.study
     rate = done.ran / done.seconds if done.seconds else 0.0

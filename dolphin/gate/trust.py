@@ -21,6 +21,19 @@ def own_error(workspace: Workspace, policy: Policy) -> dict[str, Any]:
         document = read_json(path)
         if document["policy_sha256"] != policy.sha256:
             return {"status": "stale: measured for another policy; run 'dolphin gate calibrate STUDY' again"}
-        return {"status": "measured for this policy", "study": document["study"], "kinds": document["kinds"]}
+        kinds = document["kinds"]
+        found = {"status": "measured for this policy", "study": document["study"], "words": _words(kinds)}
+        return found | {"kinds": kinds}
     except (DolphinError, KeyError, TypeError):
         return {"status": f"promote/{FILE} is not readable: run 'dolphin gate calibrate STUDY' again"}
+
+
+def _words(kinds: dict[str, Any]) -> str:
+    """The shares that were promoted, without and with an edge."""
+    said = []
+    for planted, what in ((False, "without an edge"), (True, "with a planted edge")):
+        mine = [about for about in kinds.values() if about["edge_planted"] == planted]
+        count, promoted = (sum(about[key] for about in mine) for key in ("markets", "promoted"))
+        if count:
+            said.append(f"{promoted} of {count} markets {what} were promoted ({100 * promoted / count:.1f} %)")
+    return "; ".join(said)

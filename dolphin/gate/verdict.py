@@ -37,8 +37,7 @@ def answers(edge: Edge | None, floors: Sequence[FloorResult], why_not: str = "")
 
 def reasons(edge: Edge | None, floors: Sequence[FloorResult], checks: Sequence[Check]) -> list[str]:
     """The strongest reasons for the verdict, the strongest first."""
-    refused = [row for row in (*floors, *checks) if not row.passed]
-    if refused:
+    if not (all(floor.passed for floor in floors) and all(check.passed for check in checks)):
         return _against(edge, floors, checks)[:REASONS]
     found = []
     if edge is not None:

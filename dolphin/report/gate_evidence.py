@@ -38,14 +38,25 @@ def _answer(answer: Any) -> str:
 def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
     """The cards of what a report has of these keys."""
     if isinstance(edge := evidence.get("edge"), dict):
-        yield card("The edge, against shifted signals", "".join(_part(edge, name) for name in ("search", "holdout")),
-                   note="Grey dots: what the same signals earn when they are shifted against the prices. An edge stands "
-                        "apart from them, luck stands among them.")  # fmt: skip
+        parts = "".join(_part(edge, name) for name in ("search", "holdout"))
+        note = (
+            "Grey dots: what the same signals earn when they are shifted against the prices. An edge stands apart "
+            "from them, luck stands among them."
+        )
+        yield card("The edge, against shifted signals", parts, note=note)
     if isinstance(advice := evidence.get("advisory"), list) and advice:
-        yield card("Advisory evidence", "".join(map(_advice, advice)), note="Never decisive. Blue: the figure. Dashed: its limit.")
+        yield card(
+            "Advisory evidence",
+            "".join(map(_advice, advice)),
+            note="Never decisive. Blue: the figure. Dashed: its limit.",
+        )
     if isinstance(chances := evidence.get("chances"), dict):
         yield card("Luck of the floors", _chances(chances), note=plain(chances.get("words") or ""))
-    for name, title in (("looks", "Looks at this market"), ("holdout", "The holdout"), ("own_error", "The gate's own error")):
+    for name, title in (
+        ("looks", "Looks at this market"),
+        ("holdout", "The holdout"),
+        ("own_error", "The gate's own error"),
+    ):
         if isinstance(about := evidence.get(name), dict):
             yield card(title, facts(_flat(about)))
 
@@ -55,8 +66,8 @@ def _part(edge: dict[str, Any], name: str) -> str:
     if not isinstance(part, dict):
         return "<p>Fewer registered trials than the policy asks for: the holdout alone decides.</p>"
     shown = {"kind": "dots", "values": part.get("under_shifts"), "mark": part.get("value")}
-    return _row(picture(shown, str(part.get("words"))), plain(part.get("method")), f"p = {_figure(part.get('p'), False)}",
-                str(part.get("words")), None)  # fmt: skip
+    words, figure = str(part.get("words")), f"p = {_figure(part.get('p'), False)}"
+    return _row(picture(shown, words), plain(part.get("method")), figure, words, None)
 
 
 def _advice(advice: dict[str, Any]) -> str:

@@ -236,12 +236,13 @@ def test_weaker_rules_are_named_first_and_need_a_word(
     workspace: Workspace, candidate: Candidate, report: GateReport
 ) -> None:
     assert "policy.toml: total is 1, the shipped policy has 0.05" in report.weaker
-    assert "floors.toml: 'Sharpe (365), 55 days' (tier1) asks for > -100 over 5 days, shipped is > 1.5 over 55 days" in (
-        report.weaker
+    assert (
+        "floors.toml: 'Sharpe (365), 55 days' (tier1) asks for > -100 over 5 days, shipped is > 1.5 over 55 days"
+        in (report.weaker)
     )
     page = gate_page(report.as_dict())
     assert page.index("weaker rules than the shipped ones") < page.index("Is there an edge?") < page.index("Floors")
-    with pytest.raises(DolphinError, match="weaker than the shipped rules: policy.toml: total") as caught:
+    with pytest.raises(DolphinError, match=r"weaker than the shipped rules: policy\.toml: total") as caught:
         promote(workspace, candidate, reason="try", climb=Ladder())
     assert "--weaker-policy" in str(caught.value) and "\n" not in str(caught.value)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dolphin.config import Config
 from dolphin.core.logarithm import ln_array
@@ -111,7 +112,7 @@ class Maker:
         np.add.at(counts, fires + 1 + bars, -1.0)
         return np.where(np.cumsum(counts)[: len(features)] > 0.0, self.drift_bps / 1e4, 0.0)
 
-    def _with_prices(self, logs: Floats, ts: Ints, age: Ints) -> Market:
+    def _with_prices(self, logs: Floats, ts: Ints, age: NDArray[np.int32]) -> Market:
         if any(len(getattr(self.market, name)) for name in ("open", "high", "low", "volume", "bid", "ask", "funding")):
             raise DolphinError(
                 f"strategy '{self.config.strategy_name}' or its fill model reads more than closes",

@@ -72,13 +72,19 @@ def advisory(
     workspace: Workspace, search: Search | None, measure: Measure, looks: Looks, policy: Policy
 ) -> list[dict[str, Any]]:
     """All of it, as documents, in the order of the page."""
-    found = [*_ratios(workspace, search, measure, looks, policy), *_overfitting(search, policy), *_intervals(measure, policy)]
+    found = [
+        *_ratios(workspace, search, measure, looks, policy),
+        *_overfitting(search, policy),
+        *_intervals(measure, policy),
+    ]
     found += [*_neighbours(workspace, search, policy), *_frictions(measure, policy), *_removals(measure)]
     found += [*_parts(measure, policy), _trades(measure, policy)]
     return [piece.document() for piece in found]
 
 
-def _ratios(workspace: Workspace, search: Search | None, measure: Measure, looks: Looks, policy: Policy) -> Iterator[Advice]:
+def _ratios(
+    workspace: Workspace, search: Search | None, measure: Measure, looks: Looks, policy: Policy
+) -> Iterator[Advice]:
     here = moments(measure.whole.daily_returns)
     psr = probabilistic(here)
     yield Advice(
@@ -96,7 +102,8 @@ def _ratios(workspace: Workspace, search: Search | None, measure: Measure, looks
         return
     rows = search.rows.filter(pl.col("state") == "done").to_dicts()
     # Trials that could not have been chosen, of too few trades, are none of those whose best this is.
-    counts = ~np.isnan(read_plan(workspace, search.study).choice.scores_of(rows)[:, 0]) if rows else []
+    choice = read_plan(workspace, search.study).choice
+    counts = (~np.isnan(choice.scores_of(rows)[:, 0])).tolist() if rows else []
     ratios = np.array([moments(row["daily_returns"]).sharpe for row, can in zip(rows, counts, strict=True) if can])
     ratios = ratios[np.isfinite(ratios)]
     count = max(distinct(looks.over(search.first_ts, search.last_ts)), 2)
@@ -109,8 +116,8 @@ def _ratios(workspace: Workspace, search: Search | None, measure: Measure, looks
     dsr = deflated(seen, count, variance)
     yield Advice(
         "deflated Sharpe ratio", _known(dsr), policy.advisory("dsr"), ">=",
-        f"On its train window it has {ANNUAL * seen.sharpe:.3g}; the best of {count:,} looks without an edge is expected "
-        f"at {ANNUAL * luck:.3g}. The chance that it is above that.",
+        f"On its train window it has {ANNUAL * seen.sharpe:.3g}; the best of {count:,} looks without an edge is "
+        f"expected at {ANNUAL * luck:.3g}. The chance that it is above that.",
         {"kind": "dots", "values": _thin(ANNUAL * ratios), "mark": ANNUAL * seen.sharpe, "limit": ANNUAL * luck}, True,
     )  # fmt: skip
 
@@ -125,8 +132,8 @@ def _overfitting(search: Search | None, policy: Policy) -> Iterator[Advice]:
     counts = np.histogram(found.logits, 15)[0]
     yield Advice(
         "probability of overfitting", found.probability, policy.advisory("pbo"), "<=",
-        f"How often the best trial on one half of the train window ({blocks} blocks) is in the worse half of the trials "
-        "on the other. Bars: where it comes out there, worst left.",
+        f"How often the best trial on one half of the train window ({blocks} blocks) is in the worse half of the "
+        "trials on the other. Bars: where it comes out there, worst left.",
         {"kind": "bars", "values": counts.tolist()}, True,
     )  # fmt: skip
 
@@ -175,7 +182,7 @@ def _frictions(measure: Measure, policy: Policy) -> Iterator[Advice]:
             f"ROI at {bps:g} bps a round trip", {"slippage_bps": bps / 4.0, "fee_bps": bps / 4.0},
             "The same trades against more friction; it should still earn.",
         ),
-        ("ROI with fills a bar later", {"fill_timing": "next"}, "What is decided on a close is filled at the next one."),
+        ("ROI with fills a bar later", {"fill_timing": "next"}, "What is decided on a close is filled at the next."),
     ):  # fmt: skip
         config = measure.config.with_values(values)
         found = one(run_alone(config, measure.market, measure.start, measure.stop).metrics)["roi"]

@@ -36,7 +36,11 @@ def e_process(differences: Floats, history: Floats) -> Floats:
     A part with 1 + k d/s <= 0 dies. Strictly valid while no loss is beyond 5.5 s.
     """
     past = [float(d) for d in history if math.isfinite(d)]
-    count, mean, square = len(past), float(np.mean(past)) if past else 0.0, float(np.var(past)) * len(past) if past else 0.0
+    count, mean, square = (
+        len(past),
+        float(np.mean(past)) if past else 0.0,
+        float(np.var(past)) * len(past) if past else 0.0,
+    )
     parts, found = np.ones(len(STAKES)), np.empty(len(differences))
     for i, d in enumerate(np.nan_to_num(np.asarray(differences, np.float64)).tolist()):
         scale = math.sqrt(square / (count - 1)) if count > 1 else 0.0

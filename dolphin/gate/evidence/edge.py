@@ -186,7 +186,8 @@ def _reruns(
     middle, top = float(np.nanmedian(others)), float(np.nanquantile(others, 0.95))
     words = (
         f"{rerun.choice.objective} {value:.4g} is the search's result on its train window; run again on "
-        f"{len(shifts)} shifts of its signals it finds {middle:.3g} at the median, {top:.3g} in one of twenty: p_a = {p:.3g}"
+        f"{len(shifts)} shifts of its signals it finds {middle:.3g} at the median, {top:.3g} in one of "
+        f"twenty: p_a = {p:.3g}"
     )
     about_it = {"study": search.study, "trials": search.rows.height, "seed": seed, "shifts": shifts}
     return Part(p, "search rerun", words, value, tuple(others), about_it)
@@ -200,8 +201,8 @@ def _reality(search: Search, policy: Policy, why: str) -> Part:
     seed = seed_of(policy.hard("seed"), "reality check", search.study_hash, search.first_ts, search.last_ts)
     p, best = reality_check(returns, policy.hard("resamples"), policy.hard("block_days"), seed)
     words = (
-        f"the search cannot be rerun ({why}); the best of {returns.shape[0]:,} trials earned {1e4 * best:.3g} bps a day, "
-        f"by White's reality check p_a = {p:.3g}"
+        f"the search cannot be rerun ({why}); the best of {returns.shape[0]:,} trials earned {1e4 * best:.3g} bps a "
+        f"day, by White's reality check p_a = {p:.3g}"
     )
     return Part(p, "reality check", words, best, (), {"study": search.study, "trials": returns.shape[0], "seed": seed})
 
@@ -245,8 +246,8 @@ def _of_holdout(
     p = rank(value, others)
     better = sum(other >= value for other in others)
     words = (
-        f"on {unseen.text} {rule.objective} is {value:.4g}; {better} of {len(shifts)} shifts of its signals do as well: "
-        f"p_b = {p:.3g}"
+        f"on {unseen.text} {rule.objective} is {value:.4g}; {better} of {len(shifts)} shifts of its signals do as "
+        f"well: p_b = {p:.3g}"
     )
     more = {"objective": rule.objective, "seed": seed, "shifts": shifts}
     return Part(p, "shifted signals", words, value, tuple(others), more)
@@ -259,8 +260,8 @@ def _resampled(config: Config, market: Market, start: int, stop: int, policy: Po
         return Part(1.0, "none", "it did not trade on the holdout")
     p, mean = reality_check(returns, policy.hard("resamples"), policy.hard("block_days"), seed)
     words = (
-        f"the strategy reads no signals that could be shifted; its mean of {1e4 * mean:.3g} bps a day on the holdout is "
-        f"above zero with p_b = {p:.3g} (a test that passes 6 to 14 % of what has no edge, not 5 %)"
+        f"the strategy reads no signals that could be shifted; its mean of {1e4 * mean:.3g} bps a day on the holdout "
+        f"is above zero with p_b = {p:.3g} (a test that passes 6 to 14 % of what has no edge, not 5 %)"
     )
     return Part(p, "resampled days", words, mean, (), {"seed": seed})
 

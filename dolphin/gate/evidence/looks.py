@@ -10,7 +10,7 @@ import polars as pl
 from dolphin.catalog import Dataset
 from dolphin.study.stress.monte_carlo import STRESS
 from dolphin.study.trials.holdouts import Holdouts
-from dolphin.study.trials.markets import lag_between, overlapping, remember
+from dolphin.study.trials.markets import lag_between, remember
 from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
 from dolphin.workspace import Workspace

@@ -72,17 +72,18 @@ def chances(measure: Measure, floors: Sequence[FloorResult]) -> dict[str, Any]:
     return {
         "sharpe_365": sharpe,
         "floors": rows,
-        "all_together": {"normal_days": float(1.0 - held[False].mean()), "fat_tailed_days": float(1.0 - held[True].mean())},
+        "all_together": {
+            "normal_days": float(1.0 - held[False].mean()),
+            "fat_tailed_days": float(1.0 - held[True].mean()),
+        },
         "words": (
-            f"A true Sharpe ratio of {sharpe:.3g}, the size seen on the judged window, breaches one of the floors by bad "
-            f"luck in {100 * (1 - held[True].mean()):.0f} of 100 such windows (fat-tailed days)."
+            f"A true Sharpe ratio of {sharpe:.3g}, the size seen on the judged window, breaches one of the floors by "
+            f"bad luck in {100 * (1 - held[True].mean()):.0f} of 100 such windows (fat-tailed days)."
         ),
     }
 
 
-def _values(
-    floor: FloorResult, sharpe: float, volatility: float, pnl: Floats, seen: int, fat: bool
-) -> Floats | None:
+def _values(floor: FloorResult, sharpe: float, volatility: float, pnl: Floats, seen: int, fat: bool) -> Floats | None:
     """(DRAWS,) values of a floor's metric by luck; None for what cannot be drawn."""
     days = max(2, min(seen, round(floor.days)))
     if floor.metric in ("profit_factor", "win_rate", "trades"):

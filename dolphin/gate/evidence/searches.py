@@ -22,7 +22,6 @@ from dolphin.study.definition.spec import Study, parse_study
 from dolphin.study.measure.evaluator import LocalEvaluator, by_market
 from dolphin.study.measure.measured import Combinations, combinations, measure_records
 from dolphin.study.measure.run import window_rows
-from dolphin.study.samplers import sampler_class
 from dolphin.study.search.search import search
 from dolphin.study.trials.choice import Choice, choice_of
 from dolphin.study.trials.registry import Registry
@@ -73,8 +72,10 @@ class Search:
 
 def find_search(workspace: Workspace, config_hash: str, dataset_digest: str) -> Search | None:
     """The search in which a configuration was first met, on this data if it was there; None if there was none."""
-    found = Registry(workspace).trials().filter(
-        pl.col("study_hash").is_not_null(), pl.col("role").fill_null("search") == "search"
+    found = (
+        Registry(workspace)
+        .trials()
+        .filter(pl.col("study_hash").is_not_null(), pl.col("role").fill_null("search") == "search")
     )
     mine = found.filter(pl.col("config_hash") == config_hash, pl.col("state") == "done").collect()
     if mine.is_empty():
@@ -230,5 +231,3 @@ def configs_of(texts: list[str], workspace: Workspace) -> list[Config]:
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     """A dimension as a study file writes it."""
     return {key: value for key, value in entry.items() if value is not None and not (key == "log" and not value)}
-
-

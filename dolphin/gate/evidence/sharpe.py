@@ -35,9 +35,7 @@ def moments(returns: Floats) -> Moments:
     if not spread > 0.0:
         return Moments(math.nan, len(known), math.nan, math.nan)
     centred = (known - known.mean()) / known.std()
-    return Moments(
-        float(known.mean()) / spread, len(known), float((centred**3).mean()), float((centred**4).mean())
-    )
+    return Moments(float(known.mean()) / spread, len(known), float((centred**3).mean()), float((centred**4).mean()))
 
 
 def deviation(sharpe: float, skew: float, kurtosis: float) -> float:

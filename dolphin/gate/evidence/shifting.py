@@ -80,7 +80,7 @@ def scores_under(
     threads: int = 1,
     on_done: Callable[[int], None] | None = None,
 ) -> Floats:
-    """(len(shifts),) float64: what ``choice`` says of one configuration under each shift; nan where it does not count."""
+    """(K,) float64: what ``choice`` says of one configuration under each shift; nan where it does not count."""
 
     def work(shift: int) -> float:
         found = measure([config], shifted(market, start, stop, shift), start, stop)

@@ -123,9 +123,7 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
     return parse_study(table, path.stem, str(path), path.parent, research)
 
 
-def parse_study(
-    table: Mapping[str, Any], name: str, where: str, folder: Path, research: Path | None = None
-) -> Study:
+def parse_study(table: Mapping[str, Any], name: str, where: str, folder: Path, research: Path | None = None) -> Study:
     """A study by its table (see :func:`read_study`); a base config that is a file lies in ``folder``."""
     table = dict(table)
     for key in table:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dolphin.catalog import Dataset
 from dolphin.core.logarithm import ln_array
@@ -19,6 +20,9 @@ from dolphin.core.records import Floats, Ints
 from dolphin.files import publish
 from dolphin.times import SECOND_NS
 from dolphin.workspace import Workspace
+
+#: What a series is as a sum of waves.
+Waves = NDArray[np.complex128]
 
 HOUR_NS = 3600 * SECOND_NS
 
@@ -126,14 +130,14 @@ def _best_correlation(one: Floats, two: Floats) -> tuple[float, int]:
     """The largest |correlation| over all lags with enough in common, and by how many places ``two`` is behind."""
     size = 1 << (len(one) + len(two)).bit_length()
 
-    def transformed(values: Floats) -> tuple[Floats, ...]:
+    def transformed(values: Floats) -> tuple[Waves, ...]:
         mask = ~np.isnan(values)
         scaled = np.where(mask, values - np.nanmean(values), 0.0) / (np.nanstd(values) or 1.0)
         return tuple(np.fft.rfft(part, size) for part in (mask.astype(np.float64), scaled, scaled**2))
 
     (m1, x1, s1), (m2, x2, s2) = transformed(one), transformed(two)
 
-    def together(a: Floats, b: Floats) -> Floats:
+    def together(a: Waves, b: Waves) -> Floats:
         return np.asarray(np.fft.irfft(a * np.conj(b), size))
 
     count = np.round(together(m1, m2))
@@ -158,5 +162,3 @@ def overlapping(first: int, last: int, other_first: int, other_last: int, lag: i
 
 def _path(workspace: Workspace, digest: str) -> Path:
     return workspace.experiments / "markets" / f"{digest[:32]}.parquet"
-
-
