@@ -221,6 +221,7 @@ def study_document(
             "dataset": study.dataset,
             "config": study.config.document(),
             "search": {name: _dimension(study, name) for name in space},
+            "order": list(space),  # of the dimensions, which a sampler goes by; keys of a file are sorted
             "derived": {name: expression.text for name, expression in space.derived.items()},
             "constraints": [expression.text for expression in space.constraints],
             "sampler": {"name": study.sampler, **study.options},

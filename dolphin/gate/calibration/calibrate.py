@@ -99,7 +99,7 @@ def calibrate(
     finally:
         write_json(path, {"rows": known})
     rows = {kind: [known[f"{kind} {number}"] for number in range(markets)] for kind in kinds}
-    document = {
+    document: dict[str, Any] = {
         "policy_sha256": policy.sha256,
         "study": study.name,
         "study_hash": study.hash,
