@@ -1,4 +1,4 @@
-"""Search and holdout against shifted signals: the same whatever the threads, resumed, and with every way to fall back."""
+"""Search and holdout against shifted signals: whatever the threads, resumed, and with every fallback."""
 
 from __future__ import annotations
 
@@ -162,7 +162,9 @@ def test_other_searches_of_the_market_count(searched: Any) -> None:
     alone = judged(searched)
     assert alone.search is not None
     path = searched.workspace.experiments / "more.toml"
-    path.write_text((searched.workspace.experiments / "s.toml").read_text() + "min_alignment = { low = 0.0, high = 0.3 }\n")
+    path.write_text(
+        (searched.workspace.experiments / "s.toml").read_text() + "min_alignment = { low = 0.0, high = 0.3 }\n"
+    )
     sweep(searched.workspace, read_study(path))
     both = judged(searched)
     assert both.search is not None and both.search.more["looks_outside"] == 64
