@@ -23,6 +23,8 @@ GITIGNORE = """\
 data_catalog/*/
 runs/
 .lock
+promote/.shifts/
+promote/.calibration/
 """
 
 

@@ -70,7 +70,7 @@ def promote(
     if not report.passed:
         lines = [failure.line for failure in report.failures]
         prefix = "not promoted, under weaker rules than the shipped ones" if report.weaker else "not promoted"
-        raise Refused(f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=[*report.reasons, *lines])
+        raise Refused(f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=dict.fromkeys([*report.reasons, *lines]))
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)

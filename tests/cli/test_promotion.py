@@ -30,13 +30,17 @@ def small_floors() -> str:
     return text
 
 
+def mild_policy() -> str:
+    """A policy that anything meets."""
+    return POLICY.read_text().replace("total = 0.05", "total = 1.0").replace("guard = 0.30", "guard = 1.0")
+
+
 @pytest.mark.slow
 def test_a_champions_life(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert dolphin(home, "init", home).code == 0
     (home / "promote" / "floors.toml").write_text(small_floors())
-    policy = POLICY.read_text().replace("total = 0.05", "total = 1.0").replace("guard = 0.30", "guard = 1.0")
-    (home / "promote" / "policy.toml").write_text(policy)
+    (home / "promote" / "policy.toml").write_text(mild_policy())
     (home / "a.toml").write_text(CONFIG)
     (home / "b.toml").write_text(CONFIG + "max_hold_bars = 120\n")
     market = "data generate --name edge --preset edge --days 6 --assets 6 --spacing 1m --seed 3"
