@@ -107,7 +107,7 @@ def study_left_by(workspace: Workspace, found: Search) -> Study:
         check_manifest(path.parent, path.name)
         document = read_json(path)
         table = {key: value for key, value in document["study"].items() if value not in (None, [], {})}
-        table["search"] = {name: _entry(table["search"][name]) for name in table.pop("order")}
+        table["search"] = {name: _entry(table["search"][name]) for name in table.pop("order", [*table["search"]])}
         table["config"] = {key: value for key, value in table["config"].items() if value is not None}
         for key in ("name", "storage", "validation", "timeout", "holdout"):
             table.pop(key, None)
