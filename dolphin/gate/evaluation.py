@@ -20,7 +20,7 @@ from dolphin.gate.case import case_evidence, judge_case, open_case
 from dolphin.gate.champions import open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure, days_spanned
-from dolphin.gate.policy import read_policy, weaker
+from dolphin.gate.policy import Policy, read_policy, weaker
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.rerun import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.gate.verdict import answers, edge_checks, reasons
@@ -77,20 +77,8 @@ def evaluate(
         checks.append(_reproduced(candidate, measure.whole))
     tell(1, 5, "gate: is there an edge")
     edge = judge_case(workspace, case, measure, policy, progress) if case is not None else None
-    evidence: dict[str, Any] = {
-        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
-        "gate": {
-            "floors_file": "promote/floors.toml" if floors.own else "those of the package",
-            "floors_sha256": floors.sha256,
-            "floors_are_the_default": floors.default,
-            "policy_file": "promote/policy.toml" if policy.own else "that of the package",
-            "policy_sha256": policy.sha256,
-            "tier2": tier2,
-            "champion_compared": rival.config.hash if rival else None,
-        },
-        "windows": windows(floors, measure),
-    }
-    evidence = case_evidence(workspace, case, edge, measure, judged, policy) | evidence
+    evidence = case_evidence(workspace, case, edge, measure, judged, policy)
+    evidence |= _rules(floors, policy, tier2, rival) | {"windows": windows(floors, measure)}
     if edge is not None:
         checks += edge_checks(edge)
     if not all(floor.passed for floor in judged) or (edge is not None and not edge.passed):
@@ -118,6 +106,22 @@ def evaluate(
         weaker=tuple(weaker(policy, floors)),
         measure=measure,
     )
+
+
+def _rules(floors: Floors, policy: Policy, tier2: bool, rival: Measure | None) -> dict[str, Any]:
+    """What the candidate is judged by."""
+    return {
+        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
+        "gate": {
+            "floors_file": "promote/floors.toml" if floors.own else "those of the package",
+            "floors_sha256": floors.sha256,
+            "floors_are_the_default": floors.default,
+            "policy_file": "promote/policy.toml" if policy.own else "that of the package",
+            "policy_sha256": policy.sha256,
+            "tier2": tier2,
+            "champion_compared": rival.config.hash if rival else None,
+        },
+    }
 
 
 def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:

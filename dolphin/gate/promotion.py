@@ -61,8 +61,9 @@ def promote(
         pass  # what cannot move is said before the gate runs, not after
     less = weaker(read_policy(workspace), read_floors(workspace))
     if less and not weaker_policy:
+        more = f" (and {len(less) - 1} more)" if len(less) > 1 else ""
         raise DolphinError(
-            f"weaker than the shipped rules: {less[0]}{f' (and {len(less) - 1} more)' if len(less) > 1 else ''}",
+            f"weaker than the shipped rules: {less[0]}{more}",
             where=str(workspace.promote),
             mend="restore them, or promote under them with --weaker-policy",
         )
@@ -70,7 +71,9 @@ def promote(
     if not report.passed:
         lines = [failure.line for failure in report.failures]
         prefix = "not promoted, under weaker rules than the shipped ones" if report.weaker else "not promoted"
-        raise Refused(f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=dict.fromkeys([*report.reasons, *lines]))
+        raise Refused(
+            f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=dict.fromkeys([*report.reasons, *lines])
+        )
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)

@@ -12,8 +12,10 @@ import pytest
 from dolphin.catalog import generate, open_dataset
 from dolphin.errors import DolphinError
 from dolphin.gate.calibration import calibrate as module
-from dolphin.gate.calibration.calibrate import Bench, calibrate, clopper_pearson
+from dolphin.gate.calibration.bench import Bench
+from dolphin.gate.calibration.calibrate import calibrate
 from dolphin.gate.calibration.markets import Maker
+from dolphin.gate.calibration.summary import clopper_pearson
 from dolphin.gate.policy import read_policy
 from dolphin.gate.trust import own_error
 from dolphin.market.assemble import open_market
