@@ -16,7 +16,7 @@ from dolphin.config import Config, Variants, parse_config
 from dolphin.core.records import Floats
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
-from dolphin.gate.evidence.shifting import ShiftedEvaluator
+from dolphin.gate.evidence.shifting import ShiftedEvaluator, shifted
 from dolphin.manifests import check_manifest
 from dolphin.study.definition.spec import Study, parse_study
 from dolphin.study.measure.evaluator import LocalEvaluator, by_market
@@ -111,7 +111,7 @@ def study_left_by(workspace: Workspace, found: Search) -> Study:
         table["config"] = {key: value for key, value in table["config"].items() if value is not None}
         for key in ("name", "storage", "validation", "timeout", "holdout"):
             table.pop(key, None)
-        table.setdefault("trials", document["trials"])
+        table["trials"] = document["trials"]  # that were looked at, also where more were planned
         study = parse_study(table, found.study, str(path), path.parent, workspace.research)
     except (DolphinError, KeyError, TypeError) as error:
         raise CannotRerun(f"{path.name} of '{found.study}' is not there or not whole ({error})") from None
@@ -165,15 +165,12 @@ class Rerun:
         """(n,) scores of the trials, larger is better; nan for those that do not count."""
         if not self.fixed:
             return self._searched(shift)
-        evaluator = ShiftedEvaluator.__new__(ShiftedEvaluator)  # shares columns and markets with the one at hand
-        evaluator.__dict__.update(self._evaluator.__dict__)
-        evaluator._span, evaluator._shift, evaluator._moved = (self.start, self.stop), shift, {}
         scores = np.full(self.found.rows.height, np.nan)
         for first, many, places in self._groups:
+            market = shifted(self._evaluator.market(first), self.start, self.stop, shift)
             found = measure_records(
-                first.engine, many, evaluator.market(first), self.start, self.stop,
-                threads=self._threads, on_done=on_done,
-            )  # fmt: skip
+                first.engine, many, market, self.start, self.stop, threads=self._threads, on_done=on_done
+            )
             scores[places] = self.choice.scores(found.metrics)[:, 0]
         return scores
 
