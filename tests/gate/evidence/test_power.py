@@ -47,6 +47,10 @@ def test_chances() -> None:
     assert 0.02 < rows["profit_factor"]["normal_days"] < 0.3
     together = found["all_together"]["normal_days"]
     assert max(row["normal_days"] for row in found["floors"]) <= together <= 1.0
+    power = found["power"]
+    # z = SR sqrt(T / 365) - 1.645: 46 % at a ratio of 4 on 55 days.
+    assert power["edge_alone"] == pytest.approx(0.46, abs=0.04)
+    assert power["both"] <= min(power["edge_alone"], power["floors_alone"])
     assert found == chances(measure(), floors) and "Sharpe ratio of 4" in found["words"]
     assert chances(measure(sharpe=math.nan), floors)["floors"] == []
 
