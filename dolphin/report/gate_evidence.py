@@ -7,7 +7,7 @@ from typing import Any
 
 from dolphin.report.gate_pictures import picture
 from dolphin.report.markup import Cell, card, facts, table, text
-from dolphin.report.numerals import MISSING, number, percent, plain
+from dolphin.report.numerals import MISSING, percent, plain, significant
 
 #: Keys of ``evidence`` that these cards show; the page shows the others as they are.
 SHOWN = ("edge", "holdout", "looks", "advisory", "chances", "own_error")
@@ -58,7 +58,9 @@ def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
         ("own_error", "The gate's own error"),
     ):
         if isinstance(about := evidence.get(name), dict):
-            yield card(title, facts(_flat(about)))
+            kinds = about.get("kinds") if name == "own_error" else None
+            told = {key: value for key, value in about.items() if key != "kinds"}
+            yield card(title, facts(_flat(told)) + (_kinds(kinds) if isinstance(kinds, dict) else ""))
 
 
 def _part(edge: dict[str, Any], name: str) -> str:
@@ -98,12 +100,27 @@ def _chances(chances: dict[str, Any]) -> str:
     return table(heads, rows, kind="whole") if rows else ""
 
 
+def _kinds(kinds: dict[str, Any]) -> str:
+    """The calibration, a row per kind of market."""
+    rows = [
+        [
+            Cell(str(kind), tone="prose", below="an edge is planted" if about.get("edge_planted") else "no edge"),
+            Cell(plain(about.get("markets"))),
+            Cell(plain(about.get("promoted"))),
+            Cell(_figure(about.get("share"), True)),
+            Cell(" to ".join(_figure(end, True) for end in about.get("interval_95") or ())),
+        ]
+        for kind, about in kinds.items()
+    ]
+    return table(["Markets", "how many", "promoted", "share", "95 %"], rows, kind="whole") if rows else ""
+
+
 def _figure(value: Any, share: bool) -> str:
     if isinstance(value, str):
         return {"inf": "∞", "-inf": "\u2212∞", "nan": MISSING}.get(value, value)
     if value is None:
         return MISSING
-    return percent(float(value), 1) if share else number(float(value), 3)
+    return percent(float(value), 1) if share else significant(float(value), 4)
 
 
 def _flat(about: dict[str, Any]) -> Iterator[tuple[str, object]]:

@@ -10,7 +10,7 @@ from dolphin.core.records import Market
 from dolphin.gate.evidence.combining import rank
 from dolphin.gate.evidence.holdout import Unseen
 from dolphin.gate.evidence.kept import Kept
-from dolphin.gate.evidence.part import LEAST_SHIFTS, Part
+from dolphin.gate.evidence.part import LEAST_SHIFTS, Part, called, luck
 from dolphin.gate.evidence.resampling import reality_check
 from dolphin.gate.evidence.shifting import draw_shifts, least_rows, scores_under, seed_of
 from dolphin.gate.policy import Policy
@@ -59,8 +59,8 @@ def of_holdout(
     p = rank(value, others)
     better = sum(other >= value for other in others)
     words = (
-        f"on {unseen.text} {rule.objective} is {value:.4g}; {better} of {len(shifts)} shifts of its signals do as "
-        f"well: p_b = {p:.3g}"
+        f"on bars that the search has not seen, {unseen.text}, its {called(rule.objective)} of {value:.4g} is "
+        f"{luck(p)}: {better} of {len(shifts)} shifts of its own signals do as well or better (p_b = {p:.3g})"
     )
     more = {"objective": rule.objective, "seed": seed, "shifts": shifts}
     return Part(p, "shifted signals", words, value, tuple(others), more)

@@ -12,7 +12,7 @@ from dolphin.errors import DolphinError
 from dolphin.gate.evidence.combining import of_several, rank
 from dolphin.gate.evidence.kept import Kept
 from dolphin.gate.evidence.looks import Looks, outside
-from dolphin.gate.evidence.part import LEAST_SHIFTS, Part
+from dolphin.gate.evidence.part import LEAST_SHIFTS, Part, called, luck
 from dolphin.gate.evidence.resampling import reality_check
 from dolphin.gate.evidence.searches import CannotRerun, Rerun, Search
 from dolphin.gate.evidence.shifting import draw_shifts, least_rows, seed_of
@@ -75,9 +75,9 @@ def _reruns(
     p = rank(value, others)
     middle, top = float(np.nanmedian(others)), float(np.nanquantile(others, 0.95))
     words = (
-        f"{rerun.choice.objective} {value:.4g} is the search's result on its train window; run again on "
-        f"{len(shifts)} shifts of its signals it finds {middle:.3g} at the median, {top:.3g} in one of "
-        f"twenty: p_a = {p:.3g}"
+        f"the search's {called(rerun.choice.objective)} of {value:.4g} on its train window is {luck(p)}: run again on "
+        f"{len(shifts)} shifts of its signals against the prices it finds {middle:.3g} at the median and {top:.3g} in "
+        f"one of twenty (p_a = {p:.3g})"
     )
     about_it = {"study": search.study, "trials": search.rows.height, "seed": seed, "shifts": shifts}
     return Part(p, "search rerun", words, value, tuple(others), about_it)

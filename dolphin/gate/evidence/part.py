@@ -29,3 +29,15 @@ class Part:
             "p": self.p, "method": self.method, "words": self.words, "value": self.value,
             "under_shifts": finite(list(self.others)), **self.more,
         }  # fmt: skip
+
+
+def luck(p: float) -> str:
+    """What a p-value says, in words."""
+    if p <= 0.05:
+        return "more than luck finds"
+    return "hardly what luck finds" if p <= 0.15 else "what luck finds"
+
+
+def called(metric: str) -> str:
+    """A metric's name as people say it."""
+    return {"sharpe_365": "Sharpe ratio", "roi": "ROI"}.get(metric, metric.replace("_", " "))
