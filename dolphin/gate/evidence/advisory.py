@@ -16,7 +16,7 @@ import polars as pl
 
 from dolphin.core.records import Floats
 from dolphin.errors import DolphinError
-from dolphin.gate.evidence.looks import Looks, distinct
+from dolphin.gate.evidence.looks import Looks
 from dolphin.gate.evidence.pbo import cscv
 from dolphin.gate.evidence.resampling import drawdown_of, interval, profit_factor_of, sharpe_of
 from dolphin.gate.evidence.searches import Search
@@ -106,7 +106,7 @@ def _ratios(
     counts = (~np.isnan(choice.scores_of(rows)[:, 0])).tolist() if rows else []
     ratios = np.array([moments(row["daily_returns"]).sharpe for row, can in zip(rows, counts, strict=True) if can])
     ratios = ratios[np.isfinite(ratios)]
-    count = max(distinct(looks.over(search.first_ts, search.last_ts)), 2)
+    count = max(looks.count(search.first_ts, search.last_ts), 2)
     mine = search.row_of(measure.config.hash) if measure.config.hash in search.rows["config_hash"] else None
     if mine is None or len(ratios) < 2:
         return

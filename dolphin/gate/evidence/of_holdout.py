@@ -45,11 +45,15 @@ def of_holdout(
     if not config.strategy.columns or len(shifts) < LEAST_SHIFTS:
         return _resampled(config, market, start, stop, policy, seed)
     kept = Kept(workspace.promote / ".shifts", ["holdout", seed, about, days])
-    todo = [shift for shift in [0, *shifts] if shift not in kept.values]
+    here = scores_under(config, market, start, stop, [0], rule).tolist()
+    if np.array(kept.values.get(0, here[0])).tobytes() != np.array(here[0]).tobytes():
+        kept.values.clear()  # something that no hash here knows of has changed
+    kept.values[0] = here[0]
+    todo = [shift for shift in shifts if shift not in kept.values]
 
     def on_done(count: int) -> None:
         if progress:
-            progress(len(shifts) + 1 - len(todo) + count, len(shifts) + 1, "holdout under shifted signals")
+            progress(len(shifts) - len(todo) + count, len(shifts), "holdout under shifted signals")
 
     found = scores_under(config, market, start, stop, todo, rule, threads=threads, on_done=on_done)
     kept.values |= dict(zip(todo, found.tolist(), strict=True))
