@@ -84,16 +84,8 @@ def evaluate(
     if not all(floor.passed for floor in judged) or (edge is not None and not edge.passed):
         evidence["not_run"] = {"determinism": NOT_RUN, PARITY_PART: NOT_RUN if parity else NOT_ASKED}
     else:
-        if not parity:
-            evidence["not_run"] = {PARITY_PART: NOT_ASKED}
-        tell(2, 5, "gate: two fresh processes")
-        checks.append(_deterministic(measure.whole))
-        if parity:
-            tell(3, 5, "gate: look-ahead and warm-up")
-            checks += _honest(measure)
-            tell(4, 5, "gate: parity ladder")
-            rungs, evidence["parity"] = _climb(measure, climb, progress)
-            checks += rungs
+        more, told = _costly(measure, parity, tell, climb, progress)
+        checks, evidence = checks + more, evidence | told
     tell(5, 5, "gate: done")
     return GateReport(
         candidate=about(candidate, measure),
@@ -106,6 +98,21 @@ def evaluate(
         weaker=tuple(weaker(policy, floors)),
         measure=measure,
     )
+
+
+def _costly(
+    measure: Measure, parity: bool, tell: Progress, climb: Climb | None, progress: Progress | None
+) -> tuple[list[Check], dict[str, Any]]:
+    """The checks for who has passed so far, and what the evidence holds of them."""
+    tell(2, 5, "gate: two fresh processes")
+    checks = [_deterministic(measure.whole)]
+    if not parity:
+        return checks, {"not_run": {PARITY_PART: NOT_ASKED}}
+    tell(3, 5, "gate: look-ahead and warm-up")
+    checks += _honest(measure)
+    tell(4, 5, "gate: parity ladder")
+    rungs, document = _climb(measure, climb, progress)
+    return checks + rungs, {"parity": document}
 
 
 def _rules(floors: Floors, policy: Policy, tier2: bool, rival: Measure | None) -> dict[str, Any]:

@@ -65,6 +65,29 @@ def calibrate(
         raise DolphinError("planted edges are ranked among markets of the kind boot", mend="add boot, or --reruns 39")
     policy = read_policy(workspace)
     bench = Bench(open_dataset(workspace, study.dataset), study, policy, drift_bps, reruns, seed, threads)
+    rows = _rows(workspace, bench, kinds, markets, progress)
+    document: dict[str, Any] = {
+        "policy_sha256": policy.sha256,
+        "study": study.name,
+        "study_hash": study.hash,
+        "dataset": {"name": bench.dataset.name, "digest": bench.dataset.digest},
+        "engine_digest": study.config.engine.digest,
+        "trials": bench.trials,
+        "reruns": reruns,
+        "drift_bps": drift_bps,
+        "seed": seed,
+        "created": format_time(time.time_ns() // 1000 * 1000),
+        "kinds": {kind: summary(kind, rows, policy) for kind in kinds},
+    }
+    document["kinds"] = _earlier(workspace, document) | document["kinds"]
+    write_json(workspace.promote / FILE, plain(document))
+    return document
+
+
+def _rows(
+    workspace: Workspace, bench: Bench, kinds: Sequence[str], markets: int, progress: Progress | None
+) -> dict[str, list[Row]]:
+    """What became of every market, those that are finished from their file."""
     path = workspace.promote / ".calibration" / f"{bench.key[:32]}.json"
     known: dict[str, Row] = read_json(path)["rows"] if path.is_file() else {}
     written, done, total = time.monotonic(), 0, markets * len(kinds)
@@ -82,23 +105,7 @@ def calibrate(
                     progress(done, total, "calibration markets")
     finally:
         write_json(path, {"rows": known})
-    rows = {kind: [known[f"{kind} {number}"] for number in range(markets)] for kind in kinds}
-    document: dict[str, Any] = {
-        "policy_sha256": policy.sha256,
-        "study": study.name,
-        "study_hash": study.hash,
-        "dataset": {"name": bench.dataset.name, "digest": bench.dataset.digest},
-        "engine_digest": study.config.engine.digest,
-        "trials": bench.trials,
-        "reruns": reruns,
-        "drift_bps": drift_bps,
-        "seed": seed,
-        "created": format_time(time.time_ns() // 1000 * 1000),
-        "kinds": {kind: summary(kind, rows, policy) for kind in kinds},
-    }
-    document["kinds"] = _earlier(workspace, document) | document["kinds"]
-    write_json(workspace.promote / FILE, plain(document))
-    return document
+    return {kind: [known[f"{kind} {number}"] for number in range(markets)] for kind in kinds}
 
 
 def _earlier(workspace: Workspace, document: dict[str, Any]) -> dict[str, Any]:
