@@ -6,6 +6,7 @@ appends holds a lock (:mod:`dolphin.locks`). What a line says, and how its hash 
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,14 @@ def follows(entry: Entry, previous: str, encode: Encode) -> bool:
     """Whether an entry carries the hash ``previous`` of the one before and the right one of its own."""
     body = {key: value for key, value in entry.items() if key != "hash"}
     return entry.get("previous") == previous and entry.get("hash") == sha256_bytes(encode(body))
+
+
+def who_am_i() -> str:
+    """``DOLPHIN_USER``, else the user's login name, else (a container without one) the user's number."""
+    try:
+        return os.environ.get("DOLPHIN_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def lines_of(path: Path) -> tuple[list[bytes], int]:

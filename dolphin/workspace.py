@@ -10,18 +10,21 @@ from dolphin.errors import DolphinError, NotFound
 from dolphin.files import write_bytes
 
 MARKER = "dolphin.toml"
-FLOORS = Path(__file__).parent / "gate" / "floors.toml"
+#: Files of the package that a new workspace gets a copy of, in ``promote/``.
+RULES = tuple(Path(__file__).parent / "gate" / name for name in ("floors.toml", "policy.toml"))
 FOLDERS = {
     "research": "Strategies of one's own (one module each) and studies that answer a question.",
     "data_catalog": "Dataset manifests; the data itself lies beside them and is ignored by git.",
     "experiments": "Study definitions (TOML) and the append-only trial registry, run summaries.",
-    "promote": "Floors, champions by content hash, the blue and green pointers, the audit log.",
+    "promote": "Floors and policy, champions by content hash, the blue and green pointers, the audit log.",
     "notebooks": "What people read and run from top to bottom.",
 }
 GITIGNORE = """\
 data_catalog/*/
 runs/
 .lock
+promote/.shifts/
+promote/.calibration/
 """
 
 
@@ -61,9 +64,10 @@ def create(root: Path) -> Workspace:
         readme = root / folder / "README.md"
         if not readme.exists():
             write_bytes(readme, f"# {folder}\n{line}\n".encode())
-    floors = root / "promote" / "floors.toml"
-    if not floors.exists():
-        write_bytes(floors, FLOORS.read_bytes())
+    for rules in RULES:
+        own = root / "promote" / rules.name
+        if not own.exists():
+            write_bytes(own, rules.read_bytes())
     marker, ignore = root / MARKER, root / ".gitignore"
     if not ignore.exists():
         write_bytes(ignore, GITIGNORE.encode())

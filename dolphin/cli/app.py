@@ -69,7 +69,7 @@ app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
-app.command("gate")(gate.gate)
+app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("report")(report.report)
 

@@ -10,12 +10,15 @@ import typer
 from dolphin.cli.common import (
     ConfigFile,
     From,
+    HoldoutReason,
     Json,
+    OpenHoldout,
     Sets,
     To,
     emit,
     load_config,
     progress_bar,
+    reason_to_open,
     say,
     table,
     window,
@@ -31,17 +34,20 @@ def backtest(
     sets: Sets = None,
     journal: Annotated[bool, typer.Option("--journal", help="Write journal.arrow into the folder, too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in that folder.")] = False,
+    open_holdout: OpenHoldout = False,
+    reason: HoldoutReason = None,
     as_json: Json = False,
 ) -> None:
     """One configuration over one window: metrics, trades, equity, digests."""
     from dolphin import workspace
     from dolphin.study.backtest import backtest as run_backtest
 
-    home = workspace.find()
+    home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
     with progress_bar() as progress:
+        span = window(start, stop)
         run = run_backtest(
-            home, name, settings, *window(start, stop), out=out, force=force, journal=journal, progress=progress
+            home, name, settings, *span, out=out, force=force, journal=journal, open_holdout=why, progress=progress
         )
     from dolphin.study.measure.run import metrics_document, run_document
 

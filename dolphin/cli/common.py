@@ -23,6 +23,22 @@ From = Annotated[str | None, typer.Option("--from", help="First bar close, inclu
 To = Annotated[str | None, typer.Option("--to", help="Last bar close, exclusive (UTC).")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="key=value over the config file; repeatable.")]
 
+OpenHoldout = Annotated[
+    bool, typer.Option("--open-holdout", help="Look at a sealed holdout, for good; needs --reason.")
+]
+HoldoutReason = Annotated[str | None, typer.Option("--reason", help="Why the holdout is opened; goes on record.")]
+
+
+def reason_to_open(open_holdout: bool, reason: str | None) -> str | None:
+    """The reason for which a holdout is opened; None if it stays sealed."""
+    from dolphin.errors import DolphinError
+
+    if open_holdout and not (reason or "").strip():
+        raise DolphinError("a reason is mandatory", where="--open-holdout", mend="say why: --reason TEXT")
+    if reason is not None and not open_holdout:
+        raise DolphinError("says why a holdout is opened, and none is", where="--reason", mend="add --open-holdout")
+    return reason
+
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:

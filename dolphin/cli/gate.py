@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table
 
 if TYPE_CHECKING:
     from dolphin.gate import GateReport
 
+
+class _JudgeByDefault(typer.core.TyperGroup):
+    """``dolphin gate CANDIDATE`` is ``dolphin gate judge CANDIDATE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--help" not in args[:1] and (not args or args[0] not in self.commands):
+            args = ["judge", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_JudgeByDefault, help="Is there an edge, and is it good enough; 'gate CANDIDATE' is 'gate judge CANDIDATE'."
+)
+
 CandidateText = Annotated[str, typer.Argument(metavar="CANDIDATE", help="Run folder, config file, blue or green.")]
 Data = Annotated[str | None, typer.Option("--data", help="Dataset, when the candidate is a config file.")]
 
 
+@app.command("judge")
 def gate(
     candidate: CandidateText = "blue",
     data: Data = None,
     start: From = None,
     stop: To = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="The verdict as a page: one HTML file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Floors and evidence; moves nothing. Exit code 0 passed, 1 refused, 2 could not run."""
     from dolphin import workspace
+    from dolphin.errors import DolphinError
     from dolphin.gate import evaluate, find_candidate, write_junit
+
+    if html is not None and html.is_dir():
+        raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
 
     home = workspace.find()
     found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
@@ -34,15 +55,65 @@ def gate(
         report = evaluate(home, found, tier2=False, progress=progress)
     if junit:
         write_junit(report, junit)
+    if html is not None:
+        from dolphin.report import gate_page
+        from dolphin.report.markup import write_page
+
+        write_page(gate_page(report.as_dict()), html)
     emit(report.as_dict(), as_json, lambda: show(report))
     if not report.passed:
         raise typer.Exit(1)
 
 
+@app.command("calibrate")
+def calibrate(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (TOML): data, search, train window.")],
+    kinds: Annotated[str, typer.Option("--kinds", help="shift, shiftd, boot, null; broad, narrow.")] = "shift,boot",
+    markets: Annotated[int, typer.Option("--markets", min=2, help="Of each kind.")] = 100,
+    reruns: Annotated[
+        int, typer.Option("--reruns", min=0, help="Own reruns of the search on each market; 0: ranked among all.")
+    ] = 0,
+    drift: Annotated[float, typer.Option("--drift-bps", min=0.0, help="A bar, of planted edges.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the markets.")] = 1,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The gate's own error: promotions on markets without an edge, and on planted edges. Resumable."""
+    from dolphin import workspace
+    from dolphin.gate.calibration.calibrate import calibrate as run_calibration
+    from dolphin.study.sweep import read_study
+
+    home = workspace.find()
+    study = read_study(study_file, home.research)
+    chosen = [kind.strip() for kind in kinds.split(",") if kind.strip()]
+    options: dict[str, Any] = {"reruns": reruns, "drift_bps": drift, "seed": seed, "threads": threads}
+    with progress_bar() as progress:
+        found = run_calibration(home, study, kinds=chosen, markets=markets, progress=progress, **options)
+
+    def tell() -> None:
+        rows = [
+            (kind, "edge" if about["edge_planted"] else "none", about["markets"], about["promoted"],
+             f"{about['share']:.3f} [{about['interval_95'][0]:.3f}, {about['interval_95'][1]:.3f}]",
+             about["mean_best_on_train"], about["mean_sharpe_of_the_chosen_unseen"], about["seconds_a_market"])
+            for kind, about in found["kinds"].items()
+        ]  # fmt: skip
+        heads = ("kind", "truth", "markets", "promoted", "share", "best seen", "chosen, unseen", "seconds a market")
+        table("calibration of this policy", heads, rows)
+        say(f"written to {home.promote / 'calibration.json'}; policy {found['policy_sha256'][:16]}")
+
+    emit(found, as_json, tell)
+
+
 def show(report: GateReport) -> None:
-    """Floors, checks and verdict as tables."""
+    """The two answers and the strongest reasons, then floors, checks and the rest as tables, then the verdict."""
     from dolphin.gate.report import figure
 
+    for line in report.weaker:
+        say(f"WEAKER than the shipped rules: {line}", style="bold red")
+    for answer in report.answers.values():
+        say(f"{answer['question']} {answer['answer'].upper()}: {answer['line']}", style="bold")
+    for line in report.reasons:
+        say(f"- {line}")
     rows = [
         (
             f.name,
@@ -56,9 +127,25 @@ def show(report: GateReport) -> None:
     ]
     table("floors", ("floor", "window", "value", "limit", "", "why"), rows)
     table("evidence", ("check", "", "detail"), [(c.name, _word(c.passed), c.detail) for c in report.checks])
-    say(f"configurations looked at on this data: {report.evidence['trials']['configurations_on_this_data']:,}")
-    say(f"verdict: {report.verdict}", style="bold green" if report.passed else "bold red")
+    if advice := report.evidence.get("advisory"):
+        shown = [(a["name"], a["value"], f"{a['op']} {a['limit']:g}", _advice(a["good"]), a["reading"]) for a in advice]
+        table("advisory, never decisive", ("evidence", "value", "limit", "", "how to read it"), shown)
+    if looks := report.evidence.get("looks"):
+        say(
+            f"configurations looked at on this market and time: {looks['looks_at_this_market_and_time']:,}, as far as "
+            f"the registry goes back ({looks['seen_since']})"
+        )
+    if chances := report.evidence.get("chances"):
+        say(chances["words"])
+    if error := report.evidence.get("own_error"):
+        say(f"the gate's own error: {error['status']}")
+    under = " under weaker rules than the shipped ones" if report.weaker else ""
+    say(f"verdict: {report.verdict}{under}", style="bold green" if report.passed else "bold red")
 
 
 def _word(passed: bool) -> str:
     return "ok" if passed else "BREACHED"
+
+
+def _advice(good: bool | None) -> str:
+    return {True: "good", False: "poor", None: "-"}[good]

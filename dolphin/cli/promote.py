@@ -14,6 +14,10 @@ app = typer.Typer(help="Freeze what passes the gate; roll back, show, verify.", 
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the audit log. Mandatory.")]
 
+Weaker = Annotated[
+    bool, typer.Option("--weaker-policy", help="Go on although policy or floors ask for less than the shipped ones.")
+]
+
 
 @app.command()
 def blue(
@@ -22,10 +26,11 @@ def blue(
     data: Data = None,
     start: From = None,
     stop: To = None,
+    weaker_policy: Weaker = False,
     as_json: Json = False,
 ) -> None:
     """Make the candidate the champion, if it passes floors, targets and evidence."""
-    _promote("blue", candidate, reason, data, start, stop, as_json)
+    _promote("blue", candidate, reason, data, start, stop, weaker_policy, as_json)
 
 
 @app.command()
@@ -35,10 +40,11 @@ def green(
     data: Data = None,
     start: From = None,
     stop: To = None,
+    weaker_policy: Weaker = False,
     as_json: Json = False,
 ) -> None:
     """Make the candidate the one that runs beside blue, if it passes floors and evidence."""
-    _promote("green", candidate, reason, data, start, stop, as_json)
+    _promote("green", candidate, reason, data, start, stop, weaker_policy, as_json)
 
 
 @app.command()
@@ -105,6 +111,7 @@ def _promote(
     data: str | None,
     start: str | None,
     stop: str | None,
+    weaker_policy: bool,
     as_json: bool,
 ) -> None:
     from dolphin import workspace
@@ -117,7 +124,9 @@ def _promote(
     found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
     try:
         with progress_bar() as progress:
-            champion = promote(home, found, pointer=pointer, reason=reason, progress=progress)
+            champion = promote(
+                home, found, pointer=pointer, reason=reason, weaker_policy=weaker_policy, progress=progress
+            )
     except Refused as refusal:
         if not as_json:
             table("refused", ("breached",), [(line,) for line in refusal.details])
@@ -130,8 +139,10 @@ def _promote(
         "pointer": pointer,
         "champion": champion.hash,
         "folder": str(champion.folder),
+        "weaker": champion.document("gate.json")["weaker"],
     }
-    emit(document, as_json, lambda: say(f"{pointer} is now champion {champion.hash}\n{champion.folder}"))
+    under = " UNDER WEAKER RULES than the shipped ones" if document["weaker"] else ""
+    emit(document, as_json, lambda: say(f"{pointer} is now champion {champion.hash}{under}\n{champion.folder}"))
 
 
 def _text(value: Any) -> str:

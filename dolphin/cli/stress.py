@@ -10,12 +10,15 @@ import typer
 from dolphin.cli.common import (
     ConfigFile,
     From,
+    HoldoutReason,
     Json,
+    OpenHoldout,
     Sets,
     To,
     emit,
     load_config,
     progress_bar,
+    reason_to_open,
     say,
     table,
     window,
@@ -46,6 +49,8 @@ def stress(
     html: Annotated[Path | None, typer.Option("--html", help="A page about it: one HTML file.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
     sets: Sets = None,
+    open_holdout: OpenHoldout = False,
+    reason: HoldoutReason = None,
     as_json: Json = False,
 ) -> None:
     """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
@@ -55,9 +60,9 @@ def stress(
 
     if html is not None and html.is_dir():
         raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
-    home = workspace.find()
+    home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
-    options: dict[str, Any] = {"runs": runs, "seed": seed, "out": out, "threads": threads}
+    options: dict[str, Any] = {"runs": runs, "seed": seed, "out": out, "threads": threads, "open_holdout": why}
     with progress_bar() as progress:
         done = run_stress(home, name, settings, *window(start, stop), **options, progress=progress)
     if html is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, figure, progress_bar, say
+from dolphin.cli.common import HoldoutReason, Json, OpenHoldout, emit, figure, progress_bar, reason_to_open, say
 from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
 from dolphin.files import json_value
@@ -46,6 +46,8 @@ def sweep(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Dask: tcp://HOST:PORT or local:N.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="A page about the study: one HTML file.")] = None,
+    open_holdout: OpenHoldout = False,
+    reason: HoldoutReason = None,
     as_json: Json = False,
 ) -> None:
     """Run a study; every trial is registered, and an Optuna study is made of it."""
@@ -56,15 +58,20 @@ def sweep(
 
     if report is not None and report.is_dir():
         raise DolphinError("is a folder", where=str(report), mend="give the name of an HTML file")
-    home = workspace.find()
+    home, why = workspace.find(), reason_to_open(open_holdout, reason)
     options = {
         "sampler": sampler, "trials": trials, "timeout": timeout, "seed": seed, "dataset": dataset, "storage": storage
     }  # fmt: skip
     over = {key: value for key, value in options.items() if value is not None}
     study = read_study(study_file, home.research, over)
-    again = f"dolphin sweep {study_file} --resume{' --fork' if fork else ''}"
-    with _resumable(again, over | {"threads": threads, "cluster": cluster}), progress_bar() as progress:
-        done = run_sweep(home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, progress=progress)
+    flags = "".join(f" --{key}" for key, on in (("fork", fork), ("open-holdout", why)) if on)
+    again = f"dolphin sweep {study_file} --resume{flags}"
+    more: dict[str, object] = {"reason": why, "threads": threads, "cluster": cluster}
+    with _resumable(again, {**over, **more}), progress_bar() as progress:
+        done = run_sweep(
+            home, study, resume=resume, fork=fork, threads=threads, cluster=cluster, open_holdout=why,
+            progress=progress,
+        )  # fmt: skip
     plateau = plateau_of(home, done.study.name)
     if report is not None:
         from dolphin.report import write_study_page

@@ -8,7 +8,6 @@ one line behind; :func:`recover`, which every call here begins with, completes i
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ from typing import Any
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file, sync, write_bytes
 from dolphin.gate.audit import AuditLog, append, next_entry, read_audit
-from dolphin.ledger import cut
+from dolphin.ledger import cut, who_am_i
 from dolphin.locks import hold
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
@@ -114,14 +113,6 @@ def pointer_path(workspace: Workspace, pointer: str) -> Path:
     if pointer not in POINTERS:
         raise DolphinError(f"unknown pointer '{pointer}'", mend=nearest(pointer, POINTERS))
     return workspace.promote / f"{pointer}.json"
-
-
-def who_am_i() -> str:
-    """``DOLPHIN_USER``, else the user's login name, else (a container without one) the user's number."""
-    try:
-        return os.environ.get("DOLPHIN_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def install(

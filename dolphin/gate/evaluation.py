@@ -1,7 +1,7 @@
-"""The gate: run the candidate again on its own data, judge the floors, gather the evidence.
+"""The gate: run the candidate again on its own data, judge the floors, ask whether there is an edge.
 
-Floors come first. A candidate that breaches one is refused already, so the costly evidence (parity
-ladder, look-ahead, warm-up, fresh processes) is not gathered for it, and the report says so.
+These are two questions, and both are answered for every candidate. Who fails one is refused already, so the costly
+rest (parity ladder, look-ahead, warm-up, fresh processes) is not gathered for it, and the report says so.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config import Config, settled
 from dolphin.gate.candidate import Candidate, frozen_config
+from dolphin.gate.case import case_evidence, judge_case, open_case
 from dolphin.gate.champions import open_champion, pointer_path
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.measure import Measure, days_spanned
+from dolphin.gate.policy import Policy, read_policy, weaker
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
+from dolphin.gate.verdict import answers, edge_checks, reasons
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
 from dolphin.parity.fresh_process import HASH_SEEDS, fresh, job_of, outcome
@@ -35,7 +37,7 @@ Climb = Callable[..., Any]
 
 #: Rungs of the parity ladder that a pass needs.
 RUNGS = (0, 1, 2)
-NOT_RUN = "not run because floors were breached"
+NOT_RUN = "not run because floors were breached or no edge was found"
 NOT_ASKED = "not asked for"
 PARITY_PART = "parity ladder, look-ahead, warm-up, append-only"
 
@@ -62,49 +64,71 @@ def evaluate(
         The parity ladder; by default :func:`dolphin.parity.ladder`.
     """
     parity = candidate.kind != "champion" if parity is None else parity
-    floors = read_floors(workspace)
+    floors, policy = read_floors(workspace), read_policy(workspace)
     tell = progress or (lambda done, total, text: None)
-    tell(0, 4, "gate: running the candidate")
+    # A champion was judged when it was frozen: its holdout is no holdout any more.
+    case = None if candidate.kind == "champion" else open_case(workspace, candidate)
+    tell(0, 5, "gate: running the candidate")
     measure = _measure(candidate, candidate.config, progress)
     rival = _rival(workspace, candidate, progress)
     judged = tuple(_judge(floors, measure, rival, tier2))
     checks = [_data(workspace, candidate), _registry(workspace)]
     if candidate.recorded:
         checks.append(_reproduced(candidate, measure.whole))
-    evidence: dict[str, Any] = {
-        "trials": trial_counts(workspace, measure.whole),
-        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
-        "gate": {
-            "floors_file": "promote/floors.toml" if floors.own else "those of the package",
-            "floors_sha256": floors.sha256,
-            "floors_are_the_default": floors.default,
-            "tier2": tier2,
-            "champion_compared": rival.config.hash if rival else None,
-        },
-        "windows": windows(floors, measure),
-    }
-    if not all(floor.passed for floor in judged):
+    tell(1, 5, "gate: is there an edge")
+    edge = judge_case(workspace, case, measure, policy, progress) if case is not None else None
+    evidence = case_evidence(workspace, case, edge, measure, judged, policy)
+    evidence |= _rules(floors, policy, tier2, rival) | {"windows": windows(floors, measure)}
+    if edge is not None:
+        checks += edge_checks(edge)
+    if not all(floor.passed for floor in judged) or (edge is not None and not edge.passed):
         evidence["not_run"] = {"determinism": NOT_RUN, PARITY_PART: NOT_RUN if parity else NOT_ASKED}
     else:
-        if not parity:
-            evidence["not_run"] = {PARITY_PART: NOT_ASKED}
-        tell(1, 4, "gate: two fresh processes")
-        checks.append(_deterministic(measure.whole))
-        if parity:
-            tell(2, 4, "gate: look-ahead and warm-up")
-            checks += _honest(measure)
-            tell(3, 4, "gate: parity ladder")
-            rungs, evidence["parity"] = _climb(measure, climb, progress)
-            checks += rungs
-    tell(4, 4, "gate: done")
+        more, told = _costly(measure, parity, tell, climb, progress)
+        checks, evidence = checks + more, evidence | told
+    tell(5, 5, "gate: done")
     return GateReport(
         candidate=about(candidate, measure),
         floors=judged,
         checks=tuple(checks),
         evidence=evidence,
         created=format_time(time.time_ns() // 1000 * 1000),
+        answers=answers(edge, judged, "it was judged when it was frozen; this run is about floors and digests"),
+        reasons=tuple(reasons(edge, judged, checks)),
+        weaker=tuple(weaker(policy, floors)),
         measure=measure,
     )
+
+
+def _costly(
+    measure: Measure, parity: bool, tell: Progress, climb: Climb | None, progress: Progress | None
+) -> tuple[list[Check], dict[str, Any]]:
+    """The checks for who has passed so far, and what the evidence holds of them."""
+    tell(2, 5, "gate: two fresh processes")
+    checks = [_deterministic(measure.whole)]
+    if not parity:
+        return checks, {"not_run": {PARITY_PART: NOT_ASKED}}
+    tell(3, 5, "gate: look-ahead and warm-up")
+    checks += _honest(measure)
+    tell(4, 5, "gate: parity ladder")
+    rungs, document = _climb(measure, climb, progress)
+    return checks + rungs, {"parity": document}
+
+
+def _rules(floors: Floors, policy: Policy, tier2: bool, rival: Measure | None) -> dict[str, Any]:
+    """What the candidate is judged by."""
+    return {
+        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
+        "gate": {
+            "floors_file": "promote/floors.toml" if floors.own else "those of the package",
+            "floors_sha256": floors.sha256,
+            "floors_are_the_default": floors.default,
+            "policy_file": "promote/policy.toml" if policy.own else "that of the package",
+            "policy_sha256": policy.sha256,
+            "tier2": tier2,
+            "champion_compared": rival.config.hash if rival else None,
+        },
+    }
 
 
 def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
@@ -139,29 +163,6 @@ def windows(floors: Floors, measure: Measure) -> list[dict[str, Any]]:
         figures = {name: spelled(found.metrics[name]) for name in METRICS if name in found.metrics}
         rows.append({"window": window.name, "span": found.text, "problem": found.problem, **figures})
     return rows
-
-
-def trial_counts(workspace: Workspace, run: Run) -> dict[str, Any]:
-    """How many configurations were looked at on this data; read from the registry, never typed in."""
-    registry, digest = Registry(workspace), run.dataset.digest
-    ts = run.market.ts
-    first, last = int(ts[run.start]), int(ts[run.stop - 1])
-    done = registry.trials().filter(pl.col("state") == "done")
-    overlap = (pl.col("first_ts") <= last) & (pl.col("last_ts") >= first)
-    here = pl.col("dataset_digest") == digest
-
-    def count(*predicates: pl.Expr) -> int:
-        return int(done.filter(*predicates).select(pl.col("config_hash").n_unique()).collect().item())
-
-    looked, registered = registry.count_on(digest), count(here, pl.col("config_hash") == run.config.hash) > 0
-    return {
-        "configurations_on_this_data": looked + (not registered),
-        "of_them_registered": looked,
-        "candidate_is_registered": registered,
-        "on_an_overlapping_window_of_it": count(here, overlap) + (not registered),
-        "on_any_data_of_that_time": count(overlap) + (not registered),
-        "registry_head": registry.head(),
-    }
 
 
 def _measure(candidate: Candidate, config: Config, progress: Progress | None) -> Measure:
@@ -219,9 +220,11 @@ def _judge_one(floors: Floors, tier: str, floor: Floor, limit: float, note: str,
         against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
         passed, reason = judge(against, value, found.metrics["trades"], floors.enough_trades(tier, floor.window))
     reason = "; ".join(part for part in (reason, note) if part)
+    whole = days_spanned(measure.market.ts, found.start, found.stop, measure.dataset.spacing_ns)
     return FloorResult(
-        floor.name, floor.metric, f"{floor.window.name}: {found.text}", floor.op, limit, value, passed, reason
-    )
+        floor.name, floor.metric, f"{floor.window.name}: {found.text}", floor.op, limit, value, passed, reason,
+        float(floor.window.days or 0) if floor.window.rolling else whole, floor.window.rolling,
+    )  # fmt: skip
 
 
 def _data(workspace: Workspace, candidate: Candidate) -> Check:

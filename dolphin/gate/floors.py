@@ -82,17 +82,21 @@ def read_floors(workspace: Workspace) -> Floors:
     """
     own = workspace.promote / "floors.toml"
     path = own if own.is_file() else DEFAULT
-    data = path.read_bytes()
+    return parse_floors(path.read_bytes(), str(path), own=path == own)
+
+
+def parse_floors(data: bytes, where: str, *, own: bool) -> Floors:
+    """The bytes of a floors file (see :func:`read_floors`)."""
     try:
         table = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DolphinError(f"not valid: {' '.join(str(error).split())}", where=str(path)) from None
-    _known(table, ("version", "windows", *TIERS), str(path))
-    windows = {name: _window(name, values, str(path)) for name, values in table.get("windows", {}).items()}
-    tiers = {tier: tuple(_floor(row, tier, windows, str(path)) for row in table.get(tier, ())) for tier in TIERS}
+        raise DolphinError(f"not valid: {' '.join(str(error).split())}", where=where) from None
+    _known(table, ("version", "windows", *TIERS), where)
+    windows = {name: _window(name, values, where) for name, values in table.get("windows", {}).items()}
+    tiers = {tier: tuple(_floor(row, tier, windows, where) for row in table.get(tier, ())) for tier in TIERS}
     if not tiers["tier1"]:
-        raise DolphinError("holds no [[tier1]] floor", where=str(path), mend="restore it from git")
-    return Floors(tiers, path == own, data, sha256_bytes(data), data == DEFAULT.read_bytes())
+        raise DolphinError("holds no [[tier1]] floor", where=where, mend="restore it from git")
+    return Floors(tiers, own, data, sha256_bytes(data), data == DEFAULT.read_bytes())
 
 
 def judge(floor: Floor, value: float, trades: int, enough: float = 1.0) -> tuple[bool, str]:

@@ -20,6 +20,7 @@ from dolphin.gate.candidate import Candidate
 from dolphin.gate.evaluation import windows
 from dolphin.gate.floors import read_floors
 from dolphin.gate.measure import Measure
+from dolphin.gate.policy import read_policy
 from dolphin.gate.report import GateReport, plain
 from dolphin.study.measure.run import Run, digests_frame, metrics_document, run_document
 from dolphin.study.trials.registry import Registry
@@ -49,6 +50,7 @@ def contents_of(workspace: Workspace, candidate: Candidate, report: GateReport, 
         "gate.json": _json(document),
         "gate.html": gate_page(document).encode(),
         "floors.toml": floors.data,
+        "policy.toml": read_policy(workspace).data,
         "parity.json": _json({"ladder": document["evidence"].get("parity"), "checks": document["checks"]}),
         "digests.parquet": _parquet(digests_frame(run)),
         "trials.parquet": _parquet(trials_excerpt(workspace, run)),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import Refused
+from dolphin.errors import DolphinError, Refused
 from dolphin.gate.champions import (
     POINTERS,
     Champion,
@@ -19,8 +19,8 @@ from dolphin.gate.champions import (
     pointer_path,
     recover,
     roll_back,
-    who_am_i,
 )
+from dolphin.ledger import who_am_i
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
 
@@ -32,12 +32,18 @@ def promote(
     pointer: str = "blue",
     reason: str,
     who: str | None = None,
+    weaker_policy: bool = False,
     progress: Progress | None = None,
     climb: Callable[..., Any] | None = None,
 ) -> Champion:
     """Run the gate and, only if all of it passes, freeze the candidate and move the pointer.
 
     The promotion targets (tier 2) are for blue; a move of green needs tier 1 and the evidence.
+
+    Parameters
+    ----------
+    weaker_policy : bool
+        Go on although the workspace's policy or floors ask for less than the package's; the verdict says so.
 
     Raises
     ------
@@ -47,14 +53,27 @@ def promote(
         Without a reason, or when the gate cannot run or the champion cannot be written.
     """
     from dolphin.gate.evaluation import evaluate
+    from dolphin.gate.floors import read_floors
     from dolphin.gate.freeze import contents_of
+    from dolphin.gate.policy import read_policy, weaker
 
     with moving(workspace, pointer, reason) as (_, present):
         pass  # what cannot move is said before the gate runs, not after
+    less = weaker(read_policy(workspace), read_floors(workspace))
+    if less and not weaker_policy:
+        more = f" (and {len(less) - 1} more)" if len(less) > 1 else ""
+        raise DolphinError(
+            f"weaker than the shipped rules: {less[0]}{more}",
+            where=str(workspace.promote),
+            mend="restore them, or promote under them with --weaker-policy",
+        )
     report = evaluate(workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb)
     if not report.passed:
         lines = [failure.line for failure in report.failures]
-        raise Refused(f"not promoted: {'; '.join(lines)}", where=candidate.name, details=lines)
+        prefix = "not promoted, under weaker rules than the shipped ones" if report.weaker else "not promoted"
+        raise Refused(
+            f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=dict.fromkeys([*report.reasons, *lines])
+        )
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)

@@ -15,7 +15,7 @@ from dolphin.gate.floors import SHARES
 
 @dataclass(frozen=True)
 class FloorResult:
-    """One floor, judged."""
+    """One floor, judged; ``days`` is the length of its window, or of every stretch of a ``rolling`` one."""
 
     name: str
     metric: str
@@ -25,6 +25,8 @@ class FloorResult:
     value: float
     passed: bool
     reason: str = ""
+    days: float = 0.0
+    rolling: bool = False
 
     @property
     def line(self) -> str:
@@ -52,7 +54,9 @@ class Check:
 class GateReport:
     """A verdict with everything it rests on.
 
-    ``evidence`` holds further facts that do not decide. ``measure`` (the runs) is there for who freezes the
+    ``answers`` says whether there is an edge and whether it is good enough, ``reasons`` are the strongest in words,
+    ``weaker`` names where policy or floors ask for less than the package's. ``evidence`` holds further facts that do
+    not decide. ``measure`` (the runs) is there for who freezes the
     candidate; it is no part of the document.
     """
 
@@ -61,6 +65,9 @@ class GateReport:
     checks: tuple[Check, ...]
     evidence: dict[str, Any]
     created: str
+    answers: dict[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    weaker: tuple[str, ...] = ()
     measure: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -84,6 +91,9 @@ class GateReport:
         return plain(
             {
                 "verdict": self.verdict,
+                "answers": self.answers,
+                "reasons": self.reasons,
+                "weaker": self.weaker,
                 "candidate": self.candidate,
                 "floors": [vars(floor) for floor in self.floors],
                 "checks": [vars(check) for check in self.checks],

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from dolphin.errors import DolphinError
+from dolphin.report.gate_evidence import SHOWN, edge_cards, opening
 from dolphin.report.markup import Cell, card, facts, flatten, page, table, text
 from dolphin.report.numerals import MISSING, number, plain, significant
 
 _KEYS = ("verdict", "candidate", "floors", "checks", "evidence", "created")
+_OPENING = ("answers", "reasons", "weaker")
 _SHARES = ("win_rate", "roi", "max_drawdown")
 _ACRONYMS = ("cscv", "dsr", "pbo", "pf", "psr", "roi")
 
@@ -23,7 +25,8 @@ def gate_page(report: dict[str, Any]) -> str:
     report : dict
         ``verdict`` (PASS or REFUSED), ``candidate`` (facts), ``floors`` (each with name, metric, window, op,
         limit, value, passed, reason), ``checks`` (name, passed, detail), ``evidence`` (nested facts),
-        ``created`` (time). Other keys are shown as further evidence.
+        ``created`` (time); ``answers``, ``reasons`` and ``weaker`` stand first where there are any. Other keys are
+        shown as further evidence.
 
     Raises
     ------
@@ -57,6 +60,7 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
         f'<span class="badge {tone}">{verdict}</span>{_synthetic(report)}</div>'
         f'<p class="sub">{text(plain(report["created"]))}</p></header>'
     )
+    yield from opening(report)
     count = len(report["floors"]) + len(report["checks"])
     if failed:
         yield f'<p class="notice bad">{len(failed)} of {count} did not pass: {text(", ".join(failed))}.</p>'
@@ -66,11 +70,18 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
         yield card("Floors", _floors(report["floors"]))
     if report["checks"]:
         yield card("Checks", _checks(report["checks"]))
+    evidence = report["evidence"] if isinstance(report["evidence"], dict) else {}
+    yield from edge_cards(evidence)
     candidate = report["candidate"]
     yield card("Candidate", facts(flatten(candidate if isinstance(candidate, dict) else {"name": candidate})))
-    further = {k: v for k, v in report.items() if k not in _KEYS}
-    for name, value in {**report["evidence"], **further}.items():
+    further = {k: v for k, v in report.items() if k not in (*_KEYS, *_OPENING)}
+    for name, value in {**{k: v for k, v in evidence.items() if not _told(k, v)}, **further}.items():
         yield card(_heading(name), _evidence(value))
+
+
+def _told(name: str, value: Any) -> bool:
+    """Whether the cards about the edge show this evidence."""
+    return name in SHOWN and isinstance(value, dict | list)
 
 
 def _synthetic(report: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from dolphin.files import canonical_json
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.progress import Progress
 from dolphin.study.measure.run import Run, check_out, check_same, run, window_rows, writing_run
+from dolphin.study.trials.holdouts import enter
+from dolphin.study.trials.markets import remember
 from dolphin.study.trials.registry import Registry, run_measures, stopped, trial_frame
 from dolphin.workspace import Workspace
 
@@ -45,6 +47,7 @@ def backtest(
     out: Path | None = None,
     force: bool = False,
     journal: bool = False,
+    open_holdout: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns).
@@ -52,12 +55,16 @@ def backtest(
     With ``out`` the run folder is written, and with ``journal`` a journal into it; one that holds another run is
     replaced only with ``force``. The run is registered either way, also one that fails or is interrupted; a run that
     is registered already is not again.
+    A sealed holdout among the bars is refused, or opened for the reason ``open_holdout``.
     """
     if out is not None:
         check_out(out)  # before the work, not after it
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
     if out is not None and not force:
         check_same(out, dataset, config, int(market.ts[start]), int(market.ts[stop - 1]))
+    span = int(market.ts[start]), int(market.ts[stop - 1])
+    enter(workspace, dataset, *span, config_hash=config.hash, reason=open_holdout)
+    remember(workspace, dataset)
     row = {
         "time_ns": time.time_ns(),
         "study": BY_HAND,
@@ -66,8 +73,8 @@ def backtest(
         "config": canonical_json(config.document()).decode(),
         "dataset": name,
         "dataset_digest": dataset.digest,
-        "first_ts": int(market.ts[start]),
-        "last_ts": int(market.ts[stop - 1]),
+        "first_ts": span[0],
+        "last_ts": span[1],
         "engine_digest": config.engine.digest,
     }
     try:

@@ -26,8 +26,11 @@ from dolphin.study.search.search import search
 from dolphin.study.search.study_document import BEST, study_document
 from dolphin.study.space.space import Point
 from dolphin.study.trials.best import best_trials, write_best
+from dolphin.study.trials.holdouts import Holdouts, enter
+from dolphin.study.trials.markets import remember
 from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.documents import ValidationDocument
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 __all__ = ["OBJECTIVES", "Study", "SweepReport", "best_trials", "read_study", "sweep", "write_best"]
@@ -72,6 +75,7 @@ def sweep(
     fork: bool = False,
     threads: int | None = None,
     cluster: str | None = None,
+    open_holdout: str | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Run every trial of a study that is not registered yet (all of them without ``resume``).
@@ -85,6 +89,8 @@ def sweep(
         Begin a new study of the same file, ``name-2`` and so on; with ``resume`` go on with the newest one.
     cluster : str, optional
         Where to run (:func:`dolphin.study.measure.cluster.open_evaluator`).
+    open_holdout : str, optional
+        Open a sealed holdout of another study among the bars, for this reason; without it such bars are refused.
 
     Raises
     ------
@@ -96,9 +102,38 @@ def sweep(
     dataset = open_dataset(workspace, study.dataset)
     registry = Registry(workspace)
     with _evaluator(dataset, threads, cluster, progress) as evaluator:
+        study = outside_holdout(workspace, study, evaluator)
         window = window_rows(evaluator.ts, study.start_ns, study.stop_ns, study.name)
+        closes = window.closes(evaluator.ts)
+        enter(workspace, dataset, *closes, config_hash=study.config.hash, family=study.hash, reason=open_holdout)
+        remember(workspace, dataset)
         with alone(workspace.experiments / study.name, study.name):
             return _sweep(workspace, study, evaluator, registry, window, resume, progress)
+
+
+def outside_holdout(workspace: Workspace, study: Study, evaluator: Evaluator) -> Study:
+    """The study with its holdout declared, on the window before it.
+
+    Raises
+    ------
+    DolphinError
+        If the study's own window reaches into it.
+    """
+    if study.holdout is None:
+        return study
+    ts, dataset = evaluator.ts, evaluator.dataset
+    first, stop = study.holdout.rows(ts, dataset.spacing_ns, study.name)
+    if study.stop_ns is None and (study.start_ns is None or study.start_ns <= ts[first]):
+        study = replace(study, stop_ns=int(ts[first]))
+    begin, end = window_rows(ts, study.start_ns, study.stop_ns, study.name)
+    if begin < stop and first < end:
+        raise DolphinError(
+            f"the window reaches into the [holdout] from {format_time(ts[first])} to {format_time(ts[stop - 1])}",
+            where=study.name,
+            mend="end it before, with to = ...",
+        )
+    Holdouts(workspace).declare(dataset, int(ts[first]), int(ts[stop - 1]), study.name, study.hash)
+    return study
 
 
 def _sweep(

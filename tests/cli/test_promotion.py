@@ -9,6 +9,7 @@ import pytest
 from command_line import dolphin, tree
 
 from dolphin.gate.floors import DEFAULT
+from dolphin.gate.policy import DEFAULT as POLICY
 
 CONFIG = '[params]\nvol_gate_mode = "off"\nsoft_cap = 2.0\nshort_threshold = -0.01\n'
 
@@ -29,11 +30,17 @@ def small_floors() -> str:
     return text
 
 
+def mild_policy() -> str:
+    """A policy that anything meets."""
+    return POLICY.read_text().replace("total = 0.05", "total = 1.0").replace("guard = 0.30", "guard = 1.0")
+
+
 @pytest.mark.slow
 def test_a_champions_life(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert dolphin(home, "init", home).code == 0
     (home / "promote" / "floors.toml").write_text(small_floors())
+    (home / "promote" / "policy.toml").write_text(mild_policy())
     (home / "a.toml").write_text(CONFIG)
     (home / "b.toml").write_text(CONFIG + "max_hold_bars = 120\n")
     market = "data generate --name edge --preset edge --days 6 --assets 6 --spacing 1m --seed 3"
@@ -44,7 +51,8 @@ def test_a_champions_life(tmp_path: Path) -> None:
     champions = []
     for name in "ab":
         done = dolphin(
-            home, "promote", "blue", home / f"{name}.toml", "--data", "edge", "--reason", f"try {name}", "--json"
+            *(home, "promote", "blue", home / f"{name}.toml", "--data", "edge", "--reason", f"try {name}", "--json"),
+            "--weaker-policy",
         )
         assert done.code == 0 and done.json["promoted"] is True, done.out + done.err
         assert re.fullmatch("[0-9a-f]{64}", done.json["champion"])

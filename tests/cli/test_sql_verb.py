@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Answer, dolphin, klines, tree, write_source
-from test_promotion import CONFIG, small_floors
+from test_promotion import CONFIG, mild_policy, small_floors
 
 from dolphin.gate.candidate import Candidate
 from dolphin.workspace import Workspace
@@ -135,10 +135,12 @@ def test_lineage_of_a_champion_whose_data_was_rebuilt(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert dolphin(home, "init", home).code == 0
     (home / "promote" / "floors.toml").write_text(small_floors())
+    (home / "promote" / "policy.toml").write_text(mild_policy())
     (home / "a.toml").write_text(CONFIG)
     market = "data generate --name edge --preset edge --days 6 --assets 6 --spacing 1m --seed"
     old = dolphin(home, *market.split(), 3, "--json").json["digest"]
-    promoted = dolphin(home, "promote", "blue", home / "a.toml", "--data", "edge", "--reason", "t", "--json")
+    words = ("promote", "blue", home / "a.toml", "--data", "edge", "--reason", "t", "--weaker-policy", "--json")
+    promoted = dolphin(home, *words)
     assert promoted.code == 0, promoted.out + promoted.err
     assert dolphin(home, *market.split(), 4).code == 0
     for text in ("blue", promoted.json["champion"][:12]):

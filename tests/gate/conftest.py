@@ -1,4 +1,4 @@
-"""One small generated market with a planted edge, and floors that fit its six days."""
+"""One small generated market with a planted edge, and floors and a policy that fit its six days."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from dolphin.catalog import generate
 from dolphin.gate import Candidate, find_candidate
 from dolphin.gate.floors import DEFAULT
+from dolphin.gate.policy import DEFAULT as POLICY
 from dolphin.workspace import Workspace, create
 
 MINUTE = 60_000_000_000
@@ -41,12 +42,22 @@ def small_floors() -> str:
     return text
 
 
+def mild_policy() -> str:
+    """A policy that any candidate of the small market meets: what is tested with it is not the evidence."""
+    text = POLICY.read_text()
+    for old, new in {"total = 0.05": "total = 1.0", "guard = 0.30": "guard = 1.0"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
 @pytest.fixture(scope="package")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The market ``edge``: six days of one-minute bars of six assets."""
     made = create(tmp_path_factory.mktemp("gate") / "workspace")
     generate(made, "edge", preset="edge", days=6, assets=6, spacing_ns=MINUTE, seed=3)
     (made.promote / "floors.toml").write_text(small_floors())
+    (made.promote / "policy.toml").write_text(mild_policy())
     (made.root / "candidate.toml").write_text(CONFIG)
     return made
 

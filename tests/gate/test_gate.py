@@ -36,7 +36,6 @@ from dolphin.manifests import write_manifest
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.report import gate_page
 from dolphin.study.measure.run import run, write_run
-from dolphin.study.trials.registry import SCHEMA, Registry
 from dolphin.workspace import Workspace
 
 MINUTE, DAY = 60_000_000_000, 86_400_000_000_000
@@ -67,7 +66,7 @@ def report(workspace: Workspace, candidate: Candidate) -> GateReport:
 
 @pytest.fixture(scope="module")
 def champion(workspace: Workspace, candidate: Candidate) -> Iterator[Champion]:
-    yield promote(workspace, candidate, reason="it passed", who="ada", climb=Ladder())
+    yield promote(workspace, candidate, reason="it passed", weaker_policy=True, who="ada", climb=Ladder())
     for name in ("blue.json", "audit.jsonl"):
         (workspace.promote / name).unlink()
     shutil.rmtree(workspace.promote / "champions")
@@ -86,7 +85,7 @@ def test_pass_rests_on_floors_and_all_evidence(report: GateReport) -> None:
         *("roi", "sharpe_365"),
     ]
     assert [c.name for c in report.checks] == [
-        *("data", "trial registry", "determinism", "look-ahead", "warm-up", "append-only"),
+        *("data", "trial registry", "edge", "determinism", "look-ahead", "warm-up", "append-only"),
         *("parity rung 0: n0", "parity rung 1: n1", "parity rung 2: n2"),
     ]
 
@@ -122,13 +121,14 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
         (workspace.promote / "floors.toml").write_text(text.replace("limit = 5\n", "limit = 5000\n"))
         found = evaluate(workspace, candidate, tier2=False, climb=ladder)
         with pytest.raises(Refused) as refused:
-            promote(workspace, candidate, reason="try", climb=ladder)
+            promote(workspace, candidate, reason="try", weaker_policy=True, climb=ladder)
     finally:
         (workspace.promote / "floors.toml").write_text(text)
     assert found.verdict == "REFUSED" and ladder.asked == []
-    assert set(found.evidence["not_run"].values()) == {"not run because floors were breached"}
+    assert set(found.evidence["not_run"].values()) == {"not run because floors were breached or no edge was found"}
     assert len(found.evidence["not_run"]) == 2
-    assert [c.name for c in found.checks] == ["data", "trial registry"]
+    assert [c.name for c in found.checks] == ["data", "trial registry", "edge"]
+    assert found.answers["floors"]["answer"] == "no" and found.answers["edge"]["answer"] == "yes"
     trades = found.floors[3].value
     assert f"trades, 10 days: trades is {trades:g}, must be >= 5000" in found.refusal()
     assert refused.value.exit_code == 1
@@ -211,38 +211,11 @@ def test_rolling_floor_is_soft_only_for_a_champion_that_breaches_it(
     assert "champion's own worst" in rolling.reason
 
 
-def test_trials_come_from_the_registry(workspace: Workspace, candidate: Candidate, tmp_path: Path) -> None:
-    other = Workspace(shutil.copytree(workspace.root, tmp_path / "w"))
-    first, last = candidate.dataset.first_ts, candidate.dataset.last_ts
-    base = dict.fromkeys(SCHEMA) | {"dataset_digest": candidate.dataset.digest, "state": "done"}
-    own = base | {"config_hash": candidate.config.hash, "first_ts": first, "last_ts": last}
-    rows = [
-        own,
-        own,
-        base | {"config_hash": "b", "first_ts": first, "last_ts": last},
-        base | {"config_hash": "c", "first_ts": first - 9, "last_ts": first - 1},
-        base | {"config_hash": "d", "state": "invalid"},
-        base | {"config_hash": "e", "dataset_digest": "other", "first_ts": last, "last_ts": last + 9},
-    ]
-    Registry(other).append(pl.DataFrame(rows, schema=SCHEMA))
-    found = evaluate(other, candidate, tier2=False, parity=False).evidence["trials"]
-    assert found["configurations_on_this_data"] == 3
-    assert found["on_an_overlapping_window_of_it"] == 2
-    assert found["on_any_data_of_that_time"] == 3
-    assert found["candidate_is_registered"] and found["registry_head"] == Registry(other).head()
-
-
-def test_an_unregistered_candidate_counts_as_one_look(report: GateReport) -> None:
-    trials = report.evidence["trials"]
-    assert not trials["candidate_is_registered"]
-    assert trials["configurations_on_this_data"] == trials["of_them_registered"] + 1
-
-
 def test_champion_holds_the_evidence(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
     assert {p.name for p in champion.folder.iterdir()} == {
         *("config.json", "config.toml", "digests.parquet", "files.json", "floors.toml", "gate.html"),
         *("gate.json", "metrics.json", "parity.json", "provenance.json", "run.json", "strategy.py"),
-        "trials.parquet",
+        *("policy.toml", "trials.parquet"),
     }
     assert read_config(champion.folder / "config.toml").hash == candidate.config.hash
     whole = measure_of(candidate).whole
@@ -257,6 +230,21 @@ def test_champion_holds_the_evidence(workspace: Workspace, candidate: Candidate,
     assert champion.document("gate.json")["verdict"] == "PASS"
     assert champion.document("metrics.json")["whole"]["trades"] == whole.metrics["trades"]
     assert runtime_problems(workspace, champion) == []
+
+
+def test_weaker_rules_are_named_first_and_need_a_word(
+    workspace: Workspace, candidate: Candidate, report: GateReport
+) -> None:
+    assert "policy.toml: total is 1, the shipped policy has 0.05" in report.weaker
+    assert (
+        "floors.toml: 'Sharpe (365), 55 days' (tier1) asks for > -100 over 5 days, shipped is > 1.5 over 55 days"
+        in (report.weaker)
+    )
+    page = gate_page(report.as_dict())
+    assert page.index("weaker rules than the shipped ones") < page.index("Is there an edge?") < page.index("Floors")
+    with pytest.raises(DolphinError, match=r"weaker than the shipped rules: policy\.toml: total") as caught:
+        promote(workspace, candidate, reason="try", climb=Ladder())
+    assert "--weaker-policy" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_show_and_verify(workspace: Workspace, champion: Champion) -> None:
@@ -293,7 +281,7 @@ def test_worse_than_champion_is_refused(workspace: Workspace, candidate: Candida
         pytest.fail("no worse candidate found on this market")
     worse = dataclasses.replace(candidate, config=candidate.config.with_values(changes))
     with pytest.raises(Refused, match="champion: ROI, 55 days: roi is ") as refused:
-        promote(workspace, worse, reason="hope", climb=Ladder())
+        promote(workspace, worse, reason="hope", weaker_policy=True, climb=Ladder())
     assert f"{100 * (theirs - 0.02):.6g} %" in str(refused.value)
     assert show(workspace)["pointers"]["blue"]["champion"] == champion.hash
 
@@ -366,7 +354,7 @@ def test_config_toml_reads_back_to_the_same_hash() -> None:
 
 
 def test_rollback_of_a_promotion(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
-    second = promote(workspace, candidate, reason="the same again", climb=Ladder())
+    second = promote(workspace, candidate, reason="the same again", weaker_policy=True, climb=Ladder())
     assert second.hash != champion.hash
     assert rollback(workspace, "no need").hash == champion.hash
     assert verify(workspace)["passed"]

@@ -13,6 +13,7 @@ from dolphin.catalog import parse_time
 from dolphin.config import Config, parse_config, read_config, read_table
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import canonical_json, sha256_bytes
+from dolphin.study.definition.holdout import Holdout, parse_holdout
 from dolphin.study.definition.splits import Scheme, parse_scheme
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.samplers import sampler_class
@@ -25,7 +26,7 @@ DIRECTIONS = ("maximize", "minimize")
 
 _KEYS = (
     "dataset", "from", "to", "config", "search", "derived", "constraints", "sampler", "trials", "timeout", "seed",
-    "objective", "direction", "min_trades", "validation", "storage",
+    "objective", "direction", "min_trades", "validation", "storage", "holdout",
 )  # fmt: skip
 
 #: Keys that say how much is run and where it is kept, not what a trial is: the same study with or without.
@@ -49,6 +50,8 @@ class Study:
     storage : str
         ``journal``, ``none`` or the URL of an Optuna storage.
     validation : Scheme or None
+    holdout : Holdout or None
+        Bars that nobody looks at before the gate does.
     forked_from : str or None
         The study that this is a new start of.
     hash : str
@@ -74,6 +77,7 @@ class Study:
     validation: Scheme | None
     hash: str = field(repr=False)
     forked_from: str | None = None
+    holdout: Holdout | None = None
 
     @property
     def objective(self) -> str:
@@ -113,27 +117,38 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         On an unknown key, parameter, sampler or objective, an empty range or a bad base config.
     """
     path = Path(path)
-    table, where = read_table(path) | dict(overrides or {}), str(path)
+    table = read_table(path) | dict(overrides or {})
+    if research is None and isinstance(base := table.get("config"), dict) and ":" in str(base.get("strategy", "")):
+        research = workspace.around(path).research
+    return parse_study(table, path.stem, str(path), path.parent, research)
+
+
+def parse_study(table: Mapping[str, Any], name: str, where: str, folder: Path, research: Path | None = None) -> Study:
+    """A study by its table (see :func:`read_study`); a base config that is a file lies in ``folder``."""
+    table = dict(table)
     for key in table:
         if key not in _KEYS:
             raise DolphinError(f"unknown key '{key}'", where=where, mend=nearest(key, _KEYS))
     if not isinstance(table.get("dataset"), str):
         raise DolphinError("'dataset' is missing", where=where, mend='add dataset = "NAME"')
-    config = _base_config(table.get("config", {}), path, research)
+    config = _base_config(table.get("config", {}), folder, where, research)
     space = parse_space(table.get("search", {}), where, config, table.get("derived"), table.get("constraints"))
     objectives, directions = _aims(table, where)
     sampler, options = _sampler(table.get("sampler", "sobol"), where)
     for key in ("from", "to"):
         if key in table and not isinstance(table[key], str):
             table[key] = str(table[key])  # TOML has dates of its own
+    holdout = parse_holdout(table["holdout"], where) if "holdout" in table else None
+    if holdout is not None:
+        table["holdout"] = holdout.document()
     identity = {key: table[key] for key in table if key not in ("config", *_OUTSIDE)} | {
-        "study": path.stem,
+        "study": name,
         "config": replace(config, of_window=()).document(),
         "p60": _percentiles(config),
         "strategy": config.strategy_identity,
     }
     return Study(
-        name=path.stem,
+        name=name,
         dataset=table["dataset"],
         start_ns=parse_time(table["from"]) if "from" in table else None,
         stop_ns=parse_time(table["to"]) if "to" in table else None,
@@ -149,19 +164,18 @@ def read_study(path: Path, research: Path | None = None, overrides: Mapping[str,
         min_trades=_whole(table, "min_trades", 1, 0, where) or 0,
         storage=_storage(table.get("storage", "journal"), where),
         validation=parse_scheme(table["validation"], where) if "validation" in table else None,
+        holdout=holdout,
         hash=sha256_bytes(canonical_json(identity)),
     )
 
 
-def _base_config(base: Any, path: Path, research: Path | None) -> Config:
-    """What the trials vary: a table of the study file, or a file of its own beside it."""
+def _base_config(base: Any, folder: Path, where: str, research: Path | None) -> Config:
+    """What the trials vary: a table of the study file, or a file of its own in ``folder``."""
     if isinstance(base, str):
-        return read_config(path.parent / base, research=research)
+        return read_config(folder / base, research=research)
     if not isinstance(base, dict):
-        raise DolphinError("config must be a table or the name of a file", where=str(path))
-    if research is None and ":" in str(base.get("strategy", "")):
-        research = workspace.around(path).research
-    return parse_config(base, where=f"{path}: [config]", research=research)
+        raise DolphinError("config must be a table or the name of a file", where=where)
+    return parse_config(base, where=f"{where}: [config]", research=research)
 
 
 def _percentiles(config: Config) -> bool | dict[str, float]:

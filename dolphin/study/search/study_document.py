@@ -52,6 +52,8 @@ class ResolvedStudy(TypedDict):
     min_trades: int
     validation: dict[str, Any] | None
     storage: str
+    order: list[str]
+    holdout: dict[str, Any] | None
 
 
 class TrialDocument(TypedDict):
@@ -137,6 +139,7 @@ def _resolved(study: Study) -> ResolvedStudy:
         "dataset": study.dataset,
         "config": study.config.document(),
         "search": {name: _dimension(study, name) for name in space},
+        "order": list(space),  # of the dimensions, which a sampler goes by; keys of a file are sorted
         "derived": {name: expression.text for name, expression in space.derived.items()},
         "constraints": [expression.text for expression in space.constraints],
         "sampler": {"name": study.sampler, **study.options},
@@ -148,6 +151,7 @@ def _resolved(study: Study) -> ResolvedStudy:
         "min_trades": study.min_trades,
         "validation": study.validation.model_dump() if study.validation else None,
         "storage": study.storage,
+        "holdout": study.holdout.document() if study.holdout else None,
     }
 
 

@@ -34,6 +34,8 @@ from dolphin.study.stress.scenarios import Part, Scenario, scenarios_of
 from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.stress.trade_orders import reordered_trades
+from dolphin.study.trials.holdouts import enter
+from dolphin.study.trials.markets import remember
 from dolphin.study.trials.registry import Registry, stopped, trial_frame, trial_measures
 from dolphin.workspace import Workspace
 
@@ -61,6 +63,7 @@ def stress(
     seed: int = 1,
     out: Path | None = None,
     threads: int | None = None,
+    open_holdout: str | None = None,
     progress: Progress | None = None,
 ) -> Stress:
     """Run ``config`` on dataset ``name`` for closes in [start_ns, stop_ns), then under stress.
@@ -73,6 +76,8 @@ def stress(
         Of all randomness; the same seed gives the same rows.
     out : Path, optional
         Folder for ``stress.parquet`` and ``stress.json``; it appears whole or not at all.
+    open_holdout : str, optional
+        Open a sealed holdout among the bars, for this reason; without it such bars are refused.
 
     Raises
     ------
@@ -84,6 +89,9 @@ def stress(
     if runs < 1:
         raise DolphinError(f"--runs {runs}: at least one is needed")
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
+    span = int(market.ts[start]), int(market.ts[stop - 1])
+    enter(workspace, dataset, *span, config_hash=config.hash, reason=open_holdout)
+    remember(workspace, dataset)
     base = run(dataset, market, config, start, stop)
     bench = _Bench(workspace, dataset, market, start, stop, threads or os.cpu_count() or 1, seed)
     parts = _run_all(bench, base, runs, seed, progress)
@@ -94,8 +102,8 @@ def stress(
         "dataset": name,
         "provenance": run_document(base),
         "config": config.document(),
-        "first_ts": int(market.ts[start]),
-        "last_ts": int(market.ts[stop - 1]),
+        "first_ts": span[0],
+        "last_ts": span[1],
         "runs": runs,
         "seed": seed,
         **summarize(base, rows, parts, orders),
