@@ -16,7 +16,7 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Market, Records
+from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Ints, Market, Records
 from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
 from dolphin.journal.session import SessionJournal
 from dolphin.live.own_features import OwnFeatures
@@ -72,6 +72,11 @@ class Answer(NamedTuple):
     commission: float
     ts: int | None
     passive: bool
+
+
+def named(actions: Ints) -> list[int]:
+    """The slots of which something is wanted; far less than numpy's own takes for a few."""
+    return [s for s, action in enumerate(actions.tolist()) if action != NONE]
 
 
 #: What a session waits for: answers to the orders of earlier bars, to a margin call, to the new ones; the next bar.
@@ -132,6 +137,7 @@ class Session:
         self._plain = engine.strategy.plain
         self._slots = len(self.state.slots)
         self._new_bank = len(self.state.fills) // self._slots - 1
+        self._intents, self._working = self.state.intents["action"], self.state.working["action"]
         self._stage = CLOSED
         self._matched = False
         self._going = False
@@ -147,7 +153,7 @@ class Session:
     @property
     def resting(self) -> list[int]:
         """The slots whose orders wait in the market."""
-        return sorted(self._resting)
+        return sorted(self._resting) if self._resting else []
 
     def open(
         self,
@@ -180,10 +186,10 @@ class Session:
             self.journal.opened(market, bar)
         self._kernels.begin_bar(state, market, bar)
         self._stage, self._matched = WORKING, False
-        working = state.working
-        for s in np.flatnonzero(working["action"]).tolist():
-            if working["kind"][s] == MARKET:
-                self._send(s, 0, working[s])
+        if self._next or not self._plain:
+            for s in named(self._working):
+                if state.working["kind"][s] == MARKET:
+                    self._send(s, 0, state.working[s])
 
     def matched(self) -> None:
         """Whatever rests in the market has been matched against this bar."""
@@ -252,6 +258,8 @@ class Session:
     def _book(self, bank: int, *, phase: int) -> None:
         """Book what came for a bank of fills, in the order of slots, as the step does, however the answers came."""
         state = self.state
+        if not self._came:
+            return
         for key in sorted(key for key in self._came if key[0] == bank):
             answer, s = self._came.pop(key), key[1]
             f = bank * self._slots + s
@@ -300,8 +308,8 @@ class Session:
         self._kernels.decide_bar(state, self._params, self._friction, self.market, self.bar)
         if self.journal is not None:
             self.journal.decided(state, self.bar)
-        wanted = np.flatnonzero(state.intents["action"]).tolist()
-        if not self._plain:
+        wanted = named(self._intents)
+        if self._resting:
             for s in sorted(self._resting):  # what a posture took out
                 if state.working["action"][s] == NONE:
                     self._withdraw(s)

@@ -141,9 +141,10 @@ class KernelStrategy(Strategy):
         if "funding" in columns:
             exchange.pay_funding(columns["funding"])
         session.open(data.bar, data.ts_event, self._price, self._age, row["features"], row["risk"], columns)
-        if self._own_prices and session.resting:
-            exchange.match([session.order(s) for s in session.resting], self._age)
-        for slot in session.resting:
+        resting = session.resting
+        if self._own_prices and resting:
+            exchange.match([session.order(s) for s in resting], self._age)
+        for slot in resting:
             part = self._parts.pop(slot, None)
             if part is not None:
                 session.filled(slot, *part)
