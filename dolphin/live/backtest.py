@@ -96,13 +96,15 @@ def run_backtest(
     feed: Feed = "scan",
     fill_model: FillModel | None = None,
     regular: bool = True,
+    chunk: int | None = None,
     plugged: Sequence[Plugged] | None = None,
     journal: SessionJournal | None = None,
 ) -> NautilusRun:
     """Rows ``start`` to ``stop`` of ``market``, fed to Nautilus bar by bar.
 
     ``fill_model`` is the configuration's (``scan_price`` unless given); ``regular`` says that the bars' times have no
-    gaps, so that orders may be given the time at which they expire.
+    gaps, so that orders may be given the time at which they expire. With ``chunk`` Nautilus is given so many data
+    objects at a time.
 
     Rows before ``start`` are history that the strategy knows; ``plugged`` are the plug-in features that the
     parameters select (:class:`~dolphin.live.session.Session`), and ``journal`` hears of every bar. Memory: 20 bytes
@@ -150,7 +152,6 @@ def run_backtest(
             bar_types, data = _with_bars(perpetuals, spacing_ns, market, start, stop, data)
         elif feed == "quotes":
             data = _with_quotes(perpetuals, market, start, stop, data)
-        backtest.add_data(data, client_id=SCAN_CLIENT)
         own = own_market(market, start, stop)
         session = Session(engine, params, friction, own, initial_capital, start, stop, plugged, journal)
         strategy = KernelStrategy(
@@ -163,7 +164,7 @@ def run_backtest(
             spacing_ns=spacing_ns if regular else 0,
         )
         backtest.add_strategy(strategy)
-        seconds = _timed(backtest)
+        seconds = _timed(backtest, data, chunk or len(data))
         if session.bar != stop - 1 or not session.closed:
             raise DolphinError(f"the Nautilus backtest stopped at row {session.bar} of {stop - 1}")
         return NautilusRun(
@@ -181,14 +182,21 @@ def run_backtest(
         backtest.dispose()
 
 
-def _timed(backtest: BacktestEngine) -> float:
-    """Run it; seconds."""
-    began = time.perf_counter()
+def _timed(backtest: BacktestEngine, data: list, chunk: int) -> float:
+    """Run it over the data, ``chunk`` objects at a time as a BacktestNode does where not all are in memory; seconds."""
+    seconds = 0.0
     with warnings.catch_warnings():
         # Nautilus 1.231 calls what pandas 3 deprecates, once per run.
         warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
-        backtest.run()
-    return time.perf_counter() - began
+        for low in range(0, len(data), chunk):
+            backtest.add_data(data[low : low + chunk], client_id=SCAN_CLIENT)
+            began = time.perf_counter()
+            backtest.run(streaming=chunk < len(data))
+            seconds += time.perf_counter() - began
+            backtest.clear_data()
+        if chunk < len(data):
+            backtest.end()
+    return seconds
 
 
 def bar_type(instrument: CryptoPerpetual, spacing_ns: int) -> BarType:

@@ -147,7 +147,7 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
     from dolphin.parity.rung_plain import plain_rung
     from dolphin.parity.rung_platforms import platforms_rung
     from dolphin.parity.rungs_core import core_rung
-    from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung, quoted_rung
+    from dolphin.parity.rungs_nautilus import chunked_rung, default_full_bars, fast_rung, full_rung, quoted_rung
     from dolphin.parity.rungs_vectorbt import vectorbt_rung
 
     if 0 in rungs:
@@ -163,5 +163,6 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
             few = case.excerpt(full_bars or default_full_bars(case))
             yield 2, "Nautilus, bars", few, full_rung
             yield 2, "Nautilus, quotes", few, quoted_rung
+            yield 2, "Nautilus, bars in chunks", few, chunked_rung
     if 5 in rungs:
         yield 5, "other processes", case, platforms_rung

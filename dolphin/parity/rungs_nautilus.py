@@ -21,6 +21,9 @@ ACCOUNT_TOLERANCE = 1e-6
 #: ... or, after many fills, by what rounding money to 8 decimals three times a fill can add up to.
 ROUNDING_PER_FILL = 1.5e-8
 
+#: Data objects of a chunk: no multiple of what a bar has.
+CHUNK = 997
+
 #: Bar events of the full run when its length is not given.
 FULL_EVENTS = 30_000
 
@@ -48,11 +51,16 @@ def quoted_rung(case: Case, fed: Market | None = None) -> Outcome:
     return nautilus_rung(case, "quotes", fed)
 
 
-def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
+def chunked_rung(case: Case, fed: Market | None = None) -> Outcome:
+    """Bars and scans in chunks that end inside a bar, as a ``BacktestNode`` streams what is not all in memory."""
+    return nautilus_rung(case, "bars", fed, chunk=CHUNK)
+
+
+def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None, chunk: int | None = None) -> Outcome:
     """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
     from dolphin.live.backtest import run_backtest
 
-    journal = journal_for(case, feed)
+    journal = None if chunk else journal_for(case, feed)
     try:
         run = run_backtest(
             case.engine,
@@ -67,6 +75,7 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
             feed=feed,
             fill_model=case.config.friction.model,
             regular=case.is_regular,
+            chunk=chunk,
             plugged=case.config.strategy.plugged(case.config.params),
             journal=journal,
         )

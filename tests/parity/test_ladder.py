@@ -16,7 +16,7 @@ from dolphin.errors import DolphinError
 from dolphin.parity.case import unequal_fills, utc
 from dolphin.parity.ladder import LadderReport, RungResult, ladder
 from dolphin.parity.rungs_core import core_rung, state_difference
-from dolphin.parity.rungs_nautilus import compare, default_full_bars, fast_rung, full_rung, quoted_rung
+from dolphin.parity.rungs_nautilus import chunked_rung, compare, default_full_bars, fast_rung, full_rung, quoted_rung
 from dolphin.strategies.breakout import BREAKOUT
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.pair_reversion import PAIR_REVERSION
@@ -44,7 +44,7 @@ def test_the_core_agrees_with_itself(strategy, timing):
 
 
 @pytest.mark.parametrize(("strategy", "timing"), CASES)
-@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung])
+@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung, chunked_rung])
 def test_nautilus_gives_the_same_bits(rung, strategy, timing):
     case = case_of(strategy, timing)
     passed, detail, facts = rung(case)
@@ -178,10 +178,10 @@ def test_the_report():
         rungs=(2, 0), full_bars=50, progress=lambda *step: said.append(step),
     )  # fmt: skip
     assert report.passed, report
-    assert [(r.rung, r.bars) for r in report.results] == [(0, 188), (2, 188), (2, 50), (2, 50)]
-    assert [step[:2] for step in said] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert [(r.rung, r.bars) for r in report.results] == [(0, 188), (2, 188), *[(2, 50)] * 3]
+    assert [step[:2] for step in said] == [(k, 5) for k in range(5)]
     document = json.loads(json.dumps(report.as_dict()))
-    assert document["passed"] is True and len(document["rungs"]) == 4
+    assert document["passed"] is True and len(document["rungs"]) == 5
     assert document["rungs"][0]["detail"] == report.results[0].detail
     failed = RungResult(0, "x", False, 1, 0.0, "no", {})
     assert not LadderReport((*report.results, failed)).passed
