@@ -10,6 +10,7 @@ from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset, Instrument
 from dolphin.config import Account, Config, Friction, columns_needed
+from dolphin.config.config import RiskInputs
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Floats, Market, neutral_risk
 from dolphin.core.strategy import Strategy
@@ -160,3 +161,19 @@ def rich_case(
             symbols[role] = [i.symbol for i in INSTRUMENTS].index(symbol)
         market = market._replace(symbols=symbols)
     return Case(dataset_of(market), market, config, 20, bars)
+
+
+def risky_case(strategy: Strategy, timing: str = "close", *, funded: bool = False, bars: int = 400) -> Case:
+    """A case in an engine that obeys postures, which come and go in stretches; the breaker turns, the book changes."""
+    if strategy in RICH:
+        plain = rich_case(strategy, timing, funded=funded, bars=bars)
+    else:
+        market = small_market(bars, features=len(strategy.columns))
+        plain = Case(dataset_of(market), market, config_of(strategy, timing), 20, bars)
+    rng, risk = np.random.default_rng(11), plain.market.risk.copy()
+    stretches = np.repeat(rng.choice([0, 0, 0, 1, 1, 2, 3], bars // 8 + 1), 8)[:bars]
+    risk["posture"], risk["rm"] = stretches, np.where(stretches == 0, 1.0, 0.7)
+    risk["boost"] = 1.0 + 0.5 * (rng.random(bars) < 0.3)
+    risk["quality"] = rng.random(bars)
+    config = dataclasses.replace(plain.config, risk=RiskInputs(table="made here"))
+    return dataclasses.replace(plain, config=config, market=plain.market._replace(risk=risk))

@@ -56,6 +56,12 @@ class Case:
         return self.config.engine.strategy.resize or self.config.friction.model.partial
 
     @property
+    def has_limits(self) -> bool:
+        """Whether orders can rest in the market: the strategy's own, or those that postures make."""
+        strategy = self.config.engine.strategy
+        return bool(strategy.orders) or strategy.postures
+
+    @property
     def on_ticks(self) -> bool:
         """Whether prices are no finer than ticks."""
         return all(i.price_precision <= i.tick_exp and i.tick_num == 1 for i in self.dataset.instruments)

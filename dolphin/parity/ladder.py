@@ -159,7 +159,7 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
     if 2 in rungs:
         yield 2, "Nautilus, scans", case, fast_rung
         # Bars and quotes say no more than a close, and a limit needs a whole tick beyond it.
-        if not case.config.friction.model.columns and (case.on_ticks or not case.config.engine.strategy.orders):
+        if not case.config.friction.model.columns and (case.on_ticks or not case.has_limits):
             few = case.excerpt(full_bars or default_full_bars(case))
             yield 2, "Nautilus, bars", few, full_rung
             yield 2, "Nautilus, quotes", few, quoted_rung

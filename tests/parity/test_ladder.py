@@ -7,9 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from ladder_cases import CASES, RICH, case_of, config_of, dataset_of, rich_case, small_market
+from ladder_cases import CASES, RICH, case_of, config_of, dataset_of, rich_case, risky_case, small_market
 from strategies_for_tests import TWO_SLOTS
 
+from dolphin.config.config import NO_RISK
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import State
 from dolphin.errors import DolphinError
@@ -21,6 +22,7 @@ from dolphin.strategies.breakout import BREAKOUT
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.pair_reversion import PAIR_REVERSION
 from dolphin.strategies.vel_div import VEL_DIV
+from dolphin.strategies.vel_div_sleeves import VEL_DIV_SLEEVES
 
 
 def repriced(market, row, column, ticks=40):
@@ -251,6 +253,28 @@ def test_nautilus_matches_every_kind_of_order(strategy, timing, model):
     assert abs(facts["account_difference"]) < 1e-5 and facts["refused_orders"] == 0
     if strategy is not CROSS_MOMENTUM:
         assert case.trace.fills["passive"].sum() > 20
+
+
+@pytest.mark.parametrize("timing", ["close", "next"])
+@pytest.mark.parametrize("strategy", [VEL_DIV, PAIR_REVERSION], ids=lambda s: s.name)
+def test_every_rung_obeys_postures(strategy, timing):
+    case = risky_case(strategy, timing)
+    report = ladder(case.dataset, case.market, case.config, case.start, case.stop)
+    assert report.passed, [r.detail for r in report.results if not r.passed]
+    fills, reasons = case.trace.fills, list(case.config.strategy.reasons)
+    assert fills["passive"].sum() > 10  # entries of STALKER and orderly exits, which the strategy knows nothing of
+    assert case.batch.state.exits[reasons.index("HIBERNATE_HALT")] > 0
+    neutral = dataclasses.replace(case, config=dataclasses.replace(case.config, risk=NO_RISK))
+    assert strategy is PAIR_REVERSION or len(neutral.trace.fills) != len(fills)  # which obeys by itself
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", ["close", "next"])
+@pytest.mark.parametrize("strategy", [TWO_SLOTS, VEL_DIV_SLEEVES, CROSS_MOMENTUM, BREAKOUT], ids=lambda s: s.name)
+def test_every_other_strategy_obeys_postures_too(strategy, timing):
+    case = risky_case(strategy, timing, funded=strategy in RICH)
+    report = ladder(case.dataset, case.market, case.config, case.start, case.stop)
+    assert report.passed, [r.detail for r in report.results if not r.passed]
 
 
 @pytest.mark.slow
