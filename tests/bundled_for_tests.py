@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.random import PCG64, Generator
 from pydantic import BaseModel
-from reference.compiled import friction_of_case, market_of, run_case
+from dolphin.parity.slow.compiled_case import friction_of_case, market_of, run_case
 from reference.identity import check
-from reference.random_case import _market
+from dolphin.parity.slow.random_case import _market
 
 from dolphin.config import params_records
 from dolphin.core.engine import Engine, engine_for

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference.compiled import market_of, records_of
-from reference.random_case import random_case
+from dolphin.parity.slow.compiled_case import market_of, records_of
+from dolphin.parity.slow.random_case import random_case
 from reference.test_differential import FEW, declared
 
 from dolphin.core.engine import engine_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from reference.compiled import run_batch, run_case
-from reference.random_case import random_case
+from dolphin.parity.slow.compiled_case import run_batch, run_case
+from dolphin.parity.slow.random_case import random_case
 
 from dolphin.parity.slow.agreement import first_difference
 from dolphin.parity.slow.engine import Case, run_slow

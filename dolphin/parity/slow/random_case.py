@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import PCG64, Generator
-from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
+from dolphin.parity.slow.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 from dolphin.core.records import INSTRUMENT, RISK
 from dolphin.parity.slow.engine import Case
