@@ -45,6 +45,7 @@ LEVELS = (
     "study",
     "live",
     "parity",
+    "selftest",
     "report",
     "gate",
     "cli",

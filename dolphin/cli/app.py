@@ -30,6 +30,7 @@ from dolphin.cli import (
     promote,
     report,
     scan,
+    selftest,
     sql,
     stress,
     sweep,
@@ -65,6 +66,7 @@ app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
+app.command("selftest")(selftest.selftest)
 app.command("gate")(gate.gate)
 app.add_typer(promote.app, name="promote")
 app.command("report")(report.report)

@@ -176,7 +176,10 @@ def _days(case: Case, slow: SlowRun, fast: CompiledRun) -> str | None:
         return None
     mean = math.fsum(returns) / len(returns)
     square = math.fsum((x - mean) ** 2 for x in returns)
-    for name, ours, theirs in (("mean", mean, float(account["day_mean"])), ("square", square, float(account["day_m2"]))):
+    for name, ours, theirs in (
+        ("mean", mean, float(account["day_mean"])),
+        ("square", square, float(account["day_m2"])),
+    ):
         if not abs(ours - theirs) <= 1e-9 * max(abs(x) for x in (*returns, 1e-9)):
             return f"days' {name} {ours!r}, compiled {theirs!r}"
     return None
