@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,8 +68,8 @@ def digest_covers() -> Finding | None:
     _, before, digest = _fold(state, market)
     for what, stage, change in _changes():
         other = State._make(np.array(values) for values in state)
-        risk, features, price = (np.array(values) for values in (market.risk, market.features, market.price))
-        near = market._replace(risk=risk, features=features, price=price, ts=np.array(market.ts))
+        copies: dict[str, Any] = {name: np.array(getattr(market, name)) for name in ("risk", "features", "price", "ts")}
+        near = market._replace(**copies)
         change(other, near)
         _, after, chained = _fold(other, near)
         differ = [STAGES[k] for k in np.flatnonzero(before != after).tolist()]
@@ -123,6 +124,12 @@ def _changes() -> Iterator[tuple[str, str, Callable[[State, Market], None]]]:
         yield f"account.{name}", "state", of("account", name)
     yield "the digest of the bar before", "chain", of("account", "digest")
 
+    def row(column: Callable[[Market], Any]) -> Callable[[State, Market], None]:
+        def change(state: State, market: Market) -> None:
+            _nudge(column(market), BAR)
+
+        return change
+
     def refused(state: State, market: Market) -> None:
         state.refused[0] = 5
 
@@ -132,11 +139,19 @@ def _changes() -> Iterator[tuple[str, str, Callable[[State, Market], None]]]:
     yield "refused", "intent", refused
     yield "memory", "state", remembered
     for name in RISK:
-        yield f"risk.{name}", "risk", lambda state, market, name=name: _nudge(market.risk[name], BAR)
+        yield f"risk.{name}", "risk", row(functools.partial(_of_risk, name))
     for f in range(2):
-        yield f"feature {f}", "features", lambda state, market, f=f: _nudge(market.features[:, f], BAR)
-    yield "the held asset's price", "data", lambda state, market: _nudge(market.price[:, ASSET], BAR)
-    yield "bar time", "data", lambda state, market: _nudge(market.ts, BAR)
+        yield f"feature {f}", "features", row(functools.partial(_of_features, f))
+    yield "the held asset's price", "data", row(lambda market: market.price[:, ASSET])
+    yield "bar time", "data", row(lambda market: market.ts)
+
+
+def _of_risk(name: str, market: Market) -> Any:
+    return market.risk[name]
+
+
+def _of_features(column: int, market: Market) -> Any:
+    return market.features[:, column]
 
 
 def _nudge(values: Any, at: int) -> None:

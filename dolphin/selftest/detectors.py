@@ -43,12 +43,11 @@ def plain_agrees_next() -> Finding | None:
 
 def plain_agrees_short() -> Finding | None:
     """The same with little capital under heavy leverage: liquidations."""
-    return _plain(
-        "close", base_leverage=60.0, soft_cap=125.0, abs_cap=125.0, stop_pct=0.0, tp_pct=0.5, max_hold_bars=60
-    )
+    far = {"stop_pct": 0.0, "tp_pct": 0.5, "max_hold_bars": 60}
+    return _plain("close", base_leverage=60.0, soft_cap=125.0, abs_cap=125.0, **far)
 
 
-def _plain(timing: str, **params: object) -> Finding | None:
+def _plain(timing: str, **params: Any) -> Finding | None:
     from dolphin.parity.rung_plain import plain_rung
     from dolphin.selftest.markets import case_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from dataclasses import replace
 from itertools import zip_longest
@@ -74,7 +75,7 @@ class Refusing:
         """Nothing lies anywhere."""
 
 
-def _session(path: Path, case: Case) -> Session:
+def _session(path: Path, case: Case, exchange: type[Refusing] = Refusing) -> Session:
     """A session of the case at that exchange, its journal written ahead."""
     market, start = case.market, 5
     header = header_of(case.dataset, market, case.config, start, session="selftest", versions={}, write_ahead=True)
@@ -84,7 +85,7 @@ def _session(path: Path, case: Case) -> Session:
     session = Session(
         case.engine, case.params, case.friction, own, case.capital, start, case.stop, [], journal
     )  # fmt: skip
-    session.transport = Refusing(session)
+    session.transport = exchange(session)
     more = {name: getattr(market, name) for name in market.by_row() if name in shape_for(market, case.config).columns}
     journal.history(market, start, start)
     for i in range(start, case.stop):
@@ -112,18 +113,15 @@ def decided_before_written() -> Finding | None:
 
     with tempfile.TemporaryDirectory() as folder:
         case, path = case_of_orders(46), Path(folder) / "session.arrow"
-        send = Refusing.send
 
-        def killed(exchange: Refusing, slot: int, order: Records) -> None:
-            raise Killed
+        class Killing(Refusing):
+            """Its first order is the last thing that happens."""
 
-        Refusing.send = killed  # type: ignore[method-assign]
-        try:
-            _session(path, case)
-        except Killed:
-            pass
-        finally:
-            Refusing.send = send  # type: ignore[method-assign]
+            def send(self, slot: int, order: Records) -> None:
+                raise Killed
+
+        with contextlib.suppress(Killed):
+            _session(path, case, Killing)
         journal = Journal(path)
         kinds = [of.kind for _, of in journal.records()]
         row, wish = len(kinds) - kinds[::-1].index("row") if "row" in kinds else 0, "intent" in kinds[-3:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ OFTEN: dict[str, object] = {
 }
 
 
-def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) -> Config:
+def config_of(strategy: Strategy, fill_timing: str = "close", **params: Any) -> Config:
     """The strategy with parameters that trade often; maker and taker fees differ."""
     return Config(
         strategy=strategy,
@@ -100,7 +101,7 @@ def config_of(strategy: Strategy, fill_timing: str = "close", **params: object) 
     )
 
 
-def case_of(strategy: Strategy = VEL_DIV, fill_timing: str = "close", **params: object) -> Case:
+def case_of(strategy: Strategy = VEL_DIV, fill_timing: str = "close", **params: Any) -> Case:
     """A case over the small market."""
     market = small_market(len(strategy.columns))
     if strategy is VEL_DIV_SLEEVES:

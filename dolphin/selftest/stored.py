@@ -7,6 +7,7 @@ import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -61,7 +62,12 @@ def dataset() -> Dataset:
 @functools.cache
 def settings() -> Config:
     """vel_div that trades often on this dataset, ranking over a longer look-back than the longest window."""
-    thresholds = {"short_threshold": -0.004, "short_extreme": -0.02, "long_threshold": 0.004, "long_extreme": 0.02}
+    thresholds: dict[str, Any] = {
+        "short_threshold": -0.004,
+        "short_extreme": -0.02,
+        "long_threshold": 0.004,
+        "long_extreme": 0.02,
+    }
     return config_of(VEL_DIV, **thresholds, rank_lookback=2_000, min_alignment=-1.0)
 
 

@@ -32,7 +32,8 @@ def rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
 
 def score(report: Report) -> str:
     """In one sentence."""
-    return f"{report.caught} of {len(report.outcomes)} faults were caught by the detector, and at the stage, that they name"
+    count = f"{report.caught} of {len(report.outcomes)}"
+    return f"{count} faults were caught by the detector, and at the stage, that they name"
 
 
 def _catcher(one: Outcome) -> str:
