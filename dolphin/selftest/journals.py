@@ -173,11 +173,11 @@ def damage_is_named() -> Finding | None:
     """One bit flipped in the middle of the file is found, wherever it is in a record."""
     with tempfile.TemporaryDirectory() as folder:
         path = _write(folder, case_of_orders(47))
-        whole, places = path.read_bytes(), Journal(path).index().places
+        whole, index = path.read_bytes(), Journal(path).index()
         rng = np.random.default_rng(3)
-        for place in rng.choice(places[5:-20], 12).tolist():
-            data = bytearray(whole)
-            data[int(place) * 8 + int(rng.integers(300, 600))] ^= 4
+        for k in rng.integers(5, len(index.places) - 20, 12).tolist():
+            data, place, of = bytearray(whole), index.places[k], index.templates[int(index.which[k])]
+            data[int(place) * 8 + int(rng.integers(of.body, of.size - 8))] ^= 4
             path.write_bytes(bytes(data))
             try:
                 Journal(path).index()

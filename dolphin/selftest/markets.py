@@ -20,7 +20,7 @@ from dolphin.strategies.vel_div_sleeves import VEL_DIV_SLEEVES
 
 SPACING = 300_000_000_000  # five minutes: a day and a half, with a midnight on the grid
 START = 1_735_689_600_000_000_000  # 2025-01-01
-BARS, FIRST = 440, 12
+BARS, FIRST = 440, 14
 
 #: Ticks of 5 and of 0.25, lots of 10, a price finer than its tick. The last is the twin of the first: their ranks tie.
 INSTRUMENTS = (
@@ -45,6 +45,9 @@ def small_market(features: int = 2, bars: int = BARS) -> Market:
     close = np.column_stack([[round(x, i.price_precision) for x in walk[:, j]] for j, i in enumerate(INSTRUMENTS)])
     age = np.zeros(close.shape, np.int32)
     holes = rng.random(close.shape) < 0.1
+    for j in (1, 3, 4):  # longer than a price may be old for an entry
+        for begin in range(60 + 7 * j, bars - 10, 37):
+            holes[begin : begin + 9, j] = True
     for t in range(bars):
         for j in (1, 3, 4):
             if (holes[t, j] and t > 0) or (j == 4 and t < 30):
@@ -79,7 +82,7 @@ def dataset_of(market: Market) -> Dataset:
 #: Trades often, both ways, with every exit.
 OFTEN: dict[str, object] = {
     "direction": "bidirectional",
-    "rank_lookback": 5,
+    "rank_lookback": 12,
     "vol_gate_mode": "off",
     "max_hold_bars": 9,
     "stop_pct": 0.02,
