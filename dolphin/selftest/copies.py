@@ -7,6 +7,7 @@ edited, and an edited one is never met by compiled code of another.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,13 @@ from typing import Any
 import dolphin
 from dolphin.errors import DolphinError
 from dolphin.files import read_json, sha256_bytes
+from dolphin.selftest.detectors import DETECTORS
 from dolphin.selftest.fault import Fault
 
 PACKAGE = Path(dolphin.__file__).parent
 
-#: What no detector's answer depends on: the list of faults, what shows results, the verbs.
-ASIDE = ("selftest/faults", "selftest/table.py", "selftest/runner.py", "cli", "report")
+#: What no detector's answer depends on, the detectors themselves aside: this room, the verbs, the pages.
+ASIDE = ("selftest", "cli", "report")
 
 #: No detector takes longer, compiling included.
 MOST_SECONDS = 1_800
@@ -35,9 +37,25 @@ def sources(package: Path = PACKAGE) -> list[Path]:
 
 
 def package_digest() -> str:
-    """SHA-256 of the sources that results depend on."""
+    """SHA-256 of the sources that every result depends on."""
     kept = [path for path in sources() if not path.as_posix().startswith(ASIDE)]
     return sha256_bytes(b"".join(path.as_posix().encode() + b"\0" + (PACKAGE / path).read_bytes() for path in kept))
+
+
+def detector_digest(name: str) -> str:
+    """SHA-256 of the modules of this room that a detector is made of."""
+    room, todo, found = (
+        PACKAGE / "selftest",
+        [getattr(DETECTORS[name], "module", "detectors"), "battery"],
+        dict[str, bytes](),
+    )
+    while todo:
+        module = todo.pop()
+        path = room / f"{module}.py"
+        if module not in found and path.is_file():
+            found[module] = path.read_bytes()
+            todo += re.findall(r"dolphin\.selftest\.(\w+)", path.read_text(encoding="utf-8"))
+    return sha256_bytes(b"".join(module.encode() + b"\0" + found[module] for module in sorted(found)))
 
 
 class Copy:

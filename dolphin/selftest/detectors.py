@@ -106,6 +106,7 @@ def _lazy(module: str, name: str) -> Detector:
         return result
 
     run.__doc__ = name
+    run.module = module  # type: ignore[attr-defined]
     return run
 
 

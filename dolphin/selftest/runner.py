@@ -16,7 +16,7 @@ from dolphin.errors import DolphinError, nearest
 from dolphin.files import read_json, write_json
 from dolphin.locks import hold
 from dolphin.progress import Progress
-from dolphin.selftest.copies import Copy, package_digest
+from dolphin.selftest.copies import Copy, detector_digest, package_digest
 from dolphin.selftest.detectors import DETECTORS
 from dolphin.selftest.fault import Fault
 from dolphin.selftest.faults import FAULTS
@@ -102,7 +102,7 @@ def selftest(
     root = cache_root() if root is None else root
     with hold(root / "lock", busy="another selftest runs"), ExitStack() as stack:
         keep = _Kept(root / "results.json")
-        todo = [fault for fault in chosen if fault.key not in keep.found]
+        todo = [fault for fault in chosen if _key(fault) not in keep.found]
         copies: SimpleQueue[Copy] = SimpleQueue()
         if todo:
             for k in range(min(jobs, len(todo))):
@@ -115,7 +115,7 @@ def selftest(
             try:
                 _prove_sound(copy, fault.detector, keep)
                 with copy.made_wrong(fault):
-                    keep.add(fault.key, copy.detect([fault.detector])[0])
+                    keep.add(_key(fault), copy.detect([fault.detector])[0])
             finally:
                 copies.put(copy)
             done += 1
@@ -129,7 +129,12 @@ def selftest(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        return Report(tuple(_outcome(fault, keep.found[fault.key]) for fault in chosen), keep.digest)
+        return Report(tuple(_outcome(fault, keep.found[_key(fault)]) for fault in chosen), keep.digest)
+
+
+def _key(fault: Fault) -> str:
+    """What a result is kept under: the edit, who is asked, and what that one is made of."""
+    return f"{fault.key} {detector_digest(fault.detector)[:16]}"
 
 
 def select(only: Sequence[str]) -> list[Fault]:
@@ -161,7 +166,7 @@ class _Kept:
 
 def _prove_sound(copy: Copy, detector: str, keep: _Kept) -> None:
     """The package without a fault passes the detector, or what it says of faults means nothing."""
-    key = f"{copy.folder.name}: {detector}"
+    key = f"{copy.folder.name}: {detector} {detector_digest(detector)[:16]}"
     if key in keep.found:
         return
     seen = copy.detect([detector])[0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from itertools import pairwise
 
 import numpy as np
 
 from dolphin.core.records import Floats, Ints
-from dolphin.features import FeatureBlock, Scanner, history_bars, scan
+from dolphin.core.units import DAY_NS
+from dolphin.features import WINDOWS, FeatureBlock, Scanner, follow, history_bars, measure, new_trail, scan
 from dolphin.parity.slow.features import SlowFeatures, first_difference
 from dolphin.selftest.detectors import Finding
 
@@ -43,11 +45,22 @@ def features_agree() -> Finding | None:
     return found and Finding("features", *found)
 
 
+def by_days() -> FeatureBlock:
+    """Every UTC day of :func:`prices` measured by itself, what looks back over features after it."""
+    ts, close = prices()
+    out, trail = FeatureBlock.empty(ROWS), new_trail(WINDOWS)
+    edges = [0, *(np.flatnonzero(np.diff(ts // DAY_NS)) + 1).tolist(), ROWS]
+    for low, high in pairwise(edges):
+        measure(ts, close, REFERENCE, low, high, out.rows(low, high))
+        follow(trail, out.rows(low, high))
+    return out
+
+
 def streaming_agrees() -> Finding | None:
-    """One bar at a time gives the bits of the batch, which measures days by themselves."""
+    """One bar at a time gives the bits of days that are measured by themselves."""
     ts, close = prices()
     one = Scanner(ASSETS, REFERENCE)
-    batch = scanned().arrays()
+    batch = by_days().arrays()
     for t in range(ROWS):
         row = one.update(int(ts[t]), close[t])
         for name, values in row.arrays().items():
