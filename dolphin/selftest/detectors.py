@@ -113,6 +113,7 @@ def _lazy(module: str, name: str) -> Detector:
 #: By name, cheapest first; the name is what the table says.
 DETECTORS: dict[str, Detector] = {
     "digest coverage": _lazy("coverage", "digest_covers"),
+    "ranking memory": _lazy("ranking", "answers_are_ones_own"),
     "features": _lazy("scanning", "features_agree"),
     "features: streaming": _lazy("scanning", "streaming_agrees"),
     "features: history": _lazy("scanning", "history_suffices"),

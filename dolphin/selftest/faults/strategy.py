@@ -46,7 +46,7 @@ STRATEGY = (
     Fault("stale-asset-entered", "an asset whose last price is old may be entered", _R,
           "0 <= market.age[i, j] <= max_stale", "0 <= market.age[i, j]", "rung R", "intent"),
     Fault("ranking-shared-across-sides", "combinations of a sweep remember a long's asset for shorts", _R,
-          "key = 2 * i + (1 if side > 0 else 0)", "key = 2 * i", "rung 0", "sweep"),
+          "key = 2 * i + (1 if side > 0 else 0)", "key = 2 * i", "ranking memory", "intent"),
     Fault("sweep-holds-too-long", "a sweep passes the bar of MAX_HOLD by", _V,
           "slot.entry_bar + params.max_hold_bars\n\n\ndef warmup", "slot.entry_bar + params.max_hold_bars + 1\n\n\ndef warmup",
           "rung 0", "sweep"),
