@@ -18,7 +18,7 @@ ORDERS = (
           "    if order.kind == STOP and direction * (worst - order.trigger) >= 0.0:\n        opened", "rung R, orders", "fill"),
     Fault("expiry-one-bar-late", "an order works a bar longer than it was to", _T,
           "order.expires > 0 and i >= order.bar + order.expires", "order.expires > 0 and i > order.bar + order.expires",
-          "rung R, orders", "fill"),
+          "rung R, orders", "intent"),
     Fault("post-only-ignored", "a post-only limit that would take is laid into the market", "core/refusals.py",
           "    if (kind & LIMIT) != 0 and intent.post_only != 0 and direction * (price - limit) <= 0.0:\n        return CROSSES\n",
           "", "rung R, orders", "intent"),
