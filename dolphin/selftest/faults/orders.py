@@ -24,7 +24,7 @@ ORDERS = (
           "", "rung R, orders", "intent"),
     Fault("margin-call-ignores-a-slot", "the margin of the first slot is not needed", _T,
           "    need = 0.0\n    for s in range(slots):\n", "    need = 0.0\n    for s in range(1, slots):\n",
-          "rung R, orders", "fill"),
+          "rung R, orders", "intent"),
     Fault("funding-sign", "who should pay funding is paid", _T,
           "            payment = -(slot.side", "            payment = +(slot.side", "rung R, orders", "state"),
     Fault("partial-fill-twice", "what was filled in part stays in the order", _T,
