@@ -29,7 +29,7 @@ def answers_are_ones_own() -> Finding | None:
     alone = engine_for(VEL_DIV).new_state(market.price.shape[1], 25_000.0)
     together = alone._replace(ranking=np.full(PLACES, NOT_RANKED, RANKED))
     for i in range(30, 300):
-        for _, side, lookback, stale in product(range(2), (1, -1), (5, 12, 21), (0, 5)):
+        for _, lookback, stale, side in product(range(2), (5, 12, 21), (0, 5), (1, -1)):
             ours, theirs = (int(asked(state, market, i, side, lookback, stale)) for state in (alone, together))
             if ours != theirs:
                 what = f"side {side}, look-back {lookback}, at most {stale} bars old"
