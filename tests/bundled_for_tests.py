@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.random import PCG64, Generator
 from pydantic import BaseModel
-from reference.compiled import friction_of_case, market_of, run_case
 from reference.identity import check
-from reference.random_case import _market
 
 from dolphin.config import params_records
 from dolphin.core.engine import Engine, engine_for
 from dolphin.core.records import MARKET_COLUMNS, RISK, State
 from dolphin.core.strategy import Strategy
 from dolphin.parity.slow.agreement import CompiledRun, first_difference
+from dolphin.parity.slow.compiled_case import friction_of_case, market_of, run_case
 from dolphin.parity.slow.engine import Case, SlowRun, run_slow
 from dolphin.parity.slow.fills import Friction
 from dolphin.parity.slow.plain_case import case_of as plain_case_of
+from dolphin.parity.slow.random_case import _market
 
 CAPITAL = 25_000.0
 

@@ -46,6 +46,7 @@ LEVELS = (
     "study",
     "live",
     "parity",
+    "selftest",
     "report",
     "gate",
     "cli",

@@ -32,6 +32,7 @@ from dolphin.cli import (
     report,
     risk,
     scan,
+    selftest,
     sql,
     stress,
     sweep,
@@ -69,6 +70,7 @@ app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
+app.command("selftest")(selftest.selftest)
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("report")(report.report)

@@ -22,6 +22,8 @@ from dolphin.journal.schema import FILLED, ORDER_VALUES, PARTLY_FILLED, SUBMITTE
 #: Values of an event in its list of numbers.
 AT = {name: k for k, name in enumerate(ORDER_VALUES)}
 _ACCEPTED = SUBMITTED + 1
+#: The bank of fills that a margin call writes.
+_CALLED = 1
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def _wrong(event: Event, filled: dict[Any, float], wished: dict[Any, tuple[int, 
         return f"{who} names bank {int(event['bank'])} of {banks}"
     if order > event.bar:
         return f"{who} comes before its order"
+    if event["bank"] == _CALLED:  # nobody wished it
+        return None
     action, qty = wished.get((slot, order), (NONE, np.inf))
     total = filled[event.order] = filled.get(event.order, 0.0) + event["qty"]
     if action not in (NONE, REVERSE) and total > qty * (1.0 + 1e-9):

@@ -17,7 +17,7 @@ from dolphin.core.records import ORDER, Market, Records, State, Words
 from dolphin.journal import kernels
 from dolphin.journal.header import header_of, lookback, shape_for
 from dolphin.journal.kernels import BOOKING, INTENT
-from dolphin.journal.schema import template
+from dolphin.journal.schema import RISK_VALUES, template
 from dolphin.journal.session import SessionJournal
 from dolphin.journal.writer import STATE_BARS, JournalWriter, write_working
 
@@ -111,7 +111,7 @@ def _stretch(
     records["bar"] = np.arange(first, stop)
     for name in ("ts", "price", "age", "features"):
         records[name] = getattr(market, name)[rows]
-    for j, name in enumerate(("boost", "beta", "rm", "posture")):
+    for j, name in enumerate(RISK_VALUES):
         records["risk"][:, j] = market.risk[name][rows]
     if writer.shape.columns:
         columns = [getattr(market, name)[rows] for name in writer.shape.columns]

@@ -15,7 +15,7 @@ import numpy as np
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
 from dolphin.parity.case import Case, utc
-from dolphin.parity.slow.agreement import CompiledRun, first_difference, run_compiled
+from dolphin.parity.slow.agreement import CompiledRun, Difference, located, run_compiled
 from dolphin.parity.slow.engine import SlowRun, run_slow
 from dolphin.parity.slow.plain_case import plain_case
 
@@ -31,7 +31,12 @@ def plain_rung(case: Case, fed: Market | None = None, stretch: int = STRETCH) ->
         difference, slow = compare(part, part.market if fed is None else fed)
         facts["stretches"].append([part.start, part.stop])
         if difference or slow is None:
-            return False, f"from bar {part.start} ({utc(int(case.market.ts[part.start]))}) on: {difference}", facts
+            began_at = f"from bar {part.start} ({utc(int(case.market.ts[part.start]))}) on"
+            if isinstance(difference, str):
+                return False, f"{began_at}: {difference}", facts
+            assert difference is not None
+            facts |= {"first_bar": difference.bar, "first_stage": difference.stage}
+            return False, f"{began_at}, stage {difference.stage}: {difference.sentence}", facts
         bars += part.bars
         facts["bars"] = bars
         facts["fills"] += len(slow.fills)
@@ -50,7 +55,7 @@ def stretches(case: Case, bars: int) -> list[Case]:
     return [busiest, Case(case.dataset, case.market, case.config, start, start + busiest.bars)]
 
 
-def compare(case: Case, fed: Market) -> tuple[str | None, SlowRun | None]:
+def compare(case: Case, fed: Market) -> tuple[Difference | str | None, SlowRun | None]:
     """The first difference between the compiled run and the plain one, in words, and the plain one."""
     fast: CompiledRun = run_compiled(
         case.engine, case.params, case.friction, case.market, case.capital, case.start, case.stop
@@ -63,4 +68,4 @@ def compare(case: Case, fed: Market) -> tuple[str | None, SlowRun | None]:
     except Exception as error:  # whatever the author's function raises in plain Python
         where = case.config.strategy.source.name
         return f"{where} does not run as plain Python: {type(error).__name__}: {' '.join(str(error).split())}", None
-    return first_difference(plain, slow, fast), slow
+    return located(plain, slow, fast), slow

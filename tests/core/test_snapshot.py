@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference.compiled import market_of, records_of
-from reference.random_case import random_case
 from reference.test_differential import FEW, declared
 
 from dolphin.core.engine import engine_for
 from dolphin.core.snapshot import from_arrays, to_arrays
+from dolphin.parity.slow.compiled_case import market_of, records_of
+from dolphin.parity.slow.random_case import random_case
 from dolphin.strategies.vel_div import VEL_DIV
 
 ENGINE = engine_for(VEL_DIV)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from reference.compiled import run_batch, run_case
-from reference.random_case import random_case
 
 from dolphin.parity.slow.agreement import first_difference
+from dolphin.parity.slow.compiled_case import run_batch, run_case
 from dolphin.parity.slow.engine import Case, run_slow
+from dolphin.parity.slow.random_case import random_case
 
 #: The engine obeys postures, and two of the reasons bear a wait.
 OBEYING: dict[str, object] = {"postures": True, "orderly": ("HELD", "DRAWN")}

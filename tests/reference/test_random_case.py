@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from reference.identity import check
-from reference.random_case import random_case
 
 from dolphin.parity.slow.engine import Case, run_slow
+from dolphin.parity.slow.random_case import random_case
 
 SEEDS = range(160)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise, zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,18 +16,27 @@ from dolphin.core.records import NONE, TRADE, Market, Records, State
 from dolphin.live.session import order_direction
 from dolphin.parity.slow.book import NONE as NOTHING
 from dolphin.parity.slow.book import REVERSE
-from dolphin.parity.slow.engine import Case, SlowRun
+from dolphin.parity.slow.engine import WISH, Case, SlowRun
+
+#: What of the account both engines count, bit by bit.
+COUNTED = (
+    "capital", "equity", "peak_equity", "max_drawdown", "funding", "fees_paid", "traded", "trades", "wins",
+    "open_positions", "ruined", "bars", "exposed_bars",
+)  # fmt: skip
+DAY = 86_400_000_000_000  # ns
 
 
 @dataclass
 class CompiledRun:
-    """Bars ``start`` on: per bar capital, equity and refusals; every fill; all trades; how it ended."""
+    """Bars ``start`` on: per bar capital, equity, its peak and refusals; all wishes, fills and trades; how it ended."""
 
     state: State
     start: int
     capital: list[float] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
+    peak: list[float] = field(default_factory=list)
     refused: list[list[int]] = field(default_factory=list)
+    wishes: list[tuple[Any, ...]] = field(default_factory=list)
     fills: list[tuple[Any, ...]] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
     trades: Records = field(default_factory=lambda: np.zeros(0, TRADE))
@@ -51,7 +62,10 @@ def run_compiled(
         engine.kernels.step_bar(state, params, friction, market, i, trades, stages)
         run.capital.append(float(account["capital"]))
         run.equity.append(float(account["equity"]))
+        run.peak.append(float(account["peak_equity"]))
         run.refused.append(state.refused.tolist())
+        for s in np.flatnonzero(state.intents["action"] != NONE).tolist():
+            run.wishes.append((i, s, *(state.intents[s][name].item() for name in WISH[2:])))
         run.digests.append(int(account["digest"]))
         for f in np.flatnonzero(state.fills["action"] != NONE).tolist():
             fill = state.fills[f]
@@ -61,42 +75,113 @@ def run_compiled(
     return run
 
 
+class Difference(NamedTuple):
+    """Where two runs part: the bar, the first stage that differs in it, and what it is in words."""
+
+    bar: int
+    stage: str
+    sentence: str
+
+
 def first_difference(case: Case, slow: SlowRun, fast: CompiledRun) -> str | None:
     """What differs first between the two runs of a case over the same bars, in words; None if no bit does."""
-    return _per_bar(slow, fast) or _fills(slow, fast) or _trades(slow, fast) or _working(case, slow, fast)
+    found = located(case, slow, fast)
+    return found.sentence if found else None
 
 
-def _per_bar(slow: SlowRun, fast: CompiledRun) -> str | None:
+def located(case: Case, slow: SlowRun, fast: CompiledRun) -> Difference | None:
+    """The first bar in which the runs differ, and the first stage there: intent, fill or state."""
+    found = (_intents(slow, fast), _refusals(slow, fast), _fills(slow, fast), _books(slow, fast), _trades(slow, fast))
+    first = min((one for one in found if one), key=lambda one: one.bar, default=None)
+    return first or _ended(case, slow, fast)
+
+
+def _intents(slow: SlowRun, fast: CompiledRun) -> Difference | None:
+    """What was wanted and not refused, as :data:`WISH` names it."""
+    for a, b in zip_longest(slow.wishes, fast.wishes):
+        if a is None or b is None or not _same(a, b):
+            bar = min(one[0] for one in (a, b) if one is not None)
+            return Difference(bar, "intent", f"bar {bar}: wish {a}, compiled {b} {WISH}")
+    return None
+
+
+def _refusals(slow: SlowRun, fast: CompiledRun) -> Difference | None:
     for k, refused in enumerate(slow.refused):
-        i = fast.start + k
         if refused != fast.refused[k]:
-            return f"bar {i}: refused {refused}, compiled {fast.refused[k]}"
-        for name in ("capital", "equity"):
+            bar = fast.start + k
+            return Difference(bar, "intent", f"bar {bar}: refused {refused}, compiled {fast.refused[k]}")
+    return None
+
+
+def _books(slow: SlowRun, fast: CompiledRun) -> Difference | None:
+    for k in range(len(slow.refused)):
+        for name in ("capital", "equity", "peak"):
             ours, theirs = getattr(slow, name)[k], getattr(fast, name)[k]
             if _bits(ours) != _bits(theirs):
-                return f"bar {i}: {name} {ours!r}, compiled {theirs!r}"
+                bar = fast.start + k
+                return Difference(bar, "state", f"bar {bar}: {name} {ours!r}, compiled {theirs!r}")
     return None
 
 
-def _fills(slow: SlowRun, fast: CompiledRun) -> str | None:
+def _fills(slow: SlowRun, fast: CompiledRun) -> Difference | None:
     fills = [(f.bar, f.slot, f.direction, f.qty, f.price, f.fee) for f in slow.fills]
     fills.sort(key=lambda f: f[0])
-    for k, (a, b) in enumerate(zip(fills, fast.fills, strict=False)):
-        if not _same(a, tuple(b)):
-            return f"fill {k}: {a}, compiled {b}"
-    if len(fills) != len(fast.fills):
-        return f"{len(fills)} fills, compiled {len(fast.fills)}"
+    for k, (a, b) in enumerate(zip_longest(fills, fast.fills)):
+        if a is None or b is None or not _same(a, tuple(b)):
+            bar = min(one[0] for one in (a, b) if one is not None)
+            return Difference(bar, "fill", f"fill {k}: {a}, compiled {b} (bar, slot, direction, qty, price, fee)")
     return None
 
 
-def _trades(slow: SlowRun, fast: CompiledRun) -> str | None:
-    if len(slow.trades) != len(fast.trades):
-        return f"{len(slow.trades)} trades, compiled {len(fast.trades)}"
+def _trades(slow: SlowRun, fast: CompiledRun) -> Difference | None:
     names = [name for name in TRADE.names or () if slow.trades and name in slow.trades[0]._fields]
-    for k, (trade, row) in enumerate(zip(slow.trades, fast.trades, strict=True)):
+    for k, (trade, row) in enumerate(zip(slow.trades, fast.trades, strict=False)):
         for name in names:
             if not _same(getattr(trade, name), row[name].item()):
-                return f"trade {k}: {name} {getattr(trade, name)!r}, compiled {row[name].item()!r}"
+                sentence = f"trade {k}: {name} {getattr(trade, name)!r}, compiled {row[name].item()!r}"
+                return Difference(min(trade.exit_bar, int(row["exit_bar"])), "state", sentence)
+    if len(slow.trades) != len(fast.trades):
+        bar = fast.start + len(slow.refused) - 1
+        return Difference(bar, "state", f"{len(slow.trades)} trades, compiled {len(fast.trades)}")
+    return None
+
+
+def _ended(case: Case, slow: SlowRun, fast: CompiledRun) -> Difference | None:
+    """What is only looked at when the runs are over: counters, days, working orders."""
+    bar = fast.start + len(slow.refused) - 1
+    sentence = _account(slow, fast) or _days(case, slow, fast) or _working(case, slow, fast)
+    return Difference(bar, "state", f"after bar {bar}: {sentence}") if sentence else None
+
+
+def _account(slow: SlowRun, fast: CompiledRun) -> str | None:
+    account = fast.state.account[0]
+    for name in COUNTED:
+        ours, theirs = getattr(slow.account, name), account[name].item()
+        if not _same(ours, theirs):
+            return f"account's {name} {ours!r}, compiled {theirs!r}"
+    return None
+
+
+def _days(case: Case, slow: SlowRun, fast: CompiledRun) -> str | None:
+    """Returns of the UTC days that ended within the run (ENGINE section 5): how many, their mean and deviation."""
+    account, bars = fast.state.account[0], len(slow.equity)
+    day = (case.market["ts"][fast.start : fast.start + bars] - 1) // DAY
+    ends = [case.capital, *(slow.equity[k] for k in range(bars - 1) if day[k + 1] != day[k])]
+    if min(ends) <= 0.0:  # no return after a ruin
+        return None
+    returns = [b / a - 1.0 for a, b in pairwise(ends)]
+    if len(returns) != account["days"]:
+        return f"{len(returns)} days ended, compiled {int(account['days'])}"
+    if not returns:
+        return None
+    mean = math.fsum(returns) / len(returns)
+    square = math.fsum((x - mean) ** 2 for x in returns)
+    for name, ours, theirs in (
+        ("mean", mean, float(account["day_mean"])),
+        ("square", square, float(account["day_m2"])),
+    ):
+        if not abs(ours - theirs) <= 1e-9 * max(abs(x) for x in (*returns, 1e-9)):
+            return f"days' {name} {ours!r}, compiled {theirs!r}"
     return None
 
 

@@ -38,6 +38,9 @@ LIQUIDATION, HALT = "LIQUIDATION", "HIBERNATE_HALT"
 STALKER, TURTLE, HIBERNATE = 1, 2, 3
 GROWING = (OPEN, INCREASE, REVERSE)
 
+#: What is kept of a wish.
+WISH = ("bar", "slot", "action", "asset", "side", "reason", "qty", "leverage", "kind")
+
 _COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
 
 
@@ -82,12 +85,15 @@ class Case:
 
 @dataclass
 class SlowRun:
-    """What a run left: per bar ``capital`` and ``equity`` (T,), ``refused`` (T, S); the rest as it ended."""
+    """What a run left: per bar ``capital``, ``equity`` and its ``peak`` (T,), ``refused`` (T, S); every wish
+    that was not refused, as :data:`WISH` names it; the rest as it ended."""
 
     trades: list[Trade]
     fills: list[Fill]
+    wishes: list[tuple[Any, ...]]
     capital: list[float]
     equity: list[float]
+    peak: list[float]
     refused: list[list[int]]
     payments: list[float]
     account: Account
@@ -135,7 +141,7 @@ class SlowEngine:
         self.working = [Order() for _ in range(count)]
         self.refused = [0] * count
         self.memory = [0.0] * case.memory
-        self.run = SlowRun([], [], [], [], [], [], self.account, self.slots, self.working, self.memory)
+        self.run = SlowRun([], [], [], [], [], [], [], [], self.account, self.slots, self.working, self.memory)
 
     def step(self, i: int) -> None:
         """One bar, in the order of the page."""
@@ -153,6 +159,7 @@ class SlowEngine:
             self._obey(i, intents, busy)
         for s, intent in enumerate(intents):
             if intent.action != NONE:
+                self.run.wishes.append((i, s, *(getattr(intent, name) for name in WISH[2:])))
                 self._take(i, s, intent)
         self._mark(i)
 
@@ -326,6 +333,7 @@ class SlowEngine:
             account.ruined = 1
         self.run.capital.append(account.capital)
         self.run.equity.append(equity)
+        self.run.peak.append(account.peak_equity)
         self.run.refused.append(list(self.refused))
 
 

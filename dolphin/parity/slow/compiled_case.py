@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -40,7 +41,7 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons, postures, 
 
 def market_of(case: Case) -> Market:
     asked = {name: case.market[name] for name in case.columns}
-    names = ("ts", "price", "log_price", "age", "features", "risk", "instruments")
+    names: tuple[str, ...] = ("ts", "price", "log_price", "age", "features", "risk", "instruments")
     names += tuple(name for name in ("symbols",) if name in case.market)
     return Market(**{name: case.market[name] for name in names}, **asked)
 
@@ -61,7 +62,7 @@ def friction_of_case(case: Case) -> Records:
 
 
 def engine_of_case(case: Case) -> Engine:
-    declared = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
+    declared: tuple[Any, ...] = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
     declared += (case.postures, case.orderly)
     return engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import PCG64, Generator
-from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 from dolphin.core.records import INSTRUMENT, RISK
 from dolphin.parity.slow.engine import Case
 from dolphin.parity.slow.fills import FILL_MODELS, Friction
+from dolphin.parity.slow.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 SPACING = 60_000_000_000
 START = 1_735_689_600_000_000_000  # 2025-01-01

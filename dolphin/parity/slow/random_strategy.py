@@ -25,7 +25,8 @@ PARAMS = ("activity", "mistakes", "size", "reach", "hold", "resize", "limits", "
 
 
 @inline
-def decide(state, params, market, i):
+def decide(state, params, market, i):  # type: ignore[no-untyped-def]
+    """Every slot's wish, if the bar's numbers draw one."""
     assets = market.price.shape[1]
     account = state.account[0]
     for s in range(len(state.intents)):

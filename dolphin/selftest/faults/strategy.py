@@ -1,0 +1,55 @@
+"""Faults in the bundled strategy, its ranking and what it declares."""
+
+from __future__ import annotations
+
+from dolphin.selftest.fault import Fault
+
+_V, _R = "strategies/vel_div.py", "core/rank.py"
+
+STRATEGY = (
+    Fault("entry-on-exit-bar", "a bar that exits may enter again", _V,
+          "        leave(state, 0, state.account[0].capital, params, market, i)\n        return\n",
+          "        leave(state, 0, state.account[0].capital, params, market, i)\n", "rung R", "intent"),
+    Fault("stale-price", "an entry is sized by the price of the bar before", _V,
+          "    price = market.price[i, asset]\n    leverage = leverage_for",
+          "    price = market.price[i - 1, asset]\n    leverage = leverage_for", "rung R", "intent"),
+    Fault("leverage-cap-not-applied", "Rm and the absolute cap do not bound the leverage", _V,
+          "    leverage = max(min(leverage, params.abs_cap * risk.rm), 1.0)", "    leverage = max(leverage, 1.0)",
+          "rung R", "intent"),
+    Fault("stalker-cap-forgotten", "STALKER does not bound the leverage at 2", _V,
+          "        leverage = min(leverage, 2.0)\n", "        leverage = max(leverage, 2.0)\n", "rung R", "intent"),
+    Fault("liquidation-missing", "a position that the margin no longer covers is held on", _V,
+          "    if margin > 0.0 and capital + open_pnl <= margin * slot.qty * price:\n        return LIQUIDATION\n", "",
+          "rung R, leverage", "intent"),
+    Fault("take-profit-on-wrong-side", "a short's gain is taken for a loss", _V,
+          "    move = slot.side * (price / slot.entry_price - 1.0)", "    move = price / slot.entry_price - 1.0",
+          "rung R", "intent"),
+    Fault("stop-not-strict", "the stop compares with its distance from the wrong side", _V,
+          "move <= -params.stop_pct", "move >= params.stop_pct", "rung R", "intent"),
+    Fault("nan-treated-as-zero", "a bar without a volatility is traded", _V,
+          "    if vol != vol:\n        return 0\n", "", "rung R", "intent"),
+    Fault("adverse-turn-reversed", "the boost that rises counts as the one that falls", _V,
+          "market.risk[i - 1].boost - market.risk[i].boost > params", "market.risk[i].boost - market.risk[i - 1].boost > params",
+          "rung R", "intent"),
+    Fault("max-hold-off-by-one", "MAX_HOLD comes a bar late", _V,
+          "    if i - slot.entry_bar >= params.max_hold_bars:\n", "    if i - slot.entry_bar > params.max_hold_bars:\n",
+          "rung R", "intent"),
+    Fault("halt-posture-ignored", "HIBERNATE does not end a position", _V,
+          "    if market.risk[i].posture == HIBERNATE:\n        return HIBERNATE_HALT\n", "", "rung R", "intent"),
+    Fault("params-mutated", "an entry changes the strategy's own parameters", _V,
+          "    ask_open(state.intents[s], asset, side, qty, leverage)\n",
+          "    ask_open(state.intents[s], asset, side, qty, leverage)\n    params.max_hold_bars += 1\n", "rung R", "intent"),
+    Fault("rank-tie-to-higher-column", "of equal efficiencies the last column wins", _R,
+          "efficiency > best_efficiency", "efficiency >= best_efficiency", "rung R", "intent"),
+    Fault("rank-lookback-off-by-one", "the ranking looks back one bar less", _R,
+          "    first = i - lookback\n", "    first = i - lookback + 1\n", "rung R", "intent"),
+    Fault("stale-asset-entered", "an asset whose last price is old may be entered", _R,
+          "0 <= market.age[i, j] <= max_stale", "0 <= market.age[i, j]", "rung R", "intent"),
+    Fault("ranking-shared-across-sides", "combinations of a sweep remember a long's asset for shorts", _R,
+          "key = 2 * i + (1 if side > 0 else 0)", "key = 2 * i", "ranking memory", "intent"),
+    Fault("sweep-holds-too-long", "a sweep passes the bar of MAX_HOLD by", _V,
+          "slot.entry_bar + params.max_hold_bars\n\n\ndef warmup", "slot.entry_bar + params.max_hold_bars + 1\n\n\ndef warmup",
+          "rung 0", "sweep"),
+    Fault("warm-up-too-short", "the stated warm-up forgets the ranking's look-back", _V,
+          "    return max(longest + 2, params.rank_lookback + 1)\n", "    return longest + 2\n", "warm-up", "decision"),
+)  # fmt: skip
