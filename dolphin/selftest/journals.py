@@ -14,7 +14,7 @@ from dolphin.core.records import Records
 from dolphin.errors import DolphinError
 from dolphin.journal import Journal, JournalWriter, Replayed, SessionJournal, replay
 from dolphin.journal.bookings import book_events
-from dolphin.journal.header import header_of, shape_for
+from dolphin.journal.header import header_of, instruments_of, shape_for
 from dolphin.journal.held import hold
 from dolphin.journal.of_run import write_run_journal
 from dolphin.journal.schema import FILLED, PARTLY_FILLED
@@ -159,9 +159,10 @@ def duplicates_count_once() -> Finding | None:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(_write(folder, case_of_orders(47)))
         held = hold(journal, journal.index())
+        instruments = instruments_of(journal.header)
         events = [replace(event, ids={"trade_id": str(k)}) for k, event in enumerate(held.events)]
         fills = [event for event in events if event["status"] in (PARTLY_FILLED, FILLED)]
-        once, twice = (book_events(some, {}, 3, held.market.instruments) for some in (events, [*events, *fills]))
+        once, twice = (book_events(some, {}, 3, instruments) for some in (events, [*events, *fills]))
         for k, (a, b) in enumerate(zip_longest(once.records, twice.records)):
             if a is None or b is None or a != b:
                 bar = int((a if a is not None else b)["at"])

@@ -124,7 +124,7 @@ def book(account: Account, slot: Slot, order: Order, fill: Fill, instrument: Ins
     account.fees_paid += fill.fee
     account.traded += fill.qty * fill.price
     closing = min(fill.qty, slot.qty) if slot.side == -fill.direction else 0.0
-    opening = instrument.lot.subtract(fill.qty, closing)
+    opening = instrument.lot.subtract(fill.qty, closing) if closing > 0.0 else fill.qty
     closing_fee = fill.fee * (closing / fill.qty)
     trade = None
     if closing > 0.0:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dolphin.core.jit import inline
 
 NONE, OPEN, CLOSE, INCREASE, REDUCE, REVERSE, CANCEL = range(7)
@@ -95,11 +97,11 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
             notional = 0.5 * notional
         if notional < 100.0:
             notional = 100.0
-        lots = math.floor(notional / price / instrument.lot)
+        lots = np.floor(notional / price / instrument.lot)  # a float: there may be more than an integer holds
         if action in (CLOSE, REDUCE):
-            lots = math.floor(slot.qty / instrument.lot + 0.5)
+            lots = np.floor(slot.qty / instrument.lot + 0.5)
         if action == REDUCE:
-            lots = math.floor(lots * market.features[i, c + 6])
+            lots = np.floor(lots * market.features[i, c + 6])
         qty = lots * instrument.lot_num / instrument.lot_den
 
         direction = side
