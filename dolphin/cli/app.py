@@ -16,6 +16,7 @@ from dolphin.cli import (
     backtest,
     cache,
     check,
+    compare,
     data,
     data_bars,
     data_lineage,
@@ -71,6 +72,7 @@ app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 
 
