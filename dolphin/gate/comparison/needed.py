@@ -12,7 +12,7 @@ from dolphin.core.records import Floats
 from dolphin.gate.evidence.betting import ENOUGH, STAKES
 
 #: Paths that are drawn, days after which they are given up, days drawn at a time, and the seed.
-PATHS, HORIZON, AT_ONCE, SEED = 401, 8000, 400, 20260301
+PATHS, HORIZON, AT_ONCE, SEED = 1001, 8000, 400, 20260301
 #: Annual Sharpe ratios of the difference that are told of.
 RATIOS = (1.0, 2.0, 4.0)
 YEAR = 365
