@@ -160,7 +160,7 @@ def _exchange(verb: str, what: str | None, as_json: bool) -> None:
     else:
         found = merge_registry(home, _workspace_at(what)) if verb == "merge" else import_registry(home, Path(what))
         line = (
-            f"{found['trials_added']:,} of {found['trials']:,} trials were new, in {found['segments_added']:,} segments; "
+            f"{found['trials_added']:,} of {found['trials']:,} were new (segments: {found['segments_added']:,}); "
             f"{found['holdout_lines_added']:,} lines about holdouts; its chain holds, head {found['head'][:16]}"
         )
     emit(found, as_json, lambda: say(line))

@@ -33,12 +33,12 @@ def days_to_tell(ratio: float, parts: Floats | None = None) -> tuple[int | None,
     (int or None, float)
         None where over half of the paths have not reached it after :data:`HORIZON` days.
     """
+    if parts is not None and parts.mean() >= ENOUGH:
+        return 0, 1.0
     rng, stakes = np.random.default_rng(SEED), np.array(STAKES)
     with np.errstate(divide="ignore"):
         level = np.tile(np.log(np.ones(len(stakes)) if parts is None else parts), (PATHS, 1))
     reached = np.full(PATHS, HORIZON + 1)
-    if np.exp(level[0]).mean() >= ENOUGH:
-        return 0, 1.0
     for low in range(0, HORIZON, AT_ONCE):
         days = rng.standard_normal((PATHS, AT_ONCE)) + ratio / math.sqrt(365.0)
         steps = np.log(np.maximum(1.0 + stakes * days[:, :, None], 1e-300))
