@@ -79,9 +79,11 @@ def promote(
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)
 
 
-def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:
-    """Move the pointer to the champion before the present one, with a line in the audit log."""
-    return roll_back(workspace, reason=reason, pointer=pointer, who=who)
+def rollback(
+    workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None, to: str | None = None
+) -> Champion:
+    """Move the pointer to the champion before the present one, or to ``to``, with a line in the audit log."""
+    return roll_back(workspace, reason=reason, pointer=pointer, who=who, to=to)
 
 
 def show(workspace: Workspace, *, lines: int = 5) -> dict[str, Any]:

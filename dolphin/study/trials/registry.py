@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Registry:
             known = {link["sha256"] for link in self._links()}
             for data in segments:
                 if (digest := sha256_bytes(data)) not in known:
-                    self._link(lambda part, data=data: part.write_bytes(data))
+                    self._link(partial(_write, data))
                     known.add(digest)
                     added += 1
         return added
@@ -211,6 +212,10 @@ class Registry:
         except (ValueError, TypeError, KeyError):
             pass
         raise Damaged("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
+
+
+def _write(data: bytes, part: Path) -> None:
+    part.write_bytes(data)
 
 
 def _encode(link: dict[str, Any]) -> bytes:
