@@ -152,6 +152,7 @@ def show(as_json: Json = False) -> None:
 @app.command()
 def verify(
     rerun: Annotated[bool, typer.Option("--rerun", help="Also run the champions again, with parity.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="That, and gather the evidence of an edge again.")] = False,
     as_json: Json = False,
 ) -> None:
     """Re-hash every champion, check pointers and audit chain."""
@@ -159,11 +160,14 @@ def verify(
     from dolphin.gate import verify as verify_champions
 
     with progress_bar() as progress:
-        found = verify_champions(workspace.find(), rerun=rerun, progress=progress)
+        found = verify_champions(workspace.find(), rerun=rerun, full=full, progress=progress)
 
     def tell() -> None:
         for line in (*found["completed"], *found["problems"]):
             say(line)
+        for name, about in found["evidence"].items():
+            say(f"{name}: evidence repeated, p = {about['now']['p']:.3g}, frozen {about['then']['p']:.3g}"
+                if about["repeated"] else f"{name}: evidence NOT repeated: {about['why']}")  # fmt: skip
         word = "all as frozen" if found["passed"] else "NOT as frozen"
         say(f"{found['champions']} champions, {found['audit_lines']} audit lines: {word}")
 
