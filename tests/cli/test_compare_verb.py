@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from command_line import Answer
 
+from dolphin.study.trials.registry import Registry, trial_frame
+from dolphin.workspace import Workspace
+
 Call = Callable[..., Answer]
 
 
@@ -50,6 +53,7 @@ def test_what_cannot_be_compared(pristine: Path, call: Call, words: list[str], s
 def test_a_registry_goes_to_another_workspace(home: Path, call: Call, tmp_path: Path) -> None:
     other, file = tmp_path / "other", tmp_path / "all.zip"
     assert call(other, "init", other).code == 0
+    Registry(Workspace(other)).append(trial_frame([{"study": "s", "state": "done", "config_hash": "c"}]))
     assert call(home, "trials", "export", file, "--json").json["trials"] == 1
     assert call(other, "trials", "import", file, "--json").json["trials_added"] == 1
     assert call(other, "trials", "import", file, "--json").json["trials_added"] == 0

@@ -176,7 +176,7 @@ def _merge(workspace: Workspace, found: Exported) -> dict[str, Any]:
     added = registry.adopt(found.segments)
     openings = Holdouts(workspace).adopt(found.holdouts)
     origin = registry.folder / "origins" / f"{found.head}.jsonl"
-    own = registry.head() == found.head
+    own = any(link["hash"] == found.head for link in registry.links())  # its chain is the beginning of ours
     if found.segments and not own and not origin.is_file():
         write_bytes(origin, found.chain)
     after = registry.trials().select(pl.len()).collect().item()
