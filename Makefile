@@ -1,6 +1,6 @@
 # Everything sets up what it needs: a virtual environment from the pinned lock, then the job.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types bench lock clean
+.PHONY: help setup demo gate champion test test-slow lint types bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,12 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## generated market to frozen champion, and an honest refusal (offline)
 	@$(BIN)/python scripts/demo.py
+
+gate: $(READY) ## the engine against the frozen champion: every decision, the floors (build/gate.xml, gate.md)
+	@$(BIN)/python scripts/regression.py gate
+
+champion: $(READY) ## freeze that champion anew, after a change that is meant to move decisions or the engine's sources
+	@$(BIN)/python scripts/regression.py freeze
 
 test: $(READY) ## the fast suite
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4 --dist worksteal

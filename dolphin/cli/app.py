@@ -16,6 +16,7 @@ from dolphin.cli import (
     backtest,
     cache,
     check,
+    compare,
     data,
     data_bars,
     data_lineage,
@@ -73,6 +74,7 @@ app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 
 

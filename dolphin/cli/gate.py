@@ -39,6 +39,7 @@ def gate(
     stop: To = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="The verdict as a page: one HTML file.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="The verdict as Markdown.")] = None,
     as_json: Json = False,
 ) -> None:
     """Floors and evidence; moves nothing. Exit code 0 passed, 1 refused, 2 could not run."""
@@ -55,6 +56,10 @@ def gate(
         report = evaluate(home, found, tier2=False, progress=progress)
     if junit:
         write_junit(report, junit)
+    if markdown is not None:
+        from dolphin.gate.markdown import write_markdown
+
+        write_markdown(report, markdown)
     if html is not None:
         from dolphin.report import gate_page
         from dolphin.report.markup import write_page

@@ -10,7 +10,7 @@ import typer
 from dolphin.cli.common import From, Json, To, emit, note, progress_bar, say, table
 from dolphin.cli.gate import CandidateText, Data
 
-app = typer.Typer(help="Freeze what passes the gate; roll back, show, verify.", no_args_is_help=True)
+app = typer.Typer(help="Freeze what passes the gate; roll back, tag, compare, show, verify.", no_args_is_help=True)
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the audit log. Mandatory.")]
 
@@ -48,14 +48,82 @@ def green(
 
 
 @app.command()
-def rollback(reason: Reason = "", as_json: Json = False) -> None:
-    """Back to the champion before the present one."""
+def rollback(
+    reason: Reason = "",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="CHAMPION", help="Hash or tag of any earlier one; default: the last.")
+    ] = None,
+    pointer: Annotated[str, typer.Option("--pointer", help="blue or green.")] = "blue",
+    as_json: Json = False,
+) -> None:
+    """Back to the champion before the present one, or to any earlier one."""
     from dolphin import workspace
     from dolphin.gate import rollback as roll_back
+    from dolphin.gate.history import find_champion
 
-    champion = roll_back(workspace.find(), reason)
-    document = {"champion": champion.hash, "folder": str(champion.folder)}
-    emit(document, as_json, lambda: say(f"blue is champion {champion.hash[:16]} again"))
+    home = workspace.find()
+    wanted = find_champion(home, to).hash if to is not None else None
+    champion = roll_back(home, reason, pointer=pointer, to=wanted)
+    document = {"pointer": pointer, "champion": champion.hash, "folder": str(champion.folder)}
+    emit(document, as_json, lambda: say(f"{pointer} is champion {champion.hash[:16]} again"))
+
+
+@app.command()
+def tag(
+    name: Annotated[str, typer.Argument(help="The name.")],
+    champion: Annotated[str, typer.Argument(metavar="CHAMPION", help="Pointer, tag or hash.")],
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Name a champion; the audit log keeps it."""
+    from dolphin import workspace
+    from dolphin.gate.history import tag as give
+
+    found = give(workspace.find(), name, champion, reason=reason)
+    document = {"tag": name, "champion": found.hash}
+    emit(document, as_json, lambda: say(f"{name} is champion {found.hash[:16]}"))
+
+
+@app.command()
+def history(
+    pointer: Annotated[str | None, typer.Argument(help="blue or green; default: both, and tags.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every move of a pointer, oldest first."""
+    from dolphin import workspace
+    from dolphin.gate.history import history as moves
+
+    rows = moves(workspace.find(), pointer)
+
+    def tell() -> None:
+        keys = ("time", "action", "pointer", "who", "champion", "tags", "present", "sharpe_365", "roi", "reason")
+        shown = [{**row, "champion": row["champion"][:16], "tags": ", ".join(row["tags"])} for row in rows]
+        table(None, keys, [[row[key] for key in keys] for row in shown])
+
+    emit({"history": rows}, as_json, tell)
+
+
+@app.command()
+def diff(
+    one: Annotated[str, typer.Argument(metavar="ONE", help="Pointer, tag or hash.")],
+    two: Annotated[str, typer.Argument(metavar="TWO", help="Pointer, tag or hash.")],
+    as_json: Json = False,
+) -> None:
+    """What two champions differ in: configuration, data, engine, libraries, figures."""
+    from dolphin import workspace
+    from dolphin.gate.history import diff as differences
+
+    found = differences(workspace.find(), one, two)
+
+    def tell() -> None:
+        if found["same"]:
+            say(f"one and the same champion, {found['one'][:16]}")
+            return
+        rows = [(row["file"], row["key"], _text(row["one"]), _text(row["two"])) for row in found["differences"]]
+        table(None, ("file", "key", found["one"][:16], found["two"][:16]), rows)
+        say(f"files with other bytes: {', '.join(found['files'])}")
+
+    emit(found, as_json, tell)
 
 
 @app.command()
@@ -84,6 +152,7 @@ def show(as_json: Json = False) -> None:
 @app.command()
 def verify(
     rerun: Annotated[bool, typer.Option("--rerun", help="Also run the champions again, with parity.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="That, and gather the evidence of an edge again.")] = False,
     as_json: Json = False,
 ) -> None:
     """Re-hash every champion, check pointers and audit chain."""
@@ -91,11 +160,14 @@ def verify(
     from dolphin.gate import verify as verify_champions
 
     with progress_bar() as progress:
-        found = verify_champions(workspace.find(), rerun=rerun, progress=progress)
+        found = verify_champions(workspace.find(), rerun=rerun, full=full, progress=progress)
 
     def tell() -> None:
         for line in (*found["completed"], *found["problems"]):
             say(line)
+        for name, about in found["evidence"].items():
+            say(f"{name}: evidence repeated, p = {about['now']['p']:.3g}, frozen {about['then']['p']:.3g}"
+                if about["repeated"] else f"{name}: evidence NOT repeated: {about['why']}")  # fmt: skip
         word = "all as frozen" if found["passed"] else "NOT as frozen"
         say(f"{found['champions']} champions, {found['audit_lines']} audit lines: {word}")
 

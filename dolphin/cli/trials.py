@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dolphin.study.trials.choice import Choice
+    from dolphin.workspace import Workspace
 
 _SHOWN = ("sharpe_365", "roi", "profit_factor", "win_rate", "max_drawdown", "trades")
 
@@ -24,8 +25,12 @@ REASONS = 3
 
 
 def trials(
-    study: Annotated[str, typer.Argument(help="Study file (TOML) or registered name; or 'verify' [STUDY].")],
-    of: Annotated[str | None, typer.Argument(help="With 'verify': only this study.")] = None,
+    study: Annotated[
+        str, typer.Argument(help="Study file (TOML) or registered name; or verify, export, import, merge.")
+    ],
+    of: Annotated[
+        str | None, typer.Argument(help="verify: a study; export, import: a file; merge: a workspace.")
+    ] = None,
     where: Annotated[str | None, typer.Option("--where", help='SQL: "sharpe_365 > 2 AND trades > 50".')] = None,
     sort: Annotated[str | None, typer.Option("--sort", help="Column; default: the study's objective.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Lowest first.")] = False,
@@ -38,6 +43,9 @@ def trials(
     """The registered trials of a study, best first; 'verify' checks the registry and runs a sample again."""
     if study == "verify":
         _verify(of, sample, seed, as_json)
+        return
+    if study in ("export", "import", "merge"):
+        _exchange(study, of, as_json)
         return
     if of is not None:
         raise DolphinError(f"'{of}' is one argument too many", mend="name one study, or: dolphin trials verify STUDY")
@@ -135,14 +143,47 @@ def _searched(every: pl.DataFrame) -> pl.DataFrame:
     return every if every["study_hash"].null_count() == every.height else latest_search(every)
 
 
+def _exchange(verb: str, what: str | None, as_json: bool) -> None:
+    """Write the registry to a file, or merge a file or another workspace's into it."""
+    from dolphin import workspace
+    from dolphin.study.trials.exchange import export_registry, import_registry, merge_registry
+
+    if what is None:
+        mend = f"dolphin trials {verb} {'WORKSPACE' if verb == 'merge' else 'FILE'}"
+        raise DolphinError(f"'{verb}' needs one more argument", mend=mend)
+    home = workspace.find()
+    if verb == "export":
+        found = export_registry(home, Path(what))
+        line = (
+            f"{found['trials']:,} trials of {found['segments']:,} segments written to {what}; head {found['head'][:16]}"
+        )
+    else:
+        found = merge_registry(home, _workspace_at(what)) if verb == "merge" else import_registry(home, Path(what))
+        line = (
+            f"{found['trials_added']:,} of {found['trials']:,} were new (segments: {found['segments_added']:,}); "
+            f"{found['holdout_lines_added']:,} lines about holdouts; its chain holds, head {found['head'][:16]}"
+        )
+    emit(found, as_json, lambda: say(line))
+
+
+def _workspace_at(root: str) -> Workspace:
+    from dolphin import workspace
+    from dolphin.errors import NotFound
+
+    if not (Path(root) / workspace.MARKER).is_file():
+        raise NotFound("is no workspace", where=root, mend="name a folder that holds dolphin.toml")
+    return workspace.Workspace(Path(root).resolve())
+
+
 def _verify(study: str | None, sample: int, seed: int | None, as_json: bool) -> None:
     from dolphin import workspace
     from dolphin.study.sweep import read_study
+    from dolphin.study.trials.exchange import origin_problems
     from dolphin.study.trials.registry import Registry
     from dolphin.study.trials.trials import is_study_file, rerun_sample, trials_of
 
     home = workspace.find()
-    problems = Registry(home).problems()
+    problems = Registry(home).problems() + origin_problems(Registry(home))
     if problems:
         document = {"chain": problems, "holds": False}
         emit(document, as_json, lambda: say("\n".join(problems), style="red"))

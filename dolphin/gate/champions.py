@@ -29,6 +29,9 @@ from dolphin.workspace import Workspace
 
 POINTERS = ("blue", "green")
 
+#: Before the name of a tag, where the audit log has a pointer's.
+TAG = "tag:"
+
 #: The list of a champion's files with their hashes; the folder's name is the hash of this file.
 FILES = "files.json"
 
@@ -145,9 +148,26 @@ def install(
     return champion
 
 
-def roll_back(workspace: Workspace, *, reason: str, pointer: str = "blue", who: str | None = None) -> Champion:
-    """Move the pointer to the champion before the present one; that one's files are checked first."""
+def roll_back(
+    workspace: Workspace, *, reason: str, pointer: str = "blue", who: str | None = None, to: str | None = None
+) -> Champion:
+    """Move the pointer to the champion before the present one; that one's files are checked first.
+
+    Parameters
+    ----------
+    to : str, optional
+        The hash of any champion that the pointer has named before, instead of the last one.
+    """
     with moving(workspace, pointer, reason) as (log, past):
+        if to is not None:
+            if all(line["new"] != to for line in log.of(pointer)):
+                raise DolphinError(
+                    f"{pointer} has never named champion {to[:16]}", where=str(log.path),
+                    mend=f"'dolphin promote history {pointer}' lists those that it has",
+                )  # fmt: skip
+            if past[-1] == to:
+                raise DolphinError(f"{pointer} names champion {to[:16]} already", mend="name an earlier one")
+            past = [to, past[-1]]
         if len(past) < 2:
             raise DolphinError(
                 f"nothing to roll back to: {len(past)} champion(s) of {pointer} in the audit log",
@@ -162,6 +182,15 @@ def roll_back(workspace: Workspace, *, reason: str, pointer: str = "blue", who: 
     return champion
 
 
+def append_tag(workspace: Workspace, name: str, digest: str, *, reason: str, who: str | None = None) -> None:
+    """Give a champion a name: a line of the audit log, whose ``pointer`` is ``tag:NAME``; moves no pointer."""
+    check_reason(reason)
+    with locked(workspace):
+        state = recover(workspace)
+        state.require_intact()
+        append(state.log, _line(state.log, f"{TAG}{name}", "tag", reason, digest, who))
+
+
 @contextmanager
 def moving(workspace: Workspace, pointer: str, reason: str) -> Iterator[tuple[AuditLog, list[str]]]:
     """Hold the lock over an intact record: the audit log, and the pointer's champions, oldest first."""
@@ -174,12 +203,14 @@ def moving(workspace: Workspace, pointer: str, reason: str) -> Iterator[tuple[Au
 
 
 def lineage(log: AuditLog, pointer: str) -> list[str]:
-    """The champions of a pointer, oldest first; a rollback takes the last one off."""
+    """The champions of a pointer, oldest first; a rollback takes off those after the one that it goes to."""
     stack: list[str] = []
     for line in log.of(pointer):
         if line["action"] == "rollback":
             stack.pop()
-        else:
+            while stack and stack[-1] != line["new"] and line["new"] in stack:
+                stack.pop()
+        if not stack or stack[-1] != line["new"] or line["action"] != "rollback":
             stack.append(line["new"])
     return stack
 
@@ -313,9 +344,20 @@ def _put_in_place(workspace: Workspace, contents: Mapping[str, bytes]) -> Champi
 def _move(
     workspace: Workspace, log: AuditLog, pointer: str, action: str, reason: str, new: str, who: str | None
 ) -> None:
+    entry = _line(log, pointer, action, reason, new, who)
+    size = append(log, entry)
+    try:
+        write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
+    except DolphinError:  # a full disk: the move is called off, so its line goes too
+        cut(log.path, size)
+        raise
+
+
+def _line(log: AuditLog, pointer: str, action: str, reason: str, new: str, who: str | None) -> dict[str, Any]:
+    """The line of the log that would follow."""
     now = time.time_ns()
     mine = log.of(pointer)
-    entry = next_entry(
+    return next_entry(
         log,
         time_ns=now,
         time=format_time(now - now % 1000),
@@ -326,9 +368,3 @@ def _move(
         old=mine[-1]["new"] if mine else None,
         new=new,
     )
-    size = append(log, entry)
-    try:
-        write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
-    except DolphinError:  # a full disk: the move is called off, so its line goes too
-        cut(log.path, size)
-        raise

@@ -79,9 +79,11 @@ def promote(
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)
 
 
-def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:
-    """Move the pointer to the champion before the present one, with a line in the audit log."""
-    return roll_back(workspace, reason=reason, pointer=pointer, who=who)
+def rollback(
+    workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None, to: str | None = None
+) -> Champion:
+    """Move the pointer to the champion before the present one, or to ``to``, with a line in the audit log."""
+    return roll_back(workspace, reason=reason, pointer=pointer, who=who, to=to)
 
 
 def show(workspace: Workspace, *, lines: int = 5) -> dict[str, Any]:
@@ -105,6 +107,7 @@ def verify(
     workspace: Workspace,
     *,
     rerun: bool = False,
+    full: bool = False,
     progress: Progress | None = None,
     climb: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
@@ -116,13 +119,16 @@ def verify(
     ----------
     rerun : bool
         Also run each pointer's champion again: floors, digests bar by bar, parity evidence.
+    full : bool
+        That, and the evidence of its edge once more: the search under shifted signals, and the holdout.
 
     Returns
     -------
     dict
         ``passed``; ``problems`` (lines that name the file); ``completed``; ``champions`` and
         ``audit_lines`` (counts); ``unreferenced`` (champions that no line of the log names, left by a
-        crash before the log, harmless); ``reruns`` (gate report per pointer).
+        crash before the log, harmless); ``reruns`` (gate report per pointer); ``evidence`` (see
+        :func:`dolphin.gate.repetition.repeat_evidence`).
     """
     with locked(workspace):
         state = recover(workspace)
@@ -134,8 +140,8 @@ def verify(
         found = champion_at(workspace, digest)
         problems += [f"{found.folder}: missing"] if digest not in present else found.problems()
     problems = list(dict.fromkeys(problems))
-    reruns = {}
-    if rerun and not problems:
+    reruns, evidence = {}, {}
+    if (rerun or full) and not problems:
         from dolphin.gate.candidate import Candidate
         from dolphin.gate.evaluation import evaluate
 
@@ -144,6 +150,11 @@ def verify(
             report = evaluate(workspace, candidate, tier2=False, parity=True, progress=progress, climb=climb)
             reruns[name] = report.as_dict()
             problems += [f"{name}: {failure.line}" for failure in report.failures]
+            if full:
+                from dolphin.gate.repetition import repeat_evidence
+
+                evidence[name] = repeat_evidence(workspace, name, progress)
+                problems += evidence[name]["problems"]
     return {
         "passed": not problems,
         "problems": problems,
@@ -152,6 +163,7 @@ def verify(
         "unreferenced": sorted(present - named),
         "audit_lines": len(state.log.lines),
         "reruns": reruns,
+        "evidence": evidence,
     }
 
 

@@ -32,6 +32,7 @@ from dolphin.gate import (
 )
 from dolphin.gate.floors import Window
 from dolphin.gate.measure import Measure
+from dolphin.gate.repetition import repeat_evidence
 from dolphin.manifests import write_manifest
 from dolphin.market.assemble import feature_columns, open_market
 from dolphin.report import gate_page
@@ -255,6 +256,33 @@ def test_show_and_verify(workspace: Workspace, champion: Champion) -> None:
     assert shown["pointers"]["blue"]["synthetic"] is True
     found = verify(workspace, rerun=True, climb=Ladder())
     assert found["passed"] and found["reruns"]["blue"]["verdict"] == "PASS"
+
+
+def test_full_verification_gathers_the_evidence_again(workspace: Workspace, champion: Champion) -> None:
+    found = verify(workspace, full=True, climb=Ladder())
+    about = found["evidence"]["blue"]
+    assert found["passed"] and about["repeated"] and about["now"] == about["then"]
+    holdouts = workspace.experiments / "holdouts.jsonl"
+    lines = holdouts.read_bytes()
+    holdouts.unlink()
+    try:
+        alone = verify(workspace, full=True, climb=Ladder())["evidence"]["blue"]
+        assert not alone["repeated"] and "import the registry" in alone["why"] and not holdouts.exists()
+    finally:
+        holdouts.write_bytes(lines)
+    gate = champion.folder / "gate.json"
+    frozen = json.loads(gate.read_text())
+    frozen["evidence"]["edge"]["holdout"]["value"] += 1e-9
+    listed = gate.read_bytes()
+    assert repeat_evidence(workspace, "blue")["problems"] == []
+    gate.chmod(0o644)
+    gate.write_text(json.dumps(frozen))
+    try:
+        with pytest.raises(DolphinError, match="changed since it was frozen"):
+            repeat_evidence(workspace, "blue")
+    finally:
+        gate.write_bytes(listed)
+        gate.chmod(0o444)
 
 
 def test_blue_is_compared_bit_for_bit(workspace: Workspace, champion: Champion) -> None:

@@ -35,18 +35,23 @@ def e_process(differences: Floats, history: Floats) -> Floats:
     -----
     A part with 1 + k d/s <= 0 dies. Strictly valid while no loss is beyond 5.5 s.
     """
+    return np.asarray(e_parts(differences, history).mean(axis=1))
+
+
+def e_parts(differences: Floats, history: Floats) -> Floats:
+    """(T, K) float64: what each stake has made of 1 after each day; :func:`e_process` is their mean."""
     past = [float(d) for d in history if math.isfinite(d)]
     count, mean, square = (
         len(past),
         float(np.mean(past)) if past else 0.0,
         float(np.var(past)) * len(past) if past else 0.0,
     )
-    parts, found = np.ones(len(STAKES)), np.empty(len(differences))
+    parts, found = np.ones(len(STAKES)), np.empty((len(differences), len(STAKES)))
     for i, d in enumerate(np.nan_to_num(np.asarray(differences, np.float64)).tolist()):
         scale = math.sqrt(square / (count - 1)) if count > 1 else 0.0
         if scale > 0.0:
             parts *= np.maximum(1.0 + np.array(STAKES) * d / scale, 0.0)
-        found[i] = parts.mean()
+        found[i] = parts
         count += 1
         step = d - mean
         mean += step / count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import polars as pl
@@ -89,6 +90,20 @@ class Holdouts:
                 found.append(entry)
         return found
 
+    def adopt(self, entries: Iterable[Entry]) -> int:
+        """Add lines of another workspace with their own times and names; how many were not here yet."""
+        added = 0
+        with hold(self._workspace.experiments / ".holdouts.lock"):
+            past = self.entries()
+            known = {canonical_json(_said(entry)) for entry in past}
+            last = past[-1]["hash"] if past else GENESIS
+            for body in map(_said, entries):
+                if canonical_json(body) not in known:
+                    last = self._write(sealed({**body, "previous": last}, canonical_json))["hash"]
+                    known.add(canonical_json(body))
+                    added += 1
+        return added
+
     def _append(self, action: Literal["declare", "open"], dataset: Dataset, fields: Entry) -> Entry:
         remember(self._workspace, dataset)
         now = time.time_ns()
@@ -98,14 +113,17 @@ class Holdouts:
                 "action": action, "dataset": dataset.name, "time_ns": now, "time": format_time(now - now % 1000),
                 "who": who_am_i(), "previous": past[-1]["hash"] if past else GENESIS, **fields,
             }  # fmt: skip
-            entry = sealed(body, canonical_json)
-            size = self.path.stat().st_size - lines_of(self.path)[1] if self.path.exists() else 0
-            try:
-                append(self.path, canonical_json(entry), size)
-            except OSError as error:
-                raise DolphinError(
-                    f"cannot write: {error.strerror}", where=str(self.path), mend="free some space"
-                ) from error
+            return self._write(sealed(body, canonical_json))
+
+    def _write(self, entry: Entry) -> Entry:
+        """Put a line at the end of the chain; the caller holds the lock."""
+        size = self.path.stat().st_size - lines_of(self.path)[1] if self.path.exists() else 0
+        try:
+            append(self.path, canonical_json(entry), size)
+        except OSError as error:
+            raise DolphinError(
+                f"cannot write: {error.strerror}", where=str(self.path), mend="free some space"
+            ) from error
         return entry
 
 
@@ -158,6 +176,11 @@ def enter(
                 mend="end before them, or open them for good with --open-holdout --reason TEXT",
             )
         holdouts.open(dataset, *same, family, config_hash, reason)
+
+
+def _said(entry: Entry) -> Entry:
+    """What a line says, without its place in a chain."""
+    return {key: value for key, value in entry.items() if key not in ("previous", "hash")}
 
 
 def _declares(entry: Entry) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import polars as pl
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import writing
 from dolphin.errors import Damaged
-from dolphin.files import publish, sha256_file
+from dolphin.files import publish, sha256_bytes, sha256_file
 from dolphin.ledger import GENESIS, append, follows, last_line, lines_of, sealed
 from dolphin.locks import hold
 from dolphin.study.measure.measured import Measures
@@ -108,6 +109,25 @@ class Registry:
             self._append(frame)
 
     def _append(self, frame: pl.DataFrame) -> None:
+        self._link(lambda part: frame.write_parquet(part, compression="zstd"))
+
+    def adopt(self, segments: Iterable[bytes]) -> int:
+        """Add segments of another registry, byte for byte; how many were not here yet."""
+        added = 0
+        with hold(self.folder / ".lock"):
+            known = {link["sha256"] for link in self._links()}
+            for data in segments:
+                if (digest := sha256_bytes(data)) not in known:
+                    self._link(partial(_write, data))
+                    known.add(digest)
+                    added += 1
+        return added
+
+    def links(self) -> list[dict[str, str]]:
+        """The chain: name, hash, previous hash and link hash of every segment, oldest first."""
+        return self._links()
+
+    def _link(self, write: Callable[[Path], Any]) -> None:
         """Write a segment and its link; the caller holds the lock."""
         for leftover in self.folder.glob(".*.part"):  # of a writer that was killed
             leftover.unlink()
@@ -115,7 +135,7 @@ class Registry:
         number, previous = (int(last["segment"].partition(".")[0]) + 1, last["hash"]) if last else (1, GENESIS)
         segment = self.folder / f"{number:06d}.parquet"
         with publish(segment) as part, writing(segment):
-            frame.write_parquet(part, compression="zstd")
+            write(part)
         body = {"segment": segment.name, "sha256": sha256_file(segment), "previous": previous}
         # The link makes the segment count; a segment without one is overwritten by the next.
         with writing(self._chain):
@@ -192,6 +212,10 @@ class Registry:
         except (ValueError, TypeError, KeyError):
             pass
         raise Damaged("the trial registry's chain is damaged", where=str(self._chain), mend="restore it")
+
+
+def _write(data: bytes, part: Path) -> None:
+    part.write_bytes(data)
 
 
 def _encode(link: dict[str, Any]) -> bytes:
