@@ -76,7 +76,7 @@ def promote(
         )
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
-    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)
+    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else "")
 
 
 def rollback(workspace: Workspace, reason: str, *, pointer: str = "blue", who: str | None = None) -> Champion:
@@ -124,9 +124,11 @@ def verify(
         ``audit_lines`` (counts); ``unreferenced`` (champions that no line of the log names, left by a
         crash before the log, harmless); ``reruns`` (gate report per pointer).
     """
+    from dolphin.gate.anchors import anchor_problems, clock_problems
+
     with locked(workspace):
         state = recover(workspace)
-    problems = list(state.problems)
+    problems = list(state.problems) + clock_problems(state.log) + anchor_problems(workspace)
     folder = workspace.promote / "champions"
     present = {path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")}
     named = {line["new"] for line in state.log.lines}

@@ -96,7 +96,7 @@ class Holdouts:
             past = self.entries()
             body = {
                 "action": action, "dataset": dataset.name, "time_ns": now, "time": format_time(now - now % 1000),
-                "who": who_am_i(), "previous": past[-1]["hash"] if past else GENESIS, **fields,
+                "who": who_am_i(), "registry": Registry(self._workspace).anchor(), "previous": past[-1]["hash"] if past else GENESIS, **fields,
             }  # fmt: skip
             entry = sealed(body, canonical_json)
             size = self.path.stat().st_size - lines_of(self.path)[1] if self.path.exists() else 0
