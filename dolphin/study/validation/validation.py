@@ -214,7 +214,9 @@ def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> 
     reaches = strategy.horizon_bars or (lambda params: 0)
     horizon = max(int(reaches(config.params)) for config in many)
     lookback = max(strategy.warmup_bars(config.params) for config in many)
-    return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
+    # Features of one's own look back over their inputs, which have a history of their own.
+    plugged = max((f.warmup_bars for config in many for f, *_ in strategy.plugged(config.params)), default=0)
+    return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback) + plugged
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:
