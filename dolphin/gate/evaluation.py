@@ -24,8 +24,8 @@ from dolphin.gate.floors import Floor, Floors, judge, read_floors
 from dolphin.gate.honest import honest_checks
 from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.policy import Policy, read_policy, weaker
-from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.recount import recounted
+from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.unpatched import unpatched
 from dolphin.gate.verdict import answers, edge_checks, reasons
 from dolphin.market.assemble import open_market
@@ -197,7 +197,9 @@ def _settling(case: Case | None, candidate: Candidate) -> tuple[list[tuple[int, 
         grid = candidate.dataset.grid()
         low, high = np.searchsorted(grid, [search.first_ts, search.last_ts + 1]).tolist()
     if (high - low) * candidate.dataset.spacing_ns < DAY_NS or high > candidate.start:
-        return judged, [Check("percentiles", False, "settled on the judged window itself; write numbers, or begin later")]
+        return judged, [
+            Check("percentiles", False, "settled on the judged window itself; write numbers, or begin later")
+        ]
     ts = candidate.dataset.grid()
     return [(low, high)], [Check("percentiles", True, f"of {format_time(ts[low])} to {format_time(ts[high - 1])}")]
 
@@ -270,7 +272,9 @@ def _own_worst(floor: Floor, champion: Champion) -> tuple[float, str]:
     It is the one that was frozen, on the champion's own data: on data of the candidate's choice it could be any.
     """
     rows = champion.document("metrics.json").get("windows", [])
-    worst = next((float(row.get(floor.metric, math.nan)) for row in rows if row["window"] == floor.window.name), math.nan)
+    worst = next(
+        (float(row.get(floor.metric, math.nan)) for row in rows if row["window"] == floor.window.name), math.nan
+    )
     if worst < floor.limit:
         return worst, f"the champion's own worst; it does not meet {floor.limit:g} itself"
     return floor.limit, ""

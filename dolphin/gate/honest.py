@@ -7,6 +7,7 @@ the calendar or by the number of a row. Each of these is varied here, and the de
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,8 +116,9 @@ def no_calendar(measure: Measure) -> Check:
     if plugged(config):
         features = choose(feature_columns(measure.dataset), config, of_rows(ts, market.price))
         moved = moved._replace(features=_like(features, market.features))
+    here = _decisions(measure.whole.recording.trades, 0)
     there = _decisions(_trades(config, moved, measure.start, measure.stop), 0)
-    return _alike("calendar", _decisions(measure.whole.recording.trades, 0), there, f"all times are moved by {DAYS} days")
+    return _alike("calendar", here, there, f"all times are moved by {DAYS} days")
 
 
 def later_start(measure: Measure) -> Check:
@@ -181,7 +183,7 @@ def _field(before: NDArray[np.void], after: NDArray[np.void]) -> str:
     return ""
 
 
-def _like(values: NDArray[np.generic], original: NDArray[np.generic]) -> NDArray[np.generic]:
+def _like[Values: NDArray[Any]](values: Values, original: NDArray[Any]) -> Values:
     """With the original's write flag, so that no second kernel is compiled."""
     values.flags.writeable = original.flags.writeable
     return values

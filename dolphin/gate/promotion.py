@@ -56,6 +56,7 @@ def promote(
     from dolphin.gate.floors import read_floors
     from dolphin.gate.freeze import contents_of
     from dolphin.gate.policy import read_policy, weaker
+    from dolphin.gate.unpatched import unpatched
 
     with moving(workspace, pointer, reason) as (_, present):
         pass  # what cannot move is said before the gate runs, not after
@@ -76,6 +77,9 @@ def promote(
         )
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
+    whole = unpatched()
+    if not whole.passed:
+        raise Refused(f"not promoted: {whole.line}", where=candidate.name)
     return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else "")
 
 

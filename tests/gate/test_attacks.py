@@ -96,9 +96,7 @@ def test_tables_are_part_of_the_digest(cheats: Workspace, tmp_path: Path) -> Non
     """A table in a tuple, in a tuple in a tuple, or read from a file: other numbers are another strategy."""
     text = Path(sneaky.__file__).read_text()
     digests = []
-    for number, line in enumerate(
-        ("DATES = (1, 2)", "DATES = (1, 3)", READ)
-    ):
+    for number, line in enumerate(("DATES = (1, 2)", "DATES = (1, 3)", READ)):
         file = tmp_path / f"table{number}.py"
         start = text.index("DATES = ")
         file.write_text(text[:start] + line + text[text.index("\n", start) :])
