@@ -50,6 +50,9 @@ class Champion:
     def problems(self) -> list[str]:
         """Every file that is missing, changed or not of the champion; empty if it is as frozen."""
         listing = self.folder / FILES
+        for path in (self.folder.parent, self.folder, *self.folder.rglob("*")):
+            if path.is_symlink():  # what it points to may change, and is not what was frozen
+                return [f"{path}: is a symbolic link"]
         if not listing.is_file():
             return [f"{listing}: missing"]
         data = listing.read_bytes()
@@ -132,7 +135,7 @@ def install(
     Parameters
     ----------
     over : str, optional
-        The champion that the gate compared with: it must still be the pointer's.
+        The champion that the gate compared with, empty if there was none: it must still be the pointer's.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def install(
         full; the pointer stays where it was.
     """
     with moving(workspace, pointer, reason) as (log, past):
-        if over is not None and past[-1:] != [over]:
+        if over is not None and (past[-1] if past else "") != over:
             raise DolphinError(f"{pointer} was moved while the gate ran", mend="run the promotion again")
         champion = _put_in_place(workspace, contents)
         _move(workspace, log, pointer, "promote", reason, champion.hash, who)
@@ -188,7 +191,7 @@ def append_tag(workspace: Workspace, name: str, digest: str, *, reason: str, who
     with locked(workspace):
         state = recover(workspace)
         state.require_intact()
-        append(state.log, _line(state.log, f"{TAG}{name}", "tag", reason, digest, who))
+        append(state.log, _line(workspace, state.log, f"{TAG}{name}", "tag", reason, digest, who))
 
 
 @contextmanager
@@ -344,7 +347,7 @@ def _put_in_place(workspace: Workspace, contents: Mapping[str, bytes]) -> Champi
 def _move(
     workspace: Workspace, log: AuditLog, pointer: str, action: str, reason: str, new: str, who: str | None
 ) -> None:
-    entry = _line(log, pointer, action, reason, new, who)
+    entry = _line(workspace, log, pointer, action, reason, new, who)
     size = append(log, entry)
     try:
         write_bytes(pointer_path(workspace, pointer), pointer_bytes(entry))
@@ -353,12 +356,23 @@ def _move(
         raise
 
 
-def _line(log: AuditLog, pointer: str, action: str, reason: str, new: str, who: str | None) -> dict[str, Any]:
+def _line(
+    workspace: Workspace, log: AuditLog, pointer: str, action: str, reason: str, new: str, who: str | None
+) -> dict[str, Any]:
     """The line of the log that would follow."""
+    from dolphin.study.trials.registry import Registry  # it takes the engine with it
+
     now = time.time_ns()
+    if log.lines and now <= log.lines[-1]["time_ns"]:
+        raise DolphinError(
+            f"the clock says {format_time(now - now % 1000)}, and the last line is of {log.lines[-1]['time']}",
+            where=str(log.path),
+            mend="set the clock; the pointer was not moved",
+        )
     mine = log.of(pointer)
     return next_entry(
         log,
+        registry=Registry(workspace).anchor(),
         time_ns=now,
         time=format_time(now - now % 1000),
         who=who or who_am_i(),

@@ -15,13 +15,18 @@ import numpy as np
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config import Config, settled
+from dolphin.gate.anchors import anchor_problems
 from dolphin.gate.candidate import Candidate, frozen_config
-from dolphin.gate.case import case_evidence, judge_case, open_case
-from dolphin.gate.champions import open_champion, pointer_path
+from dolphin.gate.case import Case, case_evidence, judge_case, open_case
+from dolphin.gate.champions import Champion, open_champion, pointer_path
+from dolphin.gate.costs import cost_check
 from dolphin.gate.floors import Floor, Floors, judge, read_floors
+from dolphin.gate.honest import honest_checks
 from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.policy import Policy, read_policy, weaker
+from dolphin.gate.recount import recounted
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
+from dolphin.gate.unpatched import unpatched
 from dolphin.gate.verdict import answers, edge_checks, reasons
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
@@ -30,7 +35,7 @@ from dolphin.progress import Progress
 from dolphin.study.measure.metrics import METRICS, spelled
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.registry import Registry
-from dolphin.times import format_time
+from dolphin.times import DAY_NS, format_time
 from dolphin.workspace import Workspace
 
 Climb = Callable[..., Any]
@@ -69,10 +74,13 @@ def evaluate(
     # A champion was judged when it was frozen: its holdout is no holdout any more.
     case = None if candidate.kind == "champion" else open_case(workspace, candidate)
     tell(0, 5, "gate: running the candidate")
-    measure = _measure(candidate, candidate.config, progress)
+    spans, percentiles = _settling(case, candidate)
+    measure = _measure(candidate, candidate.config, progress, spans)
     rival = _rival(workspace, candidate, progress)
-    judged = tuple(_judge(floors, measure, rival, tier2))
-    checks = [_data(workspace, candidate), _registry(workspace)]
+    judged = tuple(_judge(floors, measure, rival, _blue(workspace), tier2))
+    checks = [_data(workspace, candidate), _registry(workspace), *percentiles]
+    if case is not None:
+        checks.append(cost_check(measure.config))
     if candidate.recorded:
         checks.append(_reproduced(candidate, measure.whole))
     tell(1, 5, "gate: is there an edge")
@@ -81,10 +89,12 @@ def evaluate(
     evidence |= _rules(floors, policy, tier2, rival) | {"windows": windows(floors, measure)}
     if edge is not None:
         checks += edge_checks(edge)
+    checks.append(unpatched())
     if not all(floor.passed for floor in judged) or (edge is not None and not edge.passed):
         evidence["not_run"] = {"determinism": NOT_RUN, PARITY_PART: NOT_RUN if parity else NOT_ASKED}
     else:
-        more, told = _costly(measure, parity, tell, climb, progress)
+        held = [(case.unseen.start, case.unseen.stop)] if case is not None else []
+        more, told = _costly(measure, held, parity, tell, climb, progress)
         checks, evidence = checks + more, evidence | told
     tell(5, 5, "gate: done")
     return GateReport(
@@ -101,15 +111,20 @@ def evaluate(
 
 
 def _costly(
-    measure: Measure, parity: bool, tell: Progress, climb: Climb | None, progress: Progress | None
+    measure: Measure,
+    held: list[tuple[int, int]],
+    parity: bool,
+    tell: Progress,
+    climb: Climb | None,
+    progress: Progress | None,
 ) -> tuple[list[Check], dict[str, Any]]:
     """The checks for who has passed so far, and what the evidence holds of them."""
-    tell(2, 5, "gate: two fresh processes")
-    checks = [_deterministic(measure.whole)]
+    tell(2, 5, "gate: fresh processes")
+    checks = [_deterministic(measure.whole), recounted(measure)]
     if not parity:
         return checks, {"not_run": {PARITY_PART: NOT_ASKED}}
     tell(3, 5, "gate: look-ahead and warm-up")
-    checks += _honest(measure)
+    checks += _honest(measure) + honest_checks(measure, [*measure.spans, *(s for s in held if s[0] < s[1])])
     tell(4, 5, "gate: parity ladder")
     rungs, document = _climb(measure, climb, progress)
     return checks + rungs, {"parity": document}
@@ -161,36 +176,84 @@ def windows(floors: Floors, measure: Measure) -> list[dict[str, Any]]:
     for window in seen.values():
         found = measure.over(window)
         figures = {name: spelled(found.metrics[name]) for name in METRICS if name in found.metrics}
-        rows.append({"window": window.name, "span": found.text, "problem": found.problem, **figures})
+        rows.append(
+            {"window": window.name, "span": found.text, "problem": found.problem, **figures, **with_open(found.metrics)}
+        )
     return rows
 
 
-def _measure(candidate: Candidate, config: Config, progress: Progress | None) -> Measure:
+def _settling(case: Case | None, candidate: Candidate) -> tuple[list[tuple[int, int]], list[Check]]:
+    """Rows that open percentiles are taken over, and whether they lie before what is judged.
+
+    They are the train window of the candidate's search, else all rows before the judged window. Without either
+    there is nothing but the judged window, which nobody knows in advance.
+    """
+    judged = [(candidate.start, candidate.stop)]
+    if not candidate.config.of_window:
+        return judged, []
+    search = case.search if case is not None else None
+    low, high = 0, candidate.start
+    if search is not None and search.dataset_digest == candidate.dataset.digest:
+        grid = candidate.dataset.grid()
+        low, high = np.searchsorted(grid, [search.first_ts, search.last_ts + 1]).tolist()
+    if (high - low) * candidate.dataset.spacing_ns < DAY_NS or high > candidate.start:
+        return judged, [
+            Check("percentiles", False, "settled on the judged window itself; write numbers, or begin later")
+        ]
+    ts = candidate.dataset.grid()
+    return [(low, high)], [Check("percentiles", True, f"of {format_time(ts[low])} to {format_time(ts[high - 1])}")]
+
+
+def with_open(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Profit factor and win rate as they would be if what is open were closed at the last price."""
+    if "gross_win" not in metrics or not metrics["open_position"]:
+        return {}
+    # What the equity has beyond the start and the closed trades is the open position's, its entry fee included.
+    initial = metrics["final_equity"] / (1.0 + metrics["roi"]) if metrics["roi"] > -1.0 else math.nan
+    left = metrics["final_equity"] - initial - (metrics["gross_win"] - metrics["gross_loss"])
+    win, loss = metrics["gross_win"] + max(left, 0.0), metrics["gross_loss"] - min(left, 0.0)
+    trades = metrics["trades"] + 1
+    wins = (metrics["win_rate"] * metrics["trades"] if metrics["trades"] else 0.0) + (left > 0.0)
+    factor = win / loss if loss > 0.0 else math.inf
+    return {"profit_factor_with_open": spelled(factor), "win_rate_with_open": spelled(wins / trades)}
+
+
+def _measure(
+    candidate: Candidate, config: Config, progress: Progress | None, spans: list[tuple[int, int]] | None = None
+) -> Measure:
     market = open_market(candidate.dataset, config, progress)
-    config = settled(config, market, [(candidate.start, candidate.stop)])
+    config = settled(config, market, spans or [(candidate.start, candidate.stop)])
     return Measure(candidate.dataset, market, config, candidate.start, candidate.stop)
+
+
+def _blue(workspace: Workspace) -> Champion | None:
+    return open_champion(workspace, "blue") if pointer_path(workspace, "blue").is_file() else None
 
 
 def _rival(workspace: Workspace, candidate: Candidate, progress: Progress | None) -> Measure | None:
     """The blue champion on the candidate's data and window: only so are the two comparable."""
-    if not pointer_path(workspace, "blue").is_file():
+    champion = _blue(workspace)
+    if champion is None:
         return None
-    champion = open_champion(workspace, "blue")
     if candidate.champion is not None and candidate.champion.hash == champion.hash:
         return _measure(candidate, candidate.config, progress)
     # Its config alone is asked for: the data that it was frozen on may be gone by now.
     return _measure(candidate, frozen_config(workspace, champion), progress)
 
 
-def _judge(floors: Floors, measure: Measure, rival: Measure | None, tier2: bool) -> Iterator[FloorResult]:
+def _judge(
+    floors: Floors, measure: Measure, rival: Measure | None, champion: Champion | None, tier2: bool
+) -> Iterator[FloorResult]:
     tiers = ["tier1", *(["tier2"] if tier2 else [])]
-    if getattr(measure.config.params, "direction", None) != "short_only":
+    # What a strategy calls its direction is its own word; what it bought is not.
+    bought = bool((measure.whole.recording.trades["side"] > 0).any())
+    if bought or getattr(measure.config.params, "direction", None) != "short_only":
         tiers.append("green")
     for tier in tiers:
         for floor in floors.tiers[tier]:
             limit, note = floor.limit, ""
-            if floor.or_champions_own and rival is not None:
-                limit, note = _own_worst(floor, rival)
+            if floor.or_champions_own and champion is not None:
+                limit, note = _own_worst(floor, champion)
             yield _judge_one(floors, tier, floor, limit, note, measure)
     if tier2 and rival is not None:
         for floor in floors.tiers["champion"]:
@@ -203,9 +266,15 @@ def _judge(floors: Floors, measure: Measure, rival: Measure | None, tier2: bool)
             yield _judge_one(floors, "champion", floor, limit, note, measure)
 
 
-def _own_worst(floor: Floor, rival: Measure) -> tuple[float, str]:
-    """The floor's limit, or the champion's own worst window where that is lower."""
-    worst = rival.over(floor.window).metrics.get(floor.metric, math.nan)
+def _own_worst(floor: Floor, champion: Champion) -> tuple[float, str]:
+    """The floor's limit, or the champion's own worst window where that is lower.
+
+    It is the one that was frozen, on the champion's own data: on data of the candidate's choice it could be any.
+    """
+    rows = champion.document("metrics.json").get("windows", [])
+    worst = next(
+        (float(row.get(floor.metric, math.nan)) for row in rows if row["window"] == floor.window.name), math.nan
+    )
     if worst < floor.limit:
         return worst, f"the champion's own worst; it does not meet {floor.limit:g} itself"
     return floor.limit, ""
@@ -234,7 +303,7 @@ def _data(workspace: Workspace, candidate: Candidate) -> Check:
 
 
 def _registry(workspace: Workspace) -> Check:
-    problems = Registry(workspace).problems()
+    problems = Registry(workspace).problems() or anchor_problems(workspace)
     return Check("trial registry", not problems, problems[0] if problems else "its chain holds")
 
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from dolphin.catalog import Dataset, parse_time
 from dolphin.config import Config
-from dolphin.core.records import Ints, Market
+from dolphin.core.records import Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window
-from dolphin.study.measure.metrics import daily_equity, worst_rolling_roi
 from dolphin.study.measure.run import Run, run
 from dolphin.times import DAY_NS, format_time
 
@@ -21,6 +20,28 @@ from dolphin.times import DAY_NS, format_time
 def days_spanned(ts: Ints, start: int, stop: int, spacing_ns: int) -> float:
     """Days of 24 h from the opening of row ``start`` to the close of row ``stop - 1``, closed hours included."""
     return (int(ts[stop - 1]) - int(ts[start]) + spacing_ns) / DAY_NS
+
+
+def worst_by_bar(ts: Ints, equity: Floats, capital: float, length_ns: int, spacing_ns: int) -> float:
+    """The lowest return over any stretch of ``length_ns`` that ends at a bar's close; nan if there is none.
+
+    Parameters
+    ----------
+    ts, equity : (bars,) int64, float64
+        Closes, and the equity at each; ``capital`` is that of one spacing before the first.
+
+    Notes
+    -----
+    A stretch that begins at or below zero has no return. Where an exchange was closed, a stretch begins at the last
+    close before.
+    """
+    times = np.concatenate([[int(ts[0]) - spacing_ns], ts])
+    levels = np.concatenate([[capital], equity])
+    begin = np.searchsorted(times, times - length_ns, side="right") - 1
+    whole = (begin >= 0) & (levels[np.maximum(begin, 0)] > 0.0)
+    if not whole.any():
+        return math.nan
+    return float(np.min(levels[whole] / levels[begin[whole]] - 1.0))
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,15 @@ class Measure:
         """The run over the gate window."""
         return self._run(self.start, self.stop)
 
+    def run_of(self, start: int, stop: int) -> Run:
+        """The run over rows ``start`` to ``stop``."""
+        return self._run(start, stop)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Rows of every window that was run so far."""
+        return list(self._runs)
+
     def over(self, window: Window) -> Measured:
         """The metrics of a window of the floors file."""
         if window.rolling:
@@ -67,10 +97,10 @@ class Measure:
         assert window.days is not None
         whole = self.whole
         ts = self.market.ts[self.start : self.stop]
-        daily = daily_equity(ts, whole.recording.equity, self.config.account.initial_capital)
-        worst = worst_rolling_roi(daily, window.days)
+        capital = self.config.account.initial_capital
+        worst = worst_by_bar(ts, whole.recording.equity, capital, window.days * DAY_NS, self.dataset.spacing_ns)
         text = f"any {window.days} days of {self._text(window, self.start, self.stop)}"
-        if math.isnan(worst) and len(daily) <= window.days:
+        if math.isnan(worst) and int(ts[-1]) - int(ts[0]) + self.dataset.spacing_ns < window.days * DAY_NS:
             return Measured({}, self.start, self.stop, text, self._too_short(window.days))
         return Measured({"roi": worst, "trades": whole.metrics["trades"]}, self.start, self.stop, text)
 

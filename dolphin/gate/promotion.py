@@ -56,6 +56,7 @@ def promote(
     from dolphin.gate.floors import read_floors
     from dolphin.gate.freeze import contents_of
     from dolphin.gate.policy import read_policy, weaker
+    from dolphin.gate.unpatched import unpatched
 
     with moving(workspace, pointer, reason) as (_, present):
         pass  # what cannot move is said before the gate runs, not after
@@ -76,7 +77,10 @@ def promote(
         )
     who = who or who_am_i()
     contents = contents_of(workspace, candidate, report, who)
-    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else None)
+    whole = unpatched()
+    if not whole.passed:
+        raise Refused(f"not promoted: {whole.line}", where=candidate.name)
+    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else "")
 
 
 def rollback(
@@ -130,9 +134,11 @@ def verify(
         crash before the log, harmless); ``reruns`` (gate report per pointer); ``evidence`` (see
         :func:`dolphin.gate.repetition.repeat_evidence`).
     """
+    from dolphin.gate.anchors import anchor_problems, clock_problems
+
     with locked(workspace):
         state = recover(workspace)
-    problems = list(state.problems)
+    problems = list(state.problems) + clock_problems(state.log) + anchor_problems(workspace)
     folder = workspace.promote / "champions"
     present = {path.name for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")}
     named = {line["new"] for line in state.log.lines}

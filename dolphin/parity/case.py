@@ -15,6 +15,7 @@ from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording
 from dolphin.core.records import NONE, Market, Records, Words
 from dolphin.live.session import order_direction
+from dolphin.study.measure.run import flat_state
 
 #: An order as it was filled: ``direction`` +1 bought, -1 sold; ``passive`` 1 if it gave liquidity.
 ORDER_FILLED = np.dtype(
@@ -94,7 +95,7 @@ class Case:
     @cached_property
     def batch(self) -> Recording:
         """The batch loop over the window: the reference of every rung."""
-        state = self.engine.new_state(self.market.price.shape[1], self.capital)
+        state = flat_state(self.config, self.market, self.start, self.stop)
         return self.engine.run(state, self.params, self.friction, self.market, self.start, self.stop)
 
     @cached_property
@@ -104,7 +105,7 @@ class Case:
 
     def trace_on(self, market: Market) -> Trace:
         """One Python call per bar, on this market."""
-        state = self.engine.new_state(market.price.shape[1], self.capital)
+        state = flat_state(self.config, market, self.start, self.stop)
         stages = np.zeros((self.bars, len(STAGES)), np.uint64)
         fills: list[tuple] = []
         actions, slots = state.fills["action"], len(state.slots)
@@ -129,7 +130,7 @@ class Case:
     def batch_stages(self, bar: int) -> Words:
         """Stage words of ``bar`` after a batch run up to it."""
         kernels = self.engine.kernels
-        state = self.engine.new_state(self.market.price.shape[1], self.capital)
+        state = flat_state(self.config, self.market, self.start, self.stop)
         digests, stages = np.empty(bar - self.start, np.uint64), np.zeros(len(STAGES), np.uint64)
         kernels.run_digested(state, self.params, self.friction, self.market, self.start, bar, NO_TRADES, digests)
         kernels.step_bar(state, self.params, self.friction, self.market, bar, NO_TRADES, stages)

@@ -25,6 +25,7 @@ from dolphin.market.assemble import choose
 from dolphin.market.plugins import of_rows
 from dolphin.market.scanning import day_bounds
 from dolphin.parity.own_features import first_unfit, plugged, rewritten
+from dolphin.study.measure.run import flat_state
 from dolphin.times import format_time as iso
 
 Progress = Callable[[int, int, str], None]
@@ -74,18 +75,12 @@ def lookahead(
     _check_rows(market, start, stop)
     if isinstance(cuts, int):
         cuts = [int(row) for row in np.linspace(start, stop - 1, cuts + 2)[1:-1]]
-    baseline = _digests(market, config, start, stop)
-    futures = _futures(market, start, stop, np.random.default_rng(seed))
-    for done, (what, later) in enumerate(futures):
-        if progress:
-            progress(done, 4, f"look-ahead: later rows {what}")
-        row = _first_peek(market, later, config, start, stop, baseline, cut_short=what == "removed")
-        if row is not None:
-            return CheckResult(
-                name,
-                False,
-                f"the decision at bar {row} ({iso(market.ts[row])}) changes when later rows are {what}",
-            )
+    peek = first_peek(market, config, start, stop, seed=seed, progress=progress)
+    if peek is not None:
+        row, what = peek
+        return CheckResult(
+            name, False, f"the decision at bar {row} ({iso(market.ts[row])}) changes when later rows are {what}"
+        )
     if progress:
         progress(3, 4, "look-ahead: features scanned again")
     for cut in cuts:
@@ -101,6 +96,30 @@ def lookahead(
         f"{stop - start} bars decided with all later rows removed, altered and shuffled, "
         f"features scanned again at {len(cuts)} cuts: bit for bit the same",
     )
+
+
+def first_peek(
+    market: Market,
+    config: Config,
+    start: int,
+    stop: int,
+    *,
+    seed: int = 1,
+    days: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[int, str] | None:
+    """The first bar (row) whose decision changes with later rows, and what became of them; None if none does.
+
+    ``days`` is the state's room for day ends, by default that of a judged run; a run that goes on for ever has none.
+    """
+    baseline = _digests(market, config, start, stop)
+    for done, (what, later) in enumerate(_futures(market, start, stop, np.random.default_rng(seed))):
+        if progress:
+            progress(done, 4, f"look-ahead: later rows {what}")
+        row = _first_peek(market, later, config, start, stop, baseline, cut_short=what == "removed", days=days)
+        if row is not None:
+            return row, what
+    return None
 
 
 def warmup(
@@ -200,8 +219,7 @@ def _check_rows(market: Market, start: int, stop: int) -> None:
 
 
 def _digests(market: Market, config: Config, start: int, stop: int) -> Words:
-    engine = config.engine
-    state = engine.new_state(market.price.shape[1], config.account.initial_capital)
+    engine, state = config.engine, flat_state(config, market, start, stop)
     return engine.run(state, config.params_record(), config.friction_record(), market, start, stop).digests
 
 
@@ -214,6 +232,7 @@ def _first_peek(
     baseline: Words,
     *,
     cut_short: bool,
+    days: int | None = None,
 ) -> int | None:
     """The first bar whose digest changes when the rows after it are those of ``later``.
 
@@ -221,7 +240,9 @@ def _first_peek(
     also ends the arrays at the bar; what lies behind is still ``later``, never foreign memory.
     """
     engine = config.engine
-    state = engine.new_state(market.price.shape[1], config.account.initial_capital)
+    state = flat_state(config, market, start, stop)
+    if days is not None:
+        state = state._replace(day_ends=np.zeros(days))
     params, friction = config.params_record(), config.friction_record()
     stages = np.zeros(len(STAGES), np.uint64)
     step_bar, account = engine.kernels.step_bar, state.account

@@ -86,7 +86,9 @@ def test_pass_rests_on_floors_and_all_evidence(report: GateReport) -> None:
         *("roi", "sharpe_365"),
     ]
     assert [c.name for c in report.checks] == [
-        *("data", "trial registry", "edge", "determinism", "look-ahead", "warm-up", "append-only"),
+        *("data", "trial registry", "cost of trading", "edge", "gate unchanged in memory", "determinism"),
+        *("recounted from fills and prices", "look-ahead", "warm-up", "append-only", "same in every state"),
+        *("look-ahead, every window", "decisions write wishes only", "calendar", "later start"),
         *("parity rung 0: n0", "parity rung 1: n1", "parity rung 2: n2"),
     ]
 
@@ -128,7 +130,9 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
     assert found.verdict == "REFUSED" and ladder.asked == []
     assert set(found.evidence["not_run"].values()) == {"not run because floors were breached or no edge was found"}
     assert len(found.evidence["not_run"]) == 2
-    assert [c.name for c in found.checks] == ["data", "trial registry", "edge"]
+    assert [c.name for c in found.checks] == [
+        *("data", "trial registry", "cost of trading", "edge", "gate unchanged in memory"),
+    ]
     assert found.answers["floors"]["answer"] == "no" and found.answers["edge"]["answer"] == "yes"
     trades = found.floors[3].value
     assert f"trades, 10 days: trades is {trades:g}, must be >= 5000" in found.refusal()
@@ -140,9 +144,10 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
 def test_broken_or_absent_rung_refuses(workspace: Workspace, candidate: Candidate, monkeypatch) -> None:
     monkeypatch.setattr("dolphin.gate.evaluation.fresh", lambda job, seed: {})
     found = evaluate(workspace, candidate, tier2=False, climb=Ladder(broken=1, absent=2))
-    assert [f.name for f in found.failures] == ["determinism", "parity rung 1: n1", "parity rung 2"]
-    assert "PYTHONHASHSEED=0" in found.failures[0].detail
-    assert found.failures[2].detail == "the ladder did not climb it"
+    names = ["gate unchanged in memory", "determinism", "parity rung 1: n1", "parity rung 2"]
+    assert [f.name for f in found.failures] == names  # the first tells that this test changed the gate
+    assert "PYTHONHASHSEED=0" in found.failures[1].detail
+    assert found.failures[3].detail == "the ladder did not climb it"
     told = evaluate(workspace, candidate, tier2=False, climb=Ladder(absent=2, reason="it knows no limit orders"))
     assert told.failures[-1].detail == "not available: it knows no limit orders"
 
@@ -152,7 +157,7 @@ def test_too_short_a_window_fails_with_the_reason(workspace: Workspace, config_f
     found = evaluate(workspace, short, tier2=True, climb=Ladder())
     reasons = {f.name: f.reason for f in found.floors}
     assert reasons["profit factor, 10 days"] == "needs 2 days of bars, the gate window has 1.5"
-    assert reasons["ROI, any 10 days"] == ""  # two UTC days are touched
+    assert reasons["ROI, any 10 days"] == "needs 2 days of bars, the gate window has 1.5"
     assert reasons["target: ROI, 55 days"] == "needs 5 days of bars, the gate window has 1.5"
     assert found.as_dict()["floors"][0]["value"] == "nan"
 
@@ -191,9 +196,8 @@ def test_windows_lie_at_the_end_and_repeat_by_hand(candidate: Candidate) -> None
 
 def test_rolling_window_is_the_worst_of_all(candidate: Candidate) -> None:
     measure = measure_of(candidate)
-    equity, ts = measure.whole.recording.equity, measure.market.ts
-    ends = [25_000.0] + [equity[(ts - 1) // DAY == day][-1] for day in sorted(set((ts - 1) // DAY))]
-    worst = min(ends[k + 2] / ends[k] - 1.0 for k in range(len(ends) - 2))
+    equity, bars = [25_000.0, *measure.whole.recording.equity], 2 * DAY // MINUTE
+    worst = min(equity[k + bars] / equity[k] - 1.0 for k in range(len(equity) - bars))  # by bar, not by day
     assert measure.over(Window("rolling", 2, rolling=True)).metrics["roi"] == worst
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 _COLUMNS = (
-    "time_ns", "study", "study_hash", "role", "config_hash", "dataset", "dataset_digest", "first_ts", "last_ts",
+    "time_ns", "row", "study", "study_hash", "role", "config_hash", "dataset", "dataset_digest", "first_ts", "last_ts",
 )  # fmt: skip
 
 
@@ -49,7 +50,8 @@ def distinct(rows: pl.DataFrame) -> int:
 def looks_at(workspace: Workspace, dataset: Dataset) -> Looks:
     """Every look at the market of ``dataset``, under whatever name and of whatever part."""
     remember(workspace, dataset)
-    trials = Registry(workspace).trials().filter(pl.col("state") != "invalid", pl.col("config_hash").is_not_null())
+    trials = Registry(workspace).trials().with_row_index("row")
+    trials = trials.filter(pl.col("state") != "invalid", pl.col("config_hash").is_not_null())
     frame = trials.select(_COLUMNS).collect()
     known = frame.select("dataset", "dataset_digest").unique(maintain_order=True).rows()
     lags = {digest: lag_between(workspace, dataset.digest, digest) for _, digest in known}
@@ -75,22 +77,38 @@ def earlier_families(
 
     A configuration that opened it is known by its hash. Runs under stress vary one that is there already.
     """
-    first: dict[str, int] = {}
+    first: dict[str, tuple[float, float]] = {}  # by the clock, and by place in the registry
     seen = looks.over(first_ts, last_ts).filter(pl.col("role").fill_null("") != STRESS)
-    pairs = [(row["config_hash"], row["time_ns"] or 0) for row in seen.select("config_hash", "time_ns").to_dicts()]
+    rows = seen.select("config_hash", "time_ns", "row").to_dicts()
+    met = [(row["config_hash"], float(row["time_ns"] or 0), float(row["row"])) for row in rows]
     for entry in Holdouts(workspace).opened_on(dataset, first_ts, last_ts):
-        pairs.append((entry["config_hash"], entry["time_ns"]))
-    for name, when in pairs:
-        first[name] = min(when, first.get(name, when))
-    mine = first.get(config_hash)
-    return [name for name, when in first.items() if name != config_hash and (mine is None or when < mine)]
+        # It lies between the rows that were registered before it and those after; older lines do not say.
+        place = entry["registry"]["rows"] - 0.5 if "registry" in entry else math.inf
+        met.append((entry["config_hash"], float(entry["time_ns"]), place))
+    for name, when, place in met:
+        before = first.get(name, (math.inf, math.inf))
+        first[name] = min(when, before[0]), min(place, before[1])
+    mine = first.get(config_hash, (math.inf, math.inf))
+    # A clock can be set, and a registry be merged: who is earlier by either was there before.
+    return [
+        name
+        for name, (when, place) in first.items()
+        if name != config_hash and (config_hash not in first or when < mine[0] or place < mine[1])
+    ]
 
 
 def looks_document(looks: Looks, *spans: tuple[int, int], workspace: Workspace) -> dict[str, Any]:
     """What a verdict says of them: how many could be seen, since when, and under which names."""
     rows = pl.concat([looks.over(*span) for span in spans]).unique()
     since = looks.rows["time_ns"].min()
+    count = distinct(looks.rows) if looks.rows.height else 0
+    words = f"since {format_time(int(since) // 1000 * 1000)}" if isinstance(since, int) else "none so far"
+    anchor = Registry(workspace).anchor()
     return {
+        "seen": f"{count} looks at this market could be seen, {words}; what was looked at elsewhere, or before this "
+        "registry was begun, nobody here knows",
+        "registry_links": anchor["links"],
+        "registry_first": anchor["first"],
         "looks_at_this_market_and_time": distinct(rows) if rows.height else 0,
         "looks_at_this_market": distinct(looks.rows) if looks.rows.height else 0,
         "seen_since": format_time(int(since) // 1000 * 1000) if isinstance(since, int) else None,

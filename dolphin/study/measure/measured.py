@@ -13,7 +13,7 @@ from dolphin.core.engine import Engine
 from dolphin.core.records import Floats, Ints, Market, Records, State
 from dolphin.errors import DolphinError
 from dolphin.study.measure.metrics import ALL_METRICS, MetricArrays, daily_levels, daily_returns, metrics_of
-from dolphin.study.measure.run import days_of
+from dolphin.study.measure.run import days_of, flat_state
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def result_of_one(state: State, capital: float) -> BatchResult:
 def run_alone(config: Config, market: Market, start: int, stop: int) -> BatchResult:
     """One configuration as a single run does it: every bar decided, digest folded, everything recorded."""
     engine, capital = config.engine, config.account.initial_capital
-    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
+    state = flat_state(config, market, start, stop)
     engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     return result_of_one(state, capital)
 

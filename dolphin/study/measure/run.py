@@ -20,7 +20,7 @@ from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
-from dolphin.core.records import POSTURES, Floats, Ints, Market
+from dolphin.core.records import POSTURES, Floats, Ints, Market, State
 from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
@@ -99,11 +99,20 @@ def days_of(ts: Ints, start: int, stop: int) -> int:
     return int(return_day(ts[stop - 1]) - return_day(ts[start])) + 1
 
 
+def flat_state(config: Config, market: Market, start: int, stop: int) -> State:
+    """The flat account that a run over rows ``start`` to ``stop`` begins with: the one way to make it in research.
+
+    Judged runs, parity rungs and checks must not differ in what a strategy can see of its state.
+    """
+    days = days_of(market.ts, start, stop)
+    return config.engine.new_state(market.price.shape[1], config.account.initial_capital, days)
+
+
 def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int) -> Run:
     """Run ``config`` over rows ``start`` to ``stop`` of ``market``."""
     engine = config.engine
     capital = config.account.initial_capital
-    state = engine.new_state(market.price.shape[1], capital, days_of(market.ts, start, stop))
+    state = flat_state(config, market, start, stop)
     began = time.perf_counter()
     recording = engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     seconds = time.perf_counter() - began

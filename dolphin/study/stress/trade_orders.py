@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from dolphin.core.records import Floats
+from dolphin.core.records import Floats, Records
 from dolphin.study.measure.run import Run
 
 
 def reordered_trades(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dict[str, Floats]]:
     """The same trades in other orders (``permuted``), and drawn with replacement (``bootstrap``).
 
-    Trades are taken one after another, each by its P&L over the capital at its entry; drawdown is on
+    Trades are taken one after another, each by its P&L over the capital before it (:func:`growth_of`); drawdown is on
     realised capital, from trade to trade. Returns rows, and by kind capital over its start, (runs, trades + 1).
     """
     trades = base.recording.trades
-    growth = 1.0 + trades["pnl"] / trades["capital_before"]
+    growth = growth_of(trades, base.config.account.initial_capital)
     if not len(growth):
         return pl.DataFrame(schema={"kind": pl.String, "parameter": pl.Float64}), {}
     rng = np.random.default_rng([seed, 0x5F])
@@ -44,6 +44,21 @@ def reordered_trades(base: Run, runs: int, seed: int) -> tuple[pl.DataFrame, dic
             )
         )
     return pl.concat(frames), paths
+
+
+def growth_of(trades: Records, initial_capital: float) -> Floats:
+    """(trades,) factors whose product is the realised capital over its start.
+
+    Where no two trades are open at once the capital before a trade is that at its entry. Else it is what the trades
+    that closed earlier left: gains of slots that ran at the same time add up, and their factors on the capital at
+    entry would compound them.
+    """
+    if not len(trades) or (trades["entry_bar"][1:] >= trades["exit_bar"][:-1]).all():
+        return np.asarray(1.0 + trades["pnl"] / trades["capital_before"])
+    after = initial_capital + np.cumsum(trades["pnl"])
+    before = np.concatenate([[initial_capital], after[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(before > 0.0, after / before, 0.0)
 
 
 def capital_path(growth: Floats) -> Floats:

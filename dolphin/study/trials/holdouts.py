@@ -109,9 +109,10 @@ class Holdouts:
         now = time.time_ns()
         with hold(self._workspace.experiments / ".holdouts.lock"):
             past = self.entries()
+            anchor = Registry(self._workspace).anchor()
             body = {
                 "action": action, "dataset": dataset.name, "time_ns": now, "time": format_time(now - now % 1000),
-                "who": who_am_i(), "previous": past[-1]["hash"] if past else GENESIS, **fields,
+                "who": who_am_i(), "registry": anchor, "previous": past[-1]["hash"] if past else GENESIS, **fields,
             }  # fmt: skip
             return self._write(sealed(body, canonical_json))
 

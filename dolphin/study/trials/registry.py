@@ -177,10 +177,40 @@ class Registry:
         last, _ = self._last_link()
         return last["hash"] if last else GENESIS
 
+    def anchor(self) -> dict[str, Any]:
+        """What other records keep of the chain, so that another one in its place is told (:meth:`missing`).
+
+        ``links`` and ``rows`` count segments and trials, ``first`` and ``head`` are hashes of the first and last link.
+        """
+        links = self._links()
+        rows = int(self.trials().select(pl.len()).collect().item()) if links else 0
+        first, head = (links[0]["hash"], links[-1]["hash"]) if links else (GENESIS, GENESIS)
+        return {"links": len(links), "rows": rows, "first": first, "head": head}
+
+    def missing(self, anchor: dict[str, Any]) -> str:
+        """What of an anchored chain is not in this one, in words; empty if it goes on from there."""
+        links, count = self._links(), int(anchor["links"])
+        if not count:
+            return ""
+        if not links or links[0]["hash"] != anchor["first"]:
+            return "is another registry than the one that was known, or was begun anew"
+        if len(links) < count or links[count - 1]["hash"] != anchor["head"]:
+            return f"was cut or rewritten: its link {count} was known and is gone"
+        return ""
+
     def problems(self) -> list[str]:
-        """Broken links, missing or changed segments; empty if the chain holds."""
+        """Broken links, missing, changed or left-out segments, symbolic links; empty if the chain holds."""
         found, previous = [], GENESIS
-        for link in self._links():
+        links = self._links()
+        segments = sorted(self.folder.glob("*.parquet"))
+        for path in (self.folder.parent, self.folder, self._chain, *segments):
+            if path.is_symlink():
+                found.append(f"{path}: is a symbolic link; the registry must be the workspace's own")
+        # One segment without a link is what a crash leaves; more of them are a chain that was cut.
+        left = [path for path in segments if path.name not in {link["segment"] for link in links}]
+        if len(left) > 1:
+            found.append(f"{self._chain}: {len(left)} segments have no link, the chain was cut")
+        for link in links:
             path = self.folder / link["segment"]
             if not follows(link, previous, _encode):
                 found.append(f"{self._chain}: the chain breaks at {link['segment']}")

@@ -13,7 +13,7 @@ import polars as pl
 from dolphin.config import Config, Variants, settled, to_toml
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError
-from dolphin.features import history_bars
+from dolphin.features import Feature, history_bars
 from dolphin.files import json_bytes, write_bytes
 from dolphin.manifests import write_listed
 from dolphin.progress import Progress
@@ -214,7 +214,10 @@ def _reach(study: Study, scheme: Scheme, evaluator: Evaluator, window: Span) -> 
     reaches = strategy.horizon_bars or (lambda params: 0)
     horizon = max(int(reaches(config.params)) for config in many)
     lookback = max(strategy.warmup_bars(config.params) for config in many)
-    return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback)
+    # Features of one's own look back over their inputs, which have a history of their own.
+    own = [f for config in many for f, *_ in strategy.plugged(config.params)]
+    plugged = max((f.warmup_bars for f in own if isinstance(f, Feature)), default=0)
+    return horizon, max(history_bars(evaluator.dataset.spacing_ns), lookback) + plugged
 
 
 def _write(workspace: Workspace, report: ValidationReport) -> None:

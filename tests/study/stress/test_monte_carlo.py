@@ -9,7 +9,7 @@ from typed_documents import is_typed
 
 from dolphin.config import Config, parse_config
 from dolphin.core import taking
-from dolphin.core.records import Market
+from dolphin.core.records import TRADE, Market
 from dolphin.errors import DolphinError
 from dolphin.study.backtest import backtest
 from dolphin.study.measure.measured import first_difference, measure, run_alone
@@ -19,7 +19,7 @@ from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturb
 from dolphin.study.stress.monte_carlo import read_stress, stress
 from dolphin.study.stress.stress_document import StressDocument
 from dolphin.study.stress.stress_summary import break_even
-from dolphin.study.stress.trade_orders import capital_path
+from dolphin.study.stress.trade_orders import capital_path, growth_of
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import rerun_sample, trials_of
 from dolphin.workspace import Workspace
@@ -218,3 +218,13 @@ def test_bad_input_is_one_line_before_any_work(
     with pytest.raises(DolphinError, match=r"other files|at least one"):
         stress(home, "m", busy, **given)  # type: ignore[arg-type]
     assert Registry(home).trials().collect().is_empty()
+
+
+def test_trades_that_overlap_add_up() -> None:
+    """Two slots at once, both from 100: +10 and +10 are 120, not 121."""
+    trades = np.zeros(2, TRADE)
+    trades["entry_bar"], trades["exit_bar"] = (0, 1), (5, 6)
+    trades["pnl"], trades["capital_before"] = 10.0, 100.0
+    assert np.prod(growth_of(trades, 100.0)) == pytest.approx(1.2)
+    trades["entry_bar"] = (0, 5)
+    assert growth_of(trades, 100.0).tolist() == [1.1, 1.1]
