@@ -133,9 +133,10 @@ def test_a_neutral_table_changes_no_bit_of_the_money(data: Dataset, busy: Config
 
 
 def test_a_strategy_that_cannot_be_halted_is_refused(data: Dataset, busy: Config) -> None:
-    unhalted = replace(busy, strategy=replace(busy.strategy, reasons=("", "A", "B", "C", "D", "E", "F"), orderly=()))
+    applied = config(busy, table="r")
+    unhalted = replace(applied.strategy, reasons=("", "A", "B", "C", "D", "E", "F"), orderly=())
     with pytest.raises(DolphinError, match="no reason 'HIBERNATE_HALT'"):
-        _ = config(unhalted, table="r").engine
+        _ = replace(applied, strategy=unhalted).engine
 
 
 def test_lineage_and_versions(home: Workspace, data: Dataset) -> None:
