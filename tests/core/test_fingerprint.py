@@ -13,8 +13,8 @@ from types import FunctionType
 import pytest
 
 from dolphin.core import fingerprint, kernels
-from dolphin.core.fingerprint import IMPORTED, PACKAGE, SCANNER, STEP, Place, of_framework, of_functions
-from dolphin.core.jit import inline
+from dolphin.core.fingerprint import IMPORTED, SCANNER, STEP, Place, of_framework, of_functions
+from dolphin.core.jit import KERNEL_ROOMS, PACKAGE, inline
 from dolphin.features import kernel as scanner
 
 ROOTS = [*STEP, *SCANNER]
@@ -22,7 +22,7 @@ ROOTS = [*STEP, *SCANNER]
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    for room in fingerprint.ROOMS:
+    for room in KERNEL_ROOMS:
         shutil.copytree(PACKAGE / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -36,7 +36,7 @@ def reached_in_memory() -> set[Place]:
     while todo:
         function = todo.pop()
         module_name = function.__module__.removeprefix("dolphin.")
-        if (module_name, function.__name__) in found or module_name.split(".")[0] not in fingerprint.ROOMS:
+        if (module_name, function.__name__) in found or module_name.split(".")[0] not in KERNEL_ROOMS:
             continue
         found.add((module_name, function.__name__))
         todo += called(function)
@@ -147,7 +147,7 @@ MODULE = """
 import enum
 from dataclasses import dataclass
 import numpy as np
-from dolphin.core.jit import inline
+from dolphin.core.jit import KERNEL_ROOMS, PACKAGE, inline
 import {helper} as helper
 from {helper} import far, K
 
@@ -187,7 +187,7 @@ def features(params):
     return TABLE[params.name], Names.first, LENGTHS.short
 """
 HELPER = """
-from dolphin.core.jit import inline
+from dolphin.core.jit import KERNEL_ROOMS, PACKAGE, inline
 K = 9
 DEEP = 1.5
 

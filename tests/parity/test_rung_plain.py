@@ -56,4 +56,4 @@ def test_a_book_that_charges_otherwise_is_found():
     other = dataclasses.replace(case)
     object.__setattr__(other, "friction", friction)
     passed, detail, _ = plain_rung(other)
-    assert not passed and "capital" in detail
+    assert not passed and "stage fill" in detail
