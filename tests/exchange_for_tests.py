@@ -15,8 +15,6 @@ import numpy as np
 from ladder_cases import dataset_of
 from numpy.random import PCG64, Generator
 from pydantic import BaseModel, ConfigDict
-from reference.random_case import random_case
-from reference.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 from dolphin.config import Account, Config, Friction
 from dolphin.core.engine import NO_TRADES
@@ -26,6 +24,8 @@ from dolphin.core.strategy import Strategy
 from dolphin.journal import JournalWriter, SessionJournal
 from dolphin.journal.header import header_of, shape_for
 from dolphin.journal.schema import ACCEPTED, CANCELLED, FILLED, PARTLY_FILLED, REJECTED
+from dolphin.parity.slow.random_case import random_case
+from dolphin.parity.slow.random_strategy import MEMORY, REASONS, WIDTH, decide
 
 SLOTS = 2
 

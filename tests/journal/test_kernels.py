@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference.compiled import engine_of_case, friction_of_case, market_of, params_of
-from reference.random_case import random_case
 
 from dolphin.core.compiling import guarded
 from dolphin.core.engine import NO_TRADES
@@ -13,6 +11,8 @@ from dolphin.core.records import ORDER
 from dolphin.journal import kernels
 from dolphin.journal.kernels import BOOKING, INTENT
 from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
+from dolphin.parity.slow.compiled_case import engine_of_case, friction_of_case, market_of, params_of
+from dolphin.parity.slow.random_case import random_case
 
 
 def recorded_and_replayed(seed: int) -> set[int]:
