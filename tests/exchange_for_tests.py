@@ -1,6 +1,6 @@
 """A session on an exchange that does what exchanges do: parts, late fills, rejections, cancellations, repetitions.
 
-The session books by the rules of docs/parity.md, in Python and on the step's own three parts; its journal is what
+The session books by the rules of docs/parity.md, in Python and on the step's own parts; its journal is what
 replay is held against.
 """
 
@@ -152,7 +152,7 @@ class Session:
         seen: list[Answer] = []
         for bar in range(bars):
             journal.opened(market, bar)
-            engine.kernels.begin_bar(state)
+            engine.kernels.begin_bar(state, market, bar)
             self._disturb(exchange, bar)
             self._answers(state, journal, exchange.of(bar, 0), bar, 0, seen)
             engine.kernels.decide_bar(state, params, friction, market, bar)
@@ -231,7 +231,7 @@ class Session:
         state.fills[slot] = first.order
         state.fills[slot]["qty"], state.fills[slot]["price"], state.fills[slot]["fee"] = qty, price, fee
         state.fills[slot]["passive"] = 0
-        kernels.book_fill(state, slot, self.market, bar, NO_TRADES)
+        kernels.book_fill(state, slot, slot, self.market, bar, NO_TRADES)
         state.working[slot] = working
 
 

@@ -51,7 +51,7 @@ def mild_policy() -> str:
     return text
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The market ``edge``: six days of one-minute bars of six assets."""
     made = create(tmp_path_factory.mktemp("gate") / "workspace")
@@ -62,7 +62,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def candidate(workspace: Workspace) -> Candidate:
     return find_candidate(workspace, str(workspace.root / "candidate.toml"), dataset="edge")
 

@@ -65,7 +65,7 @@ def session_with(path: Path, *events: tuple, late: bool = False):
     stages = np.zeros(6, np.uint64)
     for bar in range(10):
         journal.opened(market, bar)
-        engine.kernels.begin_bar(state)
+        engine.kernels.begin_bar(state, market, bar)
         if bar == (6 if late else 5):
             for order, status, trade in events:
                 journal.event(order, 5, 0, status, phase=1, ids={"trade_id": trade} if trade else None)

@@ -62,7 +62,7 @@ AROUND = (
           "                out.duplicates += 1\n", "                kept.append(event)\n                out.duplicates += 1\n",
           "journal: duplicates", "events"),
     Fault("replay-ignores-rejects", "an order that was refused works on in the replay", _J,
-          "booking.status == FILLED or booking.status == REJECTED", "booking.status == FILLED", "rung 4, rejects", "data"),
+          "            or booking.status == REJECTED\n", "", "rung 4, rejects", "data"),
     Fault("replay-forgets-funding", "the replay pays no funding", _J,
           "        if funded:\n            pay_funding(state, market, i)\n", "", "rung 4", "state"),
     Fault("posture-not-written", "the journal of a run does not keep the posture", "journal/of_run.py",

@@ -46,7 +46,7 @@ class Searched:
         return find_candidate(self.workspace, str(best), dataset="e", start=start)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pristine_search(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     home = create(tmp_path_factory.mktemp("searched") / "w")
     generate(home, "e", preset="edge", days=16, assets=10, spacing_ns=60 * 10**9, seed=3)
