@@ -270,7 +270,7 @@ def test_every_rung_obeys_postures(strategy, timing):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize("strategy", [TWO_SLOTS, VEL_DIV_SLEEVES, CROSS_MOMENTUM, BREAKOUT], ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", [VEL_DIV_SLEEVES, CROSS_MOMENTUM, BREAKOUT], ids=lambda s: s.name)
 def test_every_other_strategy_obeys_postures_too(strategy, timing):
     case = risky_case(strategy, timing, funded=strategy in RICH)
     report = ladder(case.dataset, case.market, case.config, case.start, case.stop)
