@@ -201,14 +201,18 @@ class Exchange(SimulationModule):
                 self.quote(j, self._level(price, j, of), self._ts)
 
     def _prices(self, j: int, orders: Sequence[Records]) -> list[float]:
-        """What the bar's prices were, in the order that is worst for who waits: a stop's side comes first."""
+        """What the bar's prices were, in the order that is worst for who waits: a stop's side comes first.
+
+        The open is not among them: a limit that it reaches would fill before the stop of its bracket. What a stop
+        pays through a gap is the fill model's to know.
+        """
         close = float(self._fills.price[j])
         if not self._ranged:
             return [close]
-        opened, low, high = (float(self._columns[name][j]) for name in ("open", "low", "high"))
+        low, high = (float(self._columns[name][j]) for name in ("low", "high"))
         first = next((order for order in orders if int(order["kind"]) & STOP), orders[0])
         high_first = (order_direction(first) > 0) == bool(int(first["kind"]) & STOP)
-        return [opened, high, low, close] if high_first else [opened, low, high, close]
+        return [high, low, close] if high_first else [low, high, close]
 
     def _level(self, price: float, j: int, orders: Sequence[Records]) -> float:
         """Where the market stands at a price: on a tick, so that a limit is traded through by a whole one.
