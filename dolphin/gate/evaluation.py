@@ -15,6 +15,7 @@ import numpy as np
 
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config import Config, settled
+from dolphin.files import json_value
 from dolphin.gate.anchors import anchor_problems
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.case import Case, case_evidence, judge_case, open_case
@@ -32,7 +33,7 @@ from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
 from dolphin.parity.fresh_process import HASH_SEEDS, fresh, job_of, outcome
 from dolphin.progress import Progress
-from dolphin.study.measure.metrics import METRICS, spelled
+from dolphin.study.measure.metrics import METRICS
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.registry import Registry
 from dolphin.times import DAY_NS, format_time
@@ -175,7 +176,7 @@ def windows(floors: Floors, measure: Measure) -> list[dict[str, Any]]:
     rows = []
     for window in seen.values():
         found = measure.over(window)
-        figures = {name: spelled(found.metrics[name]) for name in METRICS if name in found.metrics}
+        figures = {name: json_value(found.metrics[name]) for name in METRICS if name in found.metrics}
         rows.append(
             {"window": window.name, "span": found.text, "problem": found.problem, **figures, **with_open(found.metrics)}
         )
@@ -215,7 +216,7 @@ def with_open(metrics: dict[str, Any]) -> dict[str, Any]:
     trades = metrics["trades"] + 1
     wins = (metrics["win_rate"] * metrics["trades"] if metrics["trades"] else 0.0) + (left > 0.0)
     factor = win / loss if loss > 0.0 else math.inf
-    return {"profit_factor_with_open": spelled(factor), "win_rate_with_open": spelled(wins / trades)}
+    return {"profit_factor_with_open": json_value(factor), "win_rate_with_open": json_value(wins / trades)}
 
 
 def _measure(

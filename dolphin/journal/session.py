@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dolphin.core.records import Market, Records, State, Words
-from dolphin.journal.schema import FILLED, REJECTED
+from dolphin.journal.schema import REJECTED
 from dolphin.journal.writer import JournalWriter, json_text, wanted, write_working
 
 
@@ -59,10 +59,6 @@ class SessionJournal:
         )  # fmt: skip
         if self.write_ahead:
             self.writer.flush()
-
-    def filled(self, fill: Records, bar: int, slot: int, *, phase: int, commission: float, ts: int | None) -> None:
-        """A fill as it is booked."""
-        self.event(fill, bar, slot, FILLED, phase=phase, ts=ts, commission=commission)
 
     def rejected(self, order: Records, bar: int, slot: int, *, phase: int, ts: int | None = None) -> None:
         """An order that the exchange would not have."""

@@ -6,9 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dolphin.core.records import BRACKET, CANCEL, Market, Records
+from dolphin.core.records import BRACKET, CANCEL, Market
 from dolphin.errors import DolphinError, NotFound
 from dolphin.journal.bookings import Event
 from dolphin.journal.header import check_header
@@ -164,9 +162,3 @@ def verified(path: Path) -> dict[str, Any]:
         "records": {KINDS[code]: count for code, count in sorted(counts.items())},
         "versions": header["versions"],
     }
-
-
-def fills_of(held: Held) -> Records:
-    """The bookings that are fills."""
-    found: Records = held.bookings.records[np.isin(held.bookings.records["status"], (PARTLY_FILLED, FILLED))]
-    return found

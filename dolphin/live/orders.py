@@ -23,14 +23,13 @@ class OrderWriter:
         self._factory = factory
         self._instruments = instruments
 
-    def market(self, order: Records, *, whole: bool) -> Order:
-        """One that fills now: ``whole``, or what there is of it."""
+    def market(self, order: Records) -> Order:
+        """One that fills now."""
         instrument = self._instruments[int(order["asset"])]
         return self._factory.market(
             instrument_id=instrument.id,
             order_side=_side(order),
             quantity=instrument.make_qty(float(order["qty"])),
-            time_in_force=TimeInForce.GTC if whole else TimeInForce.IOC,
             reduce_only=_reduces(order),
         )
 

@@ -155,7 +155,7 @@ class KernelStrategy(Strategy):
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""
         self._exchange.show(int(order["asset"]))
-        self._submit(slot, self._writer.market(order, whole=True), order)
+        self._submit(slot, self._writer.market(order), order)
 
     def rest(self, slot: int, order: Records) -> None:
         """An order that waits: it is laid beside the market, so that it fills in the next bar at the earliest."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin.core.records import Floats, Ints, Records
-from dolphin.files import json_value
 from dolphin.times import return_day
 
 #: Names in the order in which they are written and shown.
@@ -42,9 +41,6 @@ MORE_METRICS = (
 
 #: (C,) arrays by the names of :data:`ALL_METRICS`: float64, counts int64, flags bool.
 MetricArrays = dict[str, NDArray[Any]]
-
-#: As the gate calls it.
-spelled = json_value
 
 #: All of them.
 ALL_METRICS = METRICS + MORE_METRICS

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dolphin.catalog import readers
 from dolphin.catalog.ingest.external import LAGS, as_of, import_series, lag_rule, with_availability
-from dolphin.catalog.quality.freshness import LIMITS, fresh
 from dolphin.catalog.readers.series import series_name
 from dolphin.catalog.store.tables import Table
 from dolphin.errors import DolphinError
+from dolphin.freshness import LIMITS, fresh
 from dolphin.times import DAY_NS, SECOND_NS, format_time, parse_time
 from dolphin.workspace import Workspace
 
