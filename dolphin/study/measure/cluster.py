@@ -55,6 +55,10 @@ DEPTH = 3
 #: Seconds between two looks at whether there are workers, while no answer comes.
 TICK = 1.0
 
+#: Seconds after which an answer is asked for again: its worker may have died with it, and the scheduler tries to reach
+#: a dead worker for as long as PATIENCE.
+ASK_AGAIN = 3.0
+
 #: Seconds to wait for a scheduler, and for the first or a new worker when there is none.
 PATIENCE = 30.0
 
@@ -314,8 +318,18 @@ class ClusterEvaluator:
             raise self._lost() from None
 
     def _result(self, future: Future) -> Answer:
+        """The answer of a chunk that was done; done again by another if its worker died with it."""
+        heard = time.monotonic()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return self._fetched(future)
+            heard = time.monotonic() if self._threads() else heard
+            if time.monotonic() - heard > self._patience:
+                raise self._nobody()
+
+    def _fetched(self, future: Future) -> Answer:
         try:
-            answer: Answer = future.result(timeout=self._patience)
+            answer: Answer = future.result(timeout=ASK_AGAIN)
             return answer
         except KilledWorker:
             raise DolphinError(
@@ -323,8 +337,8 @@ class ClusterEvaluator:
                 where=self._address,
                 mend="look at the workers' logs and memory; what was finished before is registered",
             ) from None
-        except TimeoutError:
-            raise self._nobody() from None
+        except TimeoutError:  # an OSError, too
+            raise
         except (CancelledError, OSError):
             raise self._lost() from None
         except (ImportError, RuntimeError) as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from distributed import Future
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -26,7 +27,7 @@ from dolphin.catalog.ingest.external import import_series
 from dolphin.config import Config, parse_config
 from dolphin.errors import DolphinError
 from dolphin.study.measure import cluster as clusters
-from dolphin.study.measure.chunks import Packing, run_chunk
+from dolphin.study.measure.chunks import Answer, Packing, run_chunk
 from dolphin.study.measure.cluster import ClusterEvaluator, open_evaluator
 from dolphin.study.measure.evaluator import Batch, LocalEvaluator, Results
 from dolphin.study.measure.metrics import ALL_METRICS
@@ -228,6 +229,28 @@ def test_killed_workers_lose_nothing(dataset: Dataset, batch: Batch, local: Resu
 
         same(local, evaluator.evaluate(batch, kill))
         assert seen == len(batch.configs) * len(SPANS) and len(killed) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_chunks")
+def test_an_answer_that_died_with_its_worker_is_computed_again(
+    dataset: Dataset, batch: Batch, local: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_evaluator("local:2", dataset) as evaluator:
+        assert isinstance(evaluator, ClusterEvaluator)
+        fetched, killed = evaluator._fetched, set[int]()
+
+        def kill_first(future: Future) -> Answer:
+            if not killed:  # the chunk is done, its answer still lies in the memory of the worker
+                (address,) = evaluator._client.who_has(future)[str(future.key)]
+                victim = evaluator._client.run(os.getpid, workers=[address])[address]
+                os.kill(victim, signal.SIGKILL)
+                killed.add(victim)
+            return fetched(future)
+
+        monkeypatch.setattr(evaluator, "_fetched", kill_first)
+        same(local, evaluator.evaluate(batch))
+        assert len(killed) == 1
 
 
 @pytest.mark.slow
