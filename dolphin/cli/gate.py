@@ -73,12 +73,13 @@ def gate(
 @app.command("calibrate")
 def calibrate(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (TOML): data, search, train window.")],
-    kinds: Annotated[str, typer.Option("--kinds", help="shift, shiftd, boot, null; broad, narrow.")] = "shift,boot",
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="shift, shiftd, boot, null; broad@1, narrow@0.5 (bps a bar).")
+    ] = "shift,boot",
     markets: Annotated[int, typer.Option("--markets", min=2, help="Of each kind.")] = 100,
     reruns: Annotated[
         int, typer.Option("--reruns", min=0, help="Own reruns of the search on each market; 0: ranked among all.")
     ] = 0,
-    drift: Annotated[float, typer.Option("--drift-bps", min=0.0, help="A bar, of planted edges.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the markets.")] = 1,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
     as_json: Json = False,
@@ -91,19 +92,32 @@ def calibrate(
     home = workspace.find()
     study = read_study(study_file, home.research)
     chosen = [kind.strip() for kind in kinds.split(",") if kind.strip()]
-    options: dict[str, Any] = {"reruns": reruns, "drift_bps": drift, "seed": seed, "threads": threads}
+    options: dict[str, Any] = {"reruns": reruns, "seed": seed, "threads": threads}
     with progress_bar() as progress:
         found = run_calibration(home, study, kinds=chosen, markets=markets, progress=progress, **options)
 
     def tell() -> None:
         rows = [
-            (kind, "edge" if about["edge_planted"] else "none", about["markets"], about["promoted"],
-             f"{about['share']:.3f} [{about['interval_95'][0]:.3f}, {about['interval_95'][1]:.3f}]",
-             about["mean_best_on_train"], about["mean_sharpe_of_the_chosen_unseen"], about["seconds_a_market"])
+            (
+                kind,
+                about["markets"],
+                f"{about['promoted']} ({100 * about['share']:.1f} %)",
+                f"{about['floors'][0]} / {about['floors'][1]}",
+                about["both"],
+                about["mean_best_on_train"],
+                about["mean_sharpe_of_the_chosen_unseen"],
+                about["seconds_a_market"],
+            )
             for kind, about in found["kinds"].items()
-        ]  # fmt: skip
-        heads = ("kind", "truth", "markets", "promoted", "share", "best seen", "chosen, unseen", "seconds a market")
+        ]
+        heads = ("kind", "markets", "evidence", "floors 1 / 2", "both", "best, seen", "chosen, unseen", "s each")
         table("calibration of this policy", heads, rows)
+        if nulls := found["without_edge"]:
+            low, high = nulls["interval_95"]
+            say(
+                f"without an edge {nulls['promoted']} of {nulls['markets']} pass the evidence: "
+                f"{100 * nulls['share']:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
+            )
         say(f"written to {home.promote / 'calibration.json'}; policy {found['policy_sha256'][:16]}")
 
     emit(found, as_json, tell)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.case import Case, case_evidence, judge_case, open_case
 from dolphin.gate.champions import Champion, open_champion, pointer_path
 from dolphin.gate.costs import cost_check
-from dolphin.gate.floors import Floor, Floors, judge, read_floors
+from dolphin.gate.floors import Floors, read_floors
 from dolphin.gate.honest import honest_checks
+from dolphin.gate.judging import judge_floors
 from dolphin.gate.measure import Measure, days_spanned
 from dolphin.gate.policy import Policy, read_policy, weaker
 from dolphin.gate.recount import recounted
-from dolphin.gate.report import Check, FloorResult, GateReport, plain
+from dolphin.gate.report import Check, GateReport, plain
 from dolphin.gate.unpatched import unpatched
 from dolphin.gate.verdict import answers, edge_checks, reasons
 from dolphin.market.assemble import open_market
@@ -78,7 +79,7 @@ def evaluate(
     spans, percentiles = _settling(case, candidate)
     measure = _measure(candidate, candidate.config, progress, spans)
     rival = _rival(workspace, candidate, progress)
-    judged = tuple(_judge(floors, measure, rival, _blue(workspace), tier2))
+    judged = tuple(judge_floors(floors, measure, rival, _blue(workspace), tier2=tier2))
     checks = [_data(workspace, candidate), _registry(workspace, candidate), *percentiles]
     if case is not None:
         checks.append(cost_check(measure.config))
@@ -240,61 +241,6 @@ def _rival(workspace: Workspace, candidate: Candidate, progress: Progress | None
         return _measure(candidate, candidate.config, progress)
     # Its config alone is asked for: the data that it was frozen on may be gone by now.
     return _measure(candidate, frozen_config(workspace, champion), progress)
-
-
-def _judge(
-    floors: Floors, measure: Measure, rival: Measure | None, champion: Champion | None, tier2: bool
-) -> Iterator[FloorResult]:
-    tiers = ["tier1", *(["tier2"] if tier2 else [])]
-    # What a strategy calls its direction is its own word; what it bought is not.
-    bought = bool((measure.whole.recording.trades["side"] > 0).any())
-    if bought or getattr(measure.config.params, "direction", None) != "short_only":
-        tiers.append("green")
-    for tier in tiers:
-        for floor in floors.tiers[tier]:
-            limit, note = floor.limit, ""
-            if floor.or_champions_own and champion is not None:
-                limit, note = _own_worst(floor, champion)
-            yield _judge_one(floors, tier, floor, limit, note, measure)
-    if tier2 and rival is not None:
-        for floor in floors.tiers["champion"]:
-            assert floor.tolerance is not None
-            theirs = float(rival.over(floor.window).metrics.get(floor.metric, math.nan))
-            slack = -floor.tolerance if floor.op in (">", ">=") else floor.tolerance
-            # A champion without the figure (no trades there) cannot be fallen short of.
-            limit = theirs + slack if math.isfinite(theirs) else slack * math.inf
-            note = f"champion {theirs:.6g} here, tolerance {floor.tolerance:g}"
-            yield _judge_one(floors, "champion", floor, limit, note, measure)
-
-
-def _own_worst(floor: Floor, champion: Champion) -> tuple[float, str]:
-    """The floor's limit, or the champion's own worst window where that is lower.
-
-    It is the one that was frozen, on the champion's own data: on data of the candidate's choice it could be any.
-    """
-    rows = champion.document("metrics.json").get("windows", [])
-    worst = next(
-        (float(row.get(floor.metric, math.nan)) for row in rows if row["window"] == floor.window.name), math.nan
-    )
-    if worst < floor.limit:
-        return worst, f"the champion's own worst; it does not meet {floor.limit:g} itself"
-    return floor.limit, ""
-
-
-def _judge_one(floors: Floors, tier: str, floor: Floor, limit: float, note: str, measure: Measure) -> FloorResult:
-    found = measure.over(floor.window)
-    value = found.metrics.get(floor.metric, math.nan)
-    if found.problem:
-        passed, reason = False, found.problem
-    else:
-        against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
-        passed, reason = judge(against, value, found.metrics["trades"], floors.enough_trades(tier, floor.window))
-    reason = "; ".join(part for part in (reason, note) if part)
-    whole = days_spanned(measure.market.ts, found.start, found.stop, measure.dataset.spacing_ns)
-    return FloorResult(
-        floor.name, floor.metric, f"{floor.window.name}: {found.text}", floor.op, limit, value, passed, reason,
-        float(floor.window.days or 0) if floor.window.rolling else whole, floor.window.rolling,
-    )  # fmt: skip
 
 
 def _data(workspace: Workspace, candidate: Candidate) -> Check:

@@ -128,13 +128,13 @@ def test_trading_that_costs_nothing(cheats: Workspace, candidate: Candidate) -> 
 
 
 def test_a_module_that_patches_the_gate(cheats: Workspace) -> None:
-    from dolphin.gate import evaluation, floors, report
+    from dolphin.gate import judging, floors, report
 
-    kept = floors.judge, evaluation.judge, report.GateReport.passed, floors.SHARES
+    kept = floors.judge, judging.judge, report.GateReport.passed, floors.SHARES
     assert unpatched().passed
     (cheats.research / "patcher.py").write_text(
-        "from dolphin.gate import evaluation, floors, report\n"
-        "floors.judge = evaluation.judge = lambda *a, **k: (True, '')\n"
+        "from dolphin.gate import judging, floors, report\n"
+        "floors.judge = judging.judge = lambda *a, **k: (True, '')\n"
         "report.GateReport.passed = property(lambda self: True)\n"
     )
     try:
@@ -142,18 +142,18 @@ def test_a_module_that_patches_the_gate(cheats: Workspace) -> None:
             load("patcher:NOTHING", cheats.research)
         found = unpatched()
         assert not found.passed and "dolphin.gate." in found.detail
-        floors.judge = evaluation.judge = kept[0]
+        floors.judge = judging.judge = kept[0]
         assert "GateReport.passed" in unpatched().detail
     finally:
-        floors.judge, evaluation.judge = kept[:2]
+        floors.judge, judging.judge = kept[:2]
         report.GateReport.passed = kept[2]  # type: ignore[method-assign]
     assert unpatched().passed
-    metrics = evaluation.METRICS
+    metrics = judging.METRICS
     try:
-        evaluation.METRICS = metrics[:2]
+        judging.METRICS = metrics[:2]
         assert "METRICS is not that of" in unpatched().detail
     finally:
-        evaluation.METRICS = metrics
+        judging.METRICS = metrics
 
 
 def test_a_percentile_of_the_judged_window(cheats: Workspace, candidate: Candidate) -> None:
@@ -200,8 +200,8 @@ def test_the_champions_own_worst_is_the_frozen_one(candidate: Candidate) -> None
     """On data of the candidate's choice the champion's worst window could be any."""
     from types import SimpleNamespace
 
-    from dolphin.gate.evaluation import _own_worst
     from dolphin.gate.floors import Floor
+    from dolphin.gate.judging import _own_worst
 
     floor = Floor("r", "roi", Window("rolling", 10, rolling=True), ">=", -0.05, or_champions_own=True)
     for frozen, limit in ((-0.03, -0.05), (-0.08, -0.08)):

@@ -16,16 +16,19 @@ from dolphin.config import Config, Variants, settled
 from dolphin.core.records import Market
 from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json, sha256_bytes
-from dolphin.gate.calibration.markets import Maker
+from dolphin.gate.calibration.markets import Kind, Maker
 from dolphin.gate.calibration.summary import Row
 from dolphin.gate.evidence.combining import rank
 from dolphin.gate.evidence.searches import FIXED
 from dolphin.gate.evidence.shifting import draw_shifts, least_rows, scores_under, shifted
+from dolphin.gate.floors import Floors
+from dolphin.gate.judging import judge_floors
+from dolphin.gate.measure import Measure
 from dolphin.gate.policy import Policy
 from dolphin.gate.report import plain
 from dolphin.study.definition.spec import Study
 from dolphin.study.measure.evaluator import LocalEvaluator
-from dolphin.study.measure.measured import Combinations, combinations, measure, measure_records
+from dolphin.study.measure.measured import Combinations, combinations, measure_records
 from dolphin.study.measure.run import window_rows
 from dolphin.study.samplers import sampler_class
 from dolphin.study.trials.choice import Choice, choice_of
@@ -43,7 +46,7 @@ class Bench:
     """
 
     def __init__(
-        self, dataset: Dataset, study: Study, policy: Policy, drift_bps: float, reruns: int, seed: int,
+        self, dataset: Dataset, study: Study, policy: Policy, floors: Floors, reruns: int, seed: int,
         threads: int | None,
     ) -> None:  # fmt: skip
         if study.sampler not in FIXED:
@@ -51,7 +54,7 @@ class Bench:
                 f"the {study.sampler} sampler learns, which calibration does not do", where=study.name,
                 mend=f"use a study with {', '.join(FIXED)}",
             )  # fmt: skip
-        self.dataset, self._study, self._policy = dataset, study, policy
+        self.dataset, self._study, self._policy, self._floors = dataset, study, policy, floors
         self._reruns, self._seed, self._threads = reruns, seed, threads or os.cpu_count() or 1
         self.choice: Choice = choice_of(study)
         self._evaluator = LocalEvaluator(dataset, threads=self._threads)
@@ -61,12 +64,13 @@ class Bench:
         self._stop = len(market.ts) // bars * bars
         if self._stop - self._train[1] < policy.hard("least_holdout_days") * bars:
             raise DolphinError("no bars are left after the study's window to judge on", where=study.name)
-        self._maker = Maker(market, study.config, dataset.spacing_ns, drift_bps)
+        self._maker = Maker(market, study.config, dataset.spacing_ns)
         self._base = settled(study.config, market, [self._train])
         self._configs, self._many = self._candidates()
         self.trials = len(self._configs)
         about = [
-            dataset.digest, study.hash, study.trials, study.config.engine.digest, policy.values, drift_bps, reruns, seed
+            dataset.digest, study.hash, study.trials, study.config.engine.digest, policy.values, floors.sha256, reruns,
+            seed,
         ]  # fmt: skip
         self.key = sha256_bytes(canonical_json(plain(about)))
 
@@ -93,14 +97,14 @@ class Bench:
             raise DolphinError("its trials must read one and the same market", where=study.name)
         return found, combinations(found)
 
-    def row(self, kind: str, number: int) -> Row:
-        """What the gate would make of one market: the best, its own p_b, and with reruns its own p_a."""
+    def row(self, kind: Kind, number: int) -> Row:
+        """What the gate would make of one market: the best, its own p_b, its floors, with reruns its own p_a."""
         began = time.perf_counter()
-        if kind == "null":
+        if kind.name == "null":
             with tempfile.TemporaryDirectory(prefix="dolphin-calibrate-") as folder:
-                found = self._judged(self._generated(Path(folder), number), kind, number)
+                found = self._judged(self._generated(Path(folder), number), number)
         else:
-            found = self._judged(self._maker.make(kind, number, self._seed), kind, number)
+            found = self._judged(self._maker.make(kind, number, self._seed), number)
         return found | {"seconds": round(time.perf_counter() - began, 3)}
 
     def _generated(self, folder: Path, number: int) -> Market:
@@ -112,22 +116,23 @@ class Bench:
         # Mapped files go with the folder.
         return market._replace(**{name: np.array(values) for name, values in market.by_row().items()})
 
-    def _judged(self, market: Market, kind: str, number: int) -> Row:
+    def _judged(self, market: Market, number: int) -> Row:
         start, train = self._train
         stop, numbers = min(self._stop, len(market.ts)), self._quantiles(market)
         scores = self._scores(market, numbers)
         if not np.isfinite(scores).any():
-            return {"best": None, "p_b": 1.0, "p_a": 1.0, "sharpe": None, "trades": 0}
+            return {"best": None, "p_b": 1.0, "p_a": 1.0, "sharpe": None, "trades": 0, "floors": [False, False]}
         c = int(np.nanargmax(scores))
         config = self._configs[c].with_quantiles(numbers)
         least = least_rows(self._policy.hard("holdout_shift_days"), self.dataset.spacing_ns)
         shifts = draw_shifts(stop - train, least, self._policy.hard("holdout_shifts"), [self._seed, number, 1])
         rule = Choice(self.choice.objectives[:1], self.choice.directions[:1], 1)
         held = scores_under(config, market, train, stop, [0, *shifts], rule, threads=self._threads)
-        unseen = measure([config], market, train, stop).metrics
+        unseen = Measure(self.dataset, market, config, train, stop)
         row = {
             "best": float(scores[c]), "p_b": rank(float(held[0]), held[1:].tolist()), "p_a": None,
-            "sharpe": float(unseen["sharpe_365"][0]), "trades": int(unseen["trades"][0]),
+            "sharpe": float(unseen.whole.metrics["sharpe_365"]), "trades": int(unseen.whole.metrics["trades"]),
+            "floors": [self._met(unseen, tier2=False), self._met(unseen, tier2=True)],
         }  # fmt: skip
         if self._reruns:
             least = least_rows(self._policy.hard("search_shift_days"), self.dataset.spacing_ns)
@@ -135,6 +140,10 @@ class Bench:
             others = [self._scores(shifted(market, start, train, shift), numbers) for shift in drawn]
             row["p_a"] = rank(float(scores[c]), [_best(other) for other in others])
         return row
+
+    def _met(self, unseen: Measure, *, tier2: bool) -> bool:
+        """Whether every floor holds; there is no champion to be compared with."""
+        return all(floor.passed for floor in judge_floors(self._floors, unseen, None, None, tier2=tier2))
 
     def _quantiles(self, market: Market) -> dict[str, float]:
         """The numbers of the config's percentiles on this market's train window."""

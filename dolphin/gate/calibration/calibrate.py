@@ -16,8 +16,9 @@ from dolphin.catalog import open_dataset
 from dolphin.errors import DolphinError
 from dolphin.files import read_json, write_json
 from dolphin.gate.calibration.bench import Bench
-from dolphin.gate.calibration.markets import EDGES, KINDS
-from dolphin.gate.calibration.summary import Row, summary
+from dolphin.gate.calibration.markets import Kind, kinds_of
+from dolphin.gate.calibration.summary import Row, over_nulls, summary
+from dolphin.gate.floors import read_floors
 from dolphin.gate.policy import read_policy
 from dolphin.gate.report import plain
 from dolphin.gate.trust import FILE
@@ -37,7 +38,6 @@ def calibrate(
     kinds: Sequence[str] = ("shift", "boot"),
     markets: int = 100,
     reruns: int = 0,
-    drift_bps: float = 1.0,
     seed: int = 1,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -50,43 +50,41 @@ def calibrate(
     Parameters
     ----------
     kinds : sequence of str
-        Of :data:`~dolphin.gate.calibration.markets.KINDS`; a planted edge needs ``boot``.
+        Of :data:`~dolphin.gate.calibration.markets.KINDS`; a planted edge may have its size behind it (``broad@0.5``:
+        half a basis point a bar) and needs ``boot``.
     markets : int
         Of each kind.
     reruns : int
         Own reruns of the search on each market for p_a, as the gate itself does; 0 ranks the markets among each other.
-    drift_bps : float
-        Size of planted edges.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise DolphinError(f"unknown kind '{unknown[0]}'", mend=f"known: {', '.join(KINDS)}")
-    if not reruns and any(kind in EDGES for kind in kinds) and "boot" not in kinds:
+    asked = kinds_of(kinds)
+    if not reruns and any(kind.edge for kind in asked) and Kind("boot") not in asked:
         raise DolphinError("planted edges are ranked among markets of the kind boot", mend="add boot, or --reruns 39")
-    policy = read_policy(workspace)
-    bench = Bench(open_dataset(workspace, study.dataset), study, policy, drift_bps, reruns, seed, threads)
-    rows = _rows(workspace, bench, kinds, markets, progress)
+    policy, floors = read_policy(workspace), read_floors(workspace)
+    bench = Bench(open_dataset(workspace, study.dataset), study, policy, floors, reruns, seed, threads)
+    rows = _rows(workspace, bench, asked, markets, progress)
     document: dict[str, Any] = {
         "policy_sha256": policy.sha256,
+        "floors_sha256": floors.sha256,
         "study": study.name,
         "study_hash": study.hash,
         "dataset": {"name": bench.dataset.name, "digest": bench.dataset.digest},
         "engine_digest": study.config.engine.digest,
         "trials": bench.trials,
         "reruns": reruns,
-        "drift_bps": drift_bps,
         "seed": seed,
         "created": format_time(time.time_ns() // 1000 * 1000),
-        "kinds": {kind: summary(kind, rows, policy) for kind in kinds},
+        "kinds": {str(kind): summary(kind, rows, policy) for kind in asked},
     }
     document["kinds"] = _earlier(workspace, document) | document["kinds"]
+    document["without_edge"] = over_nulls(document["kinds"])
     write_json(workspace.promote / FILE, plain(document))
     return document
 
 
 def _rows(
-    workspace: Workspace, bench: Bench, kinds: Sequence[str], markets: int, progress: Progress | None
-) -> dict[str, list[Row]]:
+    workspace: Workspace, bench: Bench, kinds: Sequence[Kind], markets: int, progress: Progress | None
+) -> dict[Kind, list[Row]]:
     """What became of every market, those that are finished from their file."""
     path = workspace.promote / ".calibration" / f"{bench.key[:32]}.json"
     known: dict[str, Row] = read_json(path)["rows"] if path.is_file() else {}

@@ -8,7 +8,10 @@ is generated (:func:`dolphin.catalog.generate`) and has nothing of the real one 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 from dolphin.config import Config
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import Floats, Ints, Market, neutral_risk
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, nearest
 from dolphin.gate.evidence.shifting import shifted
 from dolphin.times import DAY_NS
 
@@ -26,8 +29,45 @@ NULLS = ("shift", "shiftd", "boot", "null")
 EDGES = {"broad": (-0.03, 50), "narrow": (-0.08, 20)}
 KINDS = (*NULLS, *EDGES)
 
+#: How far each price falls per bar after a trigger, where nothing else is said.
+DRIFT_BPS = 1.0
+
 #: Days of a block, and the signal that triggers an edge.
 BLOCK, SIGNAL = 5, "vel_div"
+
+
+class Kind(NamedTuple):
+    """A kind of market, and of a planted edge its size: how far each price falls per bar after a trigger."""
+
+    name: str
+    drift_bps: float = 0.0
+
+    @property
+    def edge(self) -> bool:
+        """Whether there is an edge."""
+        return self.name in EDGES
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.drift_bps:g}" if self.edge else self.name
+
+
+def kinds_of(texts: Sequence[str]) -> list[Kind]:
+    """The kinds of texts such as ``shift``, ``broad`` or ``broad@0.5`` (basis points a bar), each once.
+
+    Raises
+    ------
+    DolphinError
+        On anything else.
+    """
+    found: dict[Kind, None] = {}
+    for text in texts:
+        name, at, size = text.partition("@")
+        if name not in KINDS:
+            raise DolphinError(f"unknown kind '{text}'", mend=nearest(name, KINDS))
+        if at and (name not in EDGES or not re.fullmatch(r"\d+(\.\d+)?", size)):
+            raise DolphinError(f"'{text}' is no kind", mend="a planted edge's size stands behind it: broad@0.5")
+        found[Kind(name, float(size) if at else DRIFT_BPS if name in EDGES else 0.0)] = None
+    return list(found)
 
 
 @dataclass(frozen=True)
@@ -39,16 +79,13 @@ class Maker:
     market : Market
         With the features that ``config`` reads.
     spacing_ns : int
-    drift_bps : float
-        Of a planted edge: how far each price falls per bar after a trigger.
     """
 
     market: Market
     config: Config
     spacing_ns: int
-    drift_bps: float
 
-    def make(self, kind: str, number: int, seed: int) -> Market:
+    def make(self, kind: Kind, number: int, seed: int) -> Market:
         """Market ``number`` of a kind other than ``null``: the same for the same seed.
 
         Raises
@@ -56,12 +93,12 @@ class Maker:
         DolphinError
             If the configuration reads more than closes, or has no signal for a trigger.
         """
-        rng = np.random.default_rng([seed, KINDS.index(kind), number])
-        if kind == "shift":
+        rng = np.random.default_rng([seed, KINDS.index(kind.name), number])
+        if kind.name == "shift":
             return self._shifted(self.market, rng)
-        if kind == "shiftd":
+        if kind.name == "shiftd":
             return self._shifted(self._with_prices(self._flat(), self.market.ts, self.market.age), rng)
-        return self._drawn(rng, EDGES.get(kind))
+        return self._drawn(rng, kind)
 
     def _shifted(self, market: Market, rng: np.random.Generator) -> Market:
         rows, day = len(market.ts), round(DAY_NS / self.spacing_ns)
@@ -78,7 +115,7 @@ class Maker:
                 column -= (column[last] - column[first]) / (last - first) * (rows - first)
         return logs
 
-    def _drawn(self, rng: np.random.Generator, edge: tuple[float, int] | None) -> Market:
+    def _drawn(self, rng: np.random.Generator, kind: Kind) -> Market:
         """Returns in blocks of days drawn anew, signal days drawn apart, and the drift of an edge."""
         bars = round(DAY_NS / self.spacing_ns)
         days = len(self.market.ts) // bars
@@ -89,16 +126,16 @@ class Maker:
         steps -= np.nanmean(steps, axis=0)
         drawn = np.nan_to_num(steps[prices])
         features = self.market.features[signals]
-        if edge is not None:
-            drawn -= self._drift(features, *edge)[:, None]
+        if kind.edge:
+            drawn -= kind.drift_bps / 1e4 * self._falling(features, *EDGES[kind.name])[:, None]
         start = np.nan_to_num(self.market.log_price[0], nan=0.0)
         made = self._with_prices(
             start + np.cumsum(drawn, axis=0), self.market.ts[: days * bars], self.market.age[prices]
         )
         return made._replace(features=features)
 
-    def _drift(self, features: Floats, trigger: float, bars: int) -> Floats:
-        """(T,) fall per bar: after a bar whose signal is below the trigger, for so many bars."""
+    def _falling(self, features: Floats, trigger: float, bars: int) -> Floats:
+        """(T,) 1 after a bar whose signal is below the trigger, for so many bars; 0 elsewhere."""
         columns = self.config.strategy.columns
         if SIGNAL not in columns:
             raise DolphinError(
@@ -110,7 +147,7 @@ class Maker:
         counts = np.zeros(len(features) + bars + 1)
         np.add.at(counts, fires + 1, 1.0)
         np.add.at(counts, fires + 1 + bars, -1.0)
-        return np.where(np.cumsum(counts)[: len(features)] > 0.0, self.drift_bps / 1e4, 0.0)
+        return (np.cumsum(counts)[: len(features)] > 0.0).astype(np.float64)
 
     def _with_prices(self, logs: Floats, ts: Ints, age: NDArray[np.int32]) -> Market:
         if any(len(getattr(self.market, name)) for name in ("open", "high", "low", "volume", "bid", "ask", "funding")):

@@ -14,7 +14,7 @@ from dolphin.errors import DolphinError
 from dolphin.gate.calibration import calibrate as module
 from dolphin.gate.calibration.bench import Bench
 from dolphin.gate.calibration.calibrate import calibrate
-from dolphin.gate.calibration.markets import Maker
+from dolphin.gate.calibration.markets import Kind, Maker, kinds_of
 from dolphin.gate.calibration.summary import clopper_pearson
 from dolphin.gate.policy import read_policy
 from dolphin.gate.trust import own_error
@@ -52,8 +52,8 @@ def study(home: Workspace) -> Study:
 
 def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
     market = open_market(open_dataset(home, "e"), study.config)
-    maker = Maker(market, study.config, SPACING, 5.0)
-    shift, flat, boot, broad = (maker.make(kind, 1, 7) for kind in ("shift", "shiftd", "boot", "broad"))
+    maker = Maker(market, study.config, SPACING)
+    shift, flat, boot, broad = (maker.make(kind, 1, 7) for kind in kinds_of(["shift", "shiftd", "boot", "broad@5"]))
     assert shift.price is market.price and not np.array_equal(shift.features, market.features, equal_nan=True)
     assert np.array_equal(np.sort(shift.features, axis=0), np.sort(market.features, axis=0), equal_nan=True)
     assert flat.log_price[-1] == pytest.approx(flat.log_price[0], abs=1e-9)
@@ -67,9 +67,9 @@ def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
     column = study.config.strategy.columns.index("vel_div")
     fires = np.flatnonzero(broad.features[:, column] < -0.03)
     assert len(fires)
-    again = maker.make("broad", 1, 7)
+    again = maker.make(Kind("broad", 5.0), 1, 7)
     assert np.array_equal(again.price, broad.price)
-    without = Maker(market, study.config, SPACING, 0.0).make("broad", 1, 7)
+    without = maker.make(Kind("broad", 0.0), 1, 7)
     fall = np.diff(broad.log_price - without.log_price, axis=0)[:, 0]
     struck = np.zeros(len(broad.ts), bool)
     for bar in fires:
@@ -79,10 +79,10 @@ def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
 
 def test_a_calibration_is_resumed_and_quoted(home: Workspace, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_error(home, read_policy(home))["status"].startswith("not measured here")
-    calls: list[tuple[str, int]] = []
+    calls: list[tuple[Kind, int]] = []
     row = Bench.row
 
-    def counted(self: Bench, kind: str, number: int) -> Any:
+    def counted(self: Bench, kind: Kind, number: int) -> Any:
         if len(calls) == 3:
             raise KeyboardInterrupt
         calls.append((kind, number))
@@ -118,7 +118,8 @@ def test_own_reruns_and_a_generated_market(home: Workspace, study: Study) -> Non
 @pytest.mark.parametrize(
     ("keys", "options", "message"),
     [
-        ("", {"kinds": ["shaft"]}, "unknown kind 'shaft'; known: shift, shiftd"),
+        ("", {"kinds": ["shaft"]}, "unknown kind 'shaft'; did you mean 'shift'?"),
+        ("", {"kinds": ["boot@2"]}, "'boot@2' is no kind; a planted edge's size stands behind it"),
         ("", {"kinds": ["broad"]}, "planted edges are ranked among markets of the kind boot"),
         ('sampler = "cmaes"\n', {}, "the cmaes sampler learns"),
     ],
