@@ -128,7 +128,7 @@ def test_trading_that_costs_nothing(cheats: Workspace, candidate: Candidate) -> 
 
 
 def test_a_module_that_patches_the_gate(cheats: Workspace) -> None:
-    from dolphin.gate import judging, floors, report
+    from dolphin.gate import evaluation, floors, judging, report
 
     kept = floors.judge, judging.judge, report.GateReport.passed, floors.SHARES
     assert unpatched().passed
@@ -148,12 +148,12 @@ def test_a_module_that_patches_the_gate(cheats: Workspace) -> None:
         floors.judge, judging.judge = kept[:2]
         report.GateReport.passed = kept[2]  # type: ignore[method-assign]
     assert unpatched().passed
-    metrics = judging.METRICS
+    metrics = evaluation.METRICS
     try:
-        judging.METRICS = metrics[:2]
+        evaluation.METRICS = metrics[:2]
         assert "METRICS is not that of" in unpatched().detail
     finally:
-        judging.METRICS = metrics
+        evaluation.METRICS = metrics
 
 
 def test_a_percentile_of_the_judged_window(cheats: Workspace, candidate: Candidate) -> None:
