@@ -82,6 +82,7 @@ def calibrate(
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the markets.")] = 1,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="The curves as a page: one HTML file.")] = None,
     as_json: Json = False,
 ) -> None:
     """The gate's own error: promotions on markets without an edge, and on planted edges. Resumable."""
@@ -95,6 +96,11 @@ def calibrate(
     options: dict[str, Any] = {"reruns": reruns, "seed": seed, "threads": threads}
     with progress_bar() as progress:
         found = run_calibration(home, study, kinds=chosen, markets=markets, progress=progress, **options)
+    if html is not None:
+        from dolphin.report.calibration_page import calibration_page
+        from dolphin.report.markup import write_page
+
+        write_page(calibration_page(found), html)
 
     def tell() -> None:
         rows = [

@@ -8,10 +8,11 @@ from typing import Any
 from dolphin.errors import DolphinError
 from dolphin.report.markup import Cell, card, facts, page, table, text
 from dolphin.report.palette import GAIN, LOSS, QUIET
+from dolphin.report.svg import Frame, words
 
 _KEYS = ("verdict", "sentence", "green", "blue", "path", "enough", "days_needed", "days", "days_of_scale", "warnings")
-#: Pixels of the picture, and of the room for its labels at the left and below.
-WIDTH, HEIGHT, LEFT, BELOW = 860.0, 320.0, 56.0, 28.0
+#: The picture, and the pixels for its labels below.
+FRAME, BELOW = Frame(860.0, 320.0, 56.0), 28.0
 #: Evidence below this is drawn at it.
 LEAST = 0.01
 
@@ -64,44 +65,32 @@ def evidence_picture(path: dict[str, Any], enough: float, green: str, blue: str)
     low = math.log10(min(0.5, *(min(curve) for curve in curves)))
 
     def across(k: int) -> float:
-        return LEFT + (WIDTH - LEFT - 8.0) * (k / max(len(days) - 1, 1))
+        return FRAME.left + (FRAME.width - FRAME.left - 8.0) * (k / max(len(days) - 1, 1))
 
     def down(value: float) -> float:
-        return 8.0 + (HEIGHT - BELOW - 8.0) * (high - math.log10(value)) / (high - low)
+        return 8.0 + (FRAME.height - BELOW - 8.0) * (high - math.log10(value)) / (high - low)
 
     marks = [
         value
         for power in range(math.floor(low), math.ceil(high) + 1)
         if low <= math.log10(value := 10.0**power) <= high
     ]
-    parts = [_level(down(value), f"{value:g}", QUIET, "1 3") for value in marks]
-    parts.append(_level(down(enough), f"{enough:g}", LOSS, "6 3"))
+    parts = [FRAME.level(down(value), f"{value:g}", QUIET, "1 3") for value in marks]
+    parts.append(FRAME.level(down(enough), f"{enough:g}", LOSS, "6 3"))
     for curve, colour, dash in zip(curves, (GAIN, QUIET), ("", ' stroke-dasharray="5 3"'), strict=True):
         points = " ".join(f"{across(k):.1f},{down(value):.1f}" for k, value in enumerate(curve))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
         if len(curve) == 1:
             parts.append(f'<circle cx="{across(0):.1f}" cy="{down(curve[0]):.1f}" r="3" fill="{colour}"/>')
-    foot = HEIGHT - 8.0
-    parts.append(_words(LEFT, foot, str(days[0]), "start"))
-    parts.append(_words(WIDTH - 8.0, foot, str(days[-1]), "end"))
-    parts.append(_words((LEFT + WIDTH) / 2, foot, f"solid: {green} is better; dashed: {blue} is better", "middle"))
+    foot = FRAME.height - 8.0
+    parts.append(words(FRAME.left, foot, str(days[0]), "start"))
+    parts.append(words(FRAME.width - 8.0, foot, str(days[-1]), "end"))
+    parts.append(
+        words((FRAME.left + FRAME.width) / 2, foot, f"solid: {green} is better; dashed: {blue} is better", "middle")
+    )
     ends = [f"{path[key][-1]:.3g} for {name}" for key, name in (("for_green", green), ("for_blue", blue))]
     label = f"Evidence from {days[0]} to {days[-1]}: {', '.join(ends)}"
-    return (
-        f'<svg role="img" aria-label="{text(label)}" width="100%" viewBox="0 0 {WIDTH:g} {HEIGHT:g}">'
-        f"{''.join(parts)}</svg>"
-    )
-
-
-def _level(y: float, label: str, colour: str, dash: str) -> str:
-    place = f'x1="{LEFT:g}" x2="{WIDTH - 8.0:g}" y1="{y:.1f}" y2="{y:.1f}"'
-    return f'<line {place} stroke="{colour}" stroke-dasharray="{dash}"/>' + _words(LEFT - 6.0, y + 4.0, label, "end")
-
-
-def _words(x: float, y: float, words: str, anchor: str) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="currentColor">{text(words)}</text>'
-    )
+    return FRAME.picture(label, parts)
 
 
 def _needed(found: dict[str, Any]) -> str:
