@@ -131,6 +131,7 @@ def power_picture(edges: list[dict[str, Any]]) -> str:
             for x, y in zip(sharpes, shares, strict=True)
         ]
     legend = "solid: evidence; dotted: holdout alone; dashed: evidence and promotion floors"
+    middle = (FRAME.left + FRAME.width) / 2
     parts.append(
         words(
             (FRAME.left + FRAME.width) / 2,
