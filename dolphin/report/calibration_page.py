@@ -134,7 +134,7 @@ def power_picture(edges: list[dict[str, Any]]) -> str:
     middle = (FRAME.left + FRAME.width) / 2
     parts.append(
         words(
-            (FRAME.left + FRAME.width) / 2,
+            middle,
             FRAME.height - 6.0,
             f"Sharpe ratio of the chosen, unseen ({legend})",
             "middle",
