@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY) ## generated market to frozen champion, and an honest refusal (offline)
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/dolphin demo --home "$${DOLPHIN_DEMO:-demo_workspace}"
 
 gate: $(READY) ## the engine against the frozen champion: every decision, the floors (build/gate.xml, gate.md)
 	@$(BIN)/python scripts/regression.py gate

@@ -11,7 +11,7 @@ import dolphin
 
 PACKAGE = Path(dolphin.__file__).parent
 #: One module each, for every room.
-ROOT = {"errors", "files", "freshness", "workspace", "times", "locks", "ledger", "progress", "manifests"}
+ROOT = {"errors", "files", "freshness", "workspace", "times", "locks", "ledger", "progress", "manifests", "extras"}
 
 #: ARCHITECTURE, "Rooms inside dolphin/": rooms and sub-rooms from the ground up. Each may import what stands
 #: above it in this list, unless ``ONLY`` says less; nothing imports downwards, so there is no circle.

@@ -22,6 +22,7 @@ from dolphin.cli import (
     data_lineage,
     data_pull,
     data_versions,
+    demo,
     doctor,
     forewarn,
     gate,
@@ -41,6 +42,7 @@ from dolphin.cli import (
 )
 from dolphin.core.mistakes import StrategyError
 from dolphin.errors import DolphinError
+from dolphin.extras import missing
 
 app = typer.Typer(
     name="dolphin",
@@ -50,6 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("init")(init.init)
+app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 data.app.command("pull")(data_pull.pull)
@@ -99,6 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}; run 'dolphin doctor' to see what can be written", 2)
+    except ModuleNotFoundError as error:
+        if (told := missing(error)) is None:
+            raise
+        return _complain(str(told), 2)
     except ImportError as error:
         if error.name != "dolphin.core.jit":
             raise

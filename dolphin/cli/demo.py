@@ -1,7 +1,7 @@
-"""The main job end to end, offline: a generated market, a sweep, the ladder, the gate, a champion.
+"""``dolphin demo``: the main job end to end, offline; every step a command as a user would type it.
 
-Then the same on a market without an edge, which must be refused. Every step is a ``dolphin``
-command as a user would type it; run it again as often as you like.
+A generated market, a sweep, the ladder, the gate, a champion. Then the same on a market without an edge, which must be
+refused.
 """
 
 from __future__ import annotations
@@ -13,29 +13,67 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-HOME = Path(os.environ.get("DOLPHIN_DEMO", REPOSITORY / "demo_workspace"))
+import typer
+
+from dolphin.errors import DolphinError
+
 DAYS, ASSETS, SPACING = 110, 50, "1m"
-SEEN, UNSEEN = "2025-01-01", "2025-02-25"
+UNSEEN = "2025-02-25"
+
+#: The two markets, and what their study files say of themselves.
+MARKETS = {
+    "edge": "What it finds is judged on the 55 days that it has not seen.",
+    "null": "There is no edge: the best of 2,048 looks good by luck, and the days that it has not seen tell.",
+}
+
+
+def demo(
+    home: Annotated[Path, typer.Option("--home", help="Workspace of the demo.")] = Path("demo_workspace"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove that folder first.")] = False,
+) -> None:
+    """Generated market to frozen champion, and an honest refusal: 2 to 4 minutes, offline, SYNTHETIC data."""
+    home = home.absolute()
+    if fresh and home.exists():
+        if not (home / "experiments" / "demo_edge.toml").is_file():
+            raise DolphinError("is no workspace of the demo, so it is not removed", where=str(home))
+        shutil.rmtree(home)
+    print(
+        f"DOLPHIN's main job on two generated markets, in {home}: about 3 minutes on two cores, the first time 5\n"
+        "(every kernel is compiled once). Nothing is downloaded; outside that folder only the kernel cache is written.",
+        flush=True,
+    )
+    began = time.perf_counter()
+    steps = Steps(home)
+    steps.run("A workspace", "init", str(home))
+    text = files("dolphin.cli").joinpath("demo_study.toml").read_text()
+    for market, what in MARKETS.items():
+        (home / "experiments" / f"demo_{market}.toml").write_text(text.format(market=market, what=what))
+    _main_job(steps, began)
 
 
 @dataclass
-class Demo:
+class Steps:
     """Runs commands, keeps their times and what they said."""
 
+    home: Path
     spent: list[tuple[str, float]] = field(default_factory=list)
+
+    def best(self, market: str) -> str:
+        """The best config of the market's study."""
+        return str(self.home / "experiments" / f"demo_{market}" / "best.toml")
 
     def run(self, title: str, *words: str, expect: tuple[int, ...] = (0,)) -> dict[str, Any]:
         """One command with ``--json``; its document, plus ``exit`` and ``complaint``."""
-        print(f"\n\033[1m{title}\033[0m\n  $ dolphin {' '.join(words)}", flush=True)
+        head = f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title
+        print(f"\n{head}\n  $ dolphin {' '.join(words)}", flush=True)
         began = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-m", "dolphin", *words, "--json"],
-            env={**os.environ, "DOLPHIN_HOME": str(HOME)},
-            cwd=REPOSITORY,
+            env={**os.environ, "DOLPHIN_HOME": str(self.home)},
             stdout=subprocess.PIPE,
             stderr=None if 1 not in expect else subprocess.PIPE,
             text=True,
@@ -44,62 +82,59 @@ class Demo:
         self.spent.append((title, seconds))
         if done.returncode not in expect:
             print(done.stderr or done.stdout or "", file=sys.stderr)
-            raise SystemExit(f"demo: the step '{title}' ended with exit code {done.returncode}")
+            raise DolphinError(f"the step '{title}' ended with exit code {done.returncode}", where="demo")
         print(f"  done in {seconds:.1f} s", flush=True)
         document: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
         return document | {"exit": done.returncode, "complaint": (done.stderr or "").strip()}
 
 
-def main() -> None:
+def _main_job(steps: Steps, began: float) -> None:
     """Both halves and the summary."""
-    began = time.perf_counter()
-    if sys.argv[1:] == ["--fresh"]:
-        shutil.rmtree(HOME, ignore_errors=True)
-    demo = Demo()
-    demo.run("A workspace", "init", str(HOME))
-    edge = first_half(demo, "edge")
-    report = HOME / "edge.html"
-    demo.run("A tear sheet of the unseen days", "report", str(HOME / "runs" / "edge"), "--out", str(report))
-    climbed = demo.run(
+    home = steps.home
+    edge = first_half(steps, "edge")
+    steps.run(
+        "A tear sheet of the unseen days", "report", str(home / "runs" / "edge"), "--out", str(home / "edge.html")
+    )
+    climbed = steps.run(
         "The parity ladder on the unseen days: per bar = batch = sweep, vectorbt, Nautilus",
-        "ladder", "edge", "--config", str(best("edge")), "--from", UNSEEN,
+        "ladder", "edge", "--config", steps.best("edge"), "--from", UNSEEN,
     )  # fmt: skip
-    promoted = demo.run(
+    promoted = steps.run(
         "Gate and promotion: floors, parity, look-ahead, warm-up, determinism, then the freeze",
-        "promote", "blue", str(HOME / "runs" / "edge"), "--reason", "demo: best of the study, unseen days hold",
+        "promote", "blue", str(home / "runs" / "edge"), "--reason", "demo: best of the study, unseen days hold",
     )  # fmt: skip
-    verified = demo.run("Is the champion what was frozen?", "promote", "verify")
-    null = first_half(demo, "null")
-    refused = demo.run(
+    verified = steps.run("Is the champion what was frozen?", "promote", "verify")
+    null = first_half(steps, "null")
+    refused = steps.run(
         "The same gate on the market without an edge",
-        "promote", "blue", str(HOME / "runs" / "null"), "--reason", "demo: this must be refused", expect=(1,),
+        "promote", "blue", str(home / "runs" / "null"), "--reason", "demo: this must be refused", expect=(1,),
     )  # fmt: skip
-    summary(demo, edge, climbed, promoted, verified, null, refused, time.perf_counter() - began)
+    summary(steps, edge, climbed, promoted, verified, null, refused, time.perf_counter() - began)
 
 
-def first_half(demo: Demo, market: str) -> dict[str, Any]:
+def first_half(steps: Steps, market: str) -> dict[str, Any]:
     """Generate, scan, sweep the first 55 days, run the best on the rest."""
-    demo.run(
+    steps.run(
         f"A generated market of {DAYS} days, {ASSETS} assets, {SPACING} bars: preset {market}",
         "data", "generate", "--name", market, "--preset", market,
         "--days", str(DAYS), "--assets", str(ASSETS), "--spacing", SPACING,
     )  # fmt: skip
-    demo.run("Features of every bar", "scan", market)
-    swept = demo.run("A sweep of 2,048 configurations on the first 55 days", "sweep", f"experiments/demo_{market}.toml")
-    ran = demo.run(
+    steps.run("Features of every bar", "scan", market)
+    swept = steps.run(
+        "A sweep of 2,048 configurations on the first 55 days",
+        "sweep",
+        str(steps.home / "experiments" / f"demo_{market}.toml"),
+    )
+    ran = steps.run(
         "The best of them on the 55 days that it has not seen",
-        "backtest", market, "--config", str(best(market)), "--from", UNSEEN, "--out", str(HOME / "runs" / market),
+        "backtest", market, "--config", steps.best(market), "--from", UNSEEN,
+        "--out", str(steps.home / "runs" / market),
     )  # fmt: skip
     return {"swept": swept, "ran": ran}
 
 
-def best(market: str) -> Path:
-    """The best config of the market's study."""
-    return HOME / "experiments" / f"demo_{market}" / "best.toml"
-
-
 def summary(
-    demo: Demo,
+    steps: Steps,
     edge: dict[str, Any],
     climbed: dict[str, Any],
     promoted: dict[str, Any],
@@ -125,17 +160,17 @@ def summary(
     for line in refused["refusals"]:
         print(f"    - {line}")
     print("\nWHERE THE TIME WENT\n")
-    for title, spent in demo.spent:
+    for title, spent in steps.spent:
         print(f"  {spent:6.1f} s  {title}")
     print(f"  {seconds:6.1f} s  in all")
     print("\nFILES TO OPEN\n")
-    print(f"  tear sheet          {HOME / 'edge.html'}")
+    print(f"  tear sheet          {steps.home / 'edge.html'}")
     print(f"  champion            {promoted['folder']}")
     print(f"  its gate report     {Path(promoted['folder']) / 'gate.html'}")
-    print(f"  audit log           {HOME / 'promote' / 'audit.jsonl'}")
-    print(f"  all trials          {HOME / 'experiments' / 'registry'}")
+    print(f"  audit log           {steps.home / 'promote' / 'audit.jsonl'}")
+    print(f"  all trials          {steps.home / 'experiments' / 'registry'}")
     print("\nNEXT, ON YOUR OWN DATA\n")
-    print("  .venv/bin/dolphin init my_workspace && cd my_workspace")
+    print("  dolphin init my_workspace && cd my_workspace          (dolphin is in .venv/bin after make)")
     print("  dolphin data import FOLDER_OF_KLINES --name mine      (Parquet, CSV or zip; open times in UTC)")
     print("  dolphin scan mine && dolphin backtest mine --config FILE.toml --out runs/first")
     print("  dolphin report runs/first --out first.html")
@@ -147,7 +182,3 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.3f}" if isinstance(value, float) else str(value)
-
-
-if __name__ == "__main__":
-    main()
