@@ -1,6 +1,6 @@
 # Everything sets up what it needs: a virtual environment from the pinned lock, then the job.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo gate champion test test-slow lint types bench lock clean
+.PHONY: help setup demo gate champion test test-slow lint docs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: $(READY) ## the documentation as a site that opens from the disk: build/site/index.html
+	@$(BIN)/zensical build --strict
 
 bench: $(READY) ## every speed claim, side by side with its peer
 	@$(BIN)/python -m benchmarks

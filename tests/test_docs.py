@@ -1,0 +1,42 @@
+"""The documentation: it builds without a warning, fetches nothing, and names what is public."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dolphin
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_site_builds_and_fetches_nothing(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path / "mkdocs.yml")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    done = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict"],
+        cwd=tmp_path, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = {page.name: page.read_text() for page in (tmp_path / "build" / "site").glob("*.html")}
+    for name in (path.stem for path in (ROOT / "docs").glob("*.md")):
+        assert f"{name}.html" in pages, f"docs/{name}.md is not in the nav of mkdocs.yml"
+    for name, page in pages.items():
+        assert not re.search(r"""<(script|img|link)[^>]*\b(src|href)=["']https?:""", page), name
+
+
+def test_the_reference_names_what_is_public() -> None:
+    named = set(re.findall(r"^::: dolphin\S*?([A-Za-z_]+)$", (ROOT / "docs" / "reference.md").read_text(), re.M))
+    public = {getattr(getattr(dolphin, name), "__name__", name) for name in dolphin.__all__}
+    assert public <= named, public - named
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (ROOT / link).exists(), link
+    for path in re.findall(r"`((?:docs|research|experiments|tests|scripts)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
