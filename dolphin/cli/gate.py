@@ -74,7 +74,7 @@ def gate(
 def calibrate(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (TOML): data, search, train window.")],
     kinds: Annotated[
-        str, typer.Option("--kinds", help="shift, shiftd, boot, null; broad@1, narrow@0.5 (bps a bar).")
+        str, typer.Option("--kinds", help="shift, shiftd, boot, null; broad@4, narrow@8 (bps a bar).")
     ] = "shift,boot",
     markets: Annotated[int, typer.Option("--markets", min=2, help="Of each kind.")] = 100,
     reruns: Annotated[

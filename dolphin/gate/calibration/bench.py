@@ -16,7 +16,7 @@ from dolphin.config import Config, Variants, settled
 from dolphin.core.records import Market
 from dolphin.errors import BadInput, DolphinError
 from dolphin.files import canonical_json, sha256_bytes
-from dolphin.gate.calibration.markets import Kind, Maker
+from dolphin.gate.calibration.markets import EDGES, Kind, Maker
 from dolphin.gate.calibration.summary import Row
 from dolphin.gate.evidence.combining import rank
 from dolphin.gate.evidence.searches import FIXED
@@ -70,7 +70,7 @@ class Bench:
         self.trials = len(self._configs)
         about = [
             dataset.digest, study.hash, study.trials, study.config.engine.digest, policy.values, floors.sha256, reruns,
-            seed,
+            seed, EDGES, "without trend",
         ]  # fmt: skip
         self.key = sha256_bytes(canonical_json(plain(about)))
 

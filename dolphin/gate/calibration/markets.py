@@ -2,7 +2,8 @@
 
 ``shift``: the prices as they are, the signals of all rows shifted in a circle. ``shiftd``: the same against prices
 without their trend. ``boot``: returns without trend in blocks of five days, drawn anew, and signal days drawn
-independently of them. ``broad``, ``narrow``: boot, and all prices drift down after a trigger of the signal. ``null``
+independently of them. ``broad``, ``narrow``: boot, and all prices drift down after a trigger of the signal and up at
+other times, so that there is no trend: an edge is what the signal knows, not what the market does anyway. ``null``
 is generated (:func:`dolphin.catalog.generate`) and has nothing of the real one but its size.
 """
 
@@ -29,15 +30,15 @@ NULLS = ("shift", "shiftd", "boot", "null")
 EDGES = {"broad": (-0.03, 50), "narrow": (-0.08, 20)}
 KINDS = (*NULLS, *EDGES)
 
-#: How far each price falls per bar after a trigger, where nothing else is said.
-DRIFT_BPS = 1.0
+#: How much further each price falls per bar after a trigger than at other times, where nothing else is said.
+DRIFT_BPS = 4.0
 
 #: Days of a block, and the signal that triggers an edge.
 BLOCK, SIGNAL = 5, "vel_div"
 
 
 class Kind(NamedTuple):
-    """A kind of market, and of a planted edge its size: how far each price falls per bar after a trigger."""
+    """A kind of market, and of a planted edge its size: how much further each price falls per bar after a trigger."""
 
     name: str
     drift_bps: float = 0.0
@@ -135,7 +136,7 @@ class Maker:
         return made._replace(features=features)
 
     def _falling(self, features: Floats, trigger: float, bars: int) -> Floats:
-        """(T,) 1 after a bar whose signal is below the trigger, for so many bars; 0 elsewhere."""
+        """(T,) 1 after a bar whose signal is below the trigger, for so many bars, 0 elsewhere; less the mean of that."""
         columns = self.config.strategy.columns
         if SIGNAL not in columns:
             raise DolphinError(
@@ -147,7 +148,8 @@ class Maker:
         counts = np.zeros(len(features) + bars + 1)
         np.add.at(counts, fires + 1, 1.0)
         np.add.at(counts, fires + 1 + bars, -1.0)
-        return (np.cumsum(counts)[: len(features)] > 0.0).astype(np.float64)
+        falls = (np.cumsum(counts)[: len(features)] > 0.0).astype(np.float64)
+        return falls - falls.mean()
 
     def _with_prices(self, logs: Floats, ts: Ints, age: NDArray[np.int32]) -> Market:
         if any(len(getattr(self.market, name)) for name in ("open", "high", "low", "volume", "bid", "ask", "funding")):

@@ -63,7 +63,7 @@ def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
     real = np.diff(market.log_price[: 16 * bars], axis=0)
     day = steps[bars : 2 * bars - 1] + real.mean(axis=0)
     assert any(np.allclose(day, real[k * bars : (k + 1) * bars - 1], atol=1e-5) for k in range(16))
-    # The drift of an edge is below zero after its triggers, and nowhere else.
+    # An edge falls after its triggers and rises elsewhere, and ends where it would have without.
     column = study.config.strategy.columns.index("vel_div")
     fires = np.flatnonzero(broad.features[:, column] < -0.03)
     assert len(fires)
@@ -74,7 +74,9 @@ def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
     struck = np.zeros(len(broad.ts), bool)
     for bar in fires:
         struck[bar + 1 : bar + 51] = True
-    assert fall[struck[1:]] == pytest.approx(-5e-4, abs=1e-9) and fall[~struck[1:]] == pytest.approx(0.0, abs=1e-9)
+    apart = fall[~struck[1:]].mean() - fall[struck[1:]].mean()
+    assert apart == pytest.approx(5e-4, abs=1e-9) and np.ptp(fall[struck[1:]]) == pytest.approx(0.0, abs=1e-9)
+    assert (broad.log_price[-1] - without.log_price[-1])[0] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_calibration_is_resumed_and_quoted(home: Workspace, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
