@@ -136,7 +136,7 @@ class Maker:
         return made._replace(features=features)
 
     def _falling(self, features: Floats, trigger: float, bars: int) -> Floats:
-        """(T,) 1 after a bar whose signal is below the trigger, for so many bars, 0 elsewhere; less the mean of that."""
+        """(T,) 1 after a bar whose signal is below the trigger, for so many bars, else 0; less its mean."""
         columns = self.config.strategy.columns
         if SIGNAL not in columns:
             raise DolphinError(
