@@ -18,13 +18,16 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A command in a Python in which no extra is installed.
 WITHOUT = f"""
 import sys
+from importlib import metadata
 
 class Without:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {set(EXTRAS)!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+            raise metadata.PackageNotFoundError(name)
 
 sys.meta_path.insert(0, Without())
+version = metadata.version
+metadata.version = lambda name: Without().find_spec(name) or version(name)
 from dolphin.cli import main
 sys.exit(main(sys.argv[1:]))
 """

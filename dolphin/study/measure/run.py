@@ -238,9 +238,14 @@ def _bar(ts: Ints, row: int) -> BarDocument:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of this project and of the libraries that a result may depend on."""
-    names = {"dolphin": "dolphin-quant", **{name: name for name in LIBRARIES}}
-    return {name: metadata.version(package) for name, package in names.items()}
+    """Versions of this project and of the libraries that a result may depend on; extras may be absent."""
+    found = {"dolphin": metadata.version("dolphin-quant")}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def write_run(run: Run, regime: NDArray[np.int8], out: Path) -> Path:
