@@ -25,6 +25,7 @@ def line_of(file: Path, text: str) -> int:
     return next(n for n, line in enumerate(file.read_text().splitlines(), 1) if text in line)
 
 
+@pytest.mark.slow
 def test_the_example_conforms_on_generated_markets_and_a_dataset(call: Callable, home: Path) -> None:
     shutil.copy(RESEARCH / "pullback.py", home / "research")
     told = call(home, "check", "strategy", "pullback:PULLBACK", "m", "--set", "lookback=20", "--json")

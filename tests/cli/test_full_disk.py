@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from command_line import environment, tree
+from thorough import thorough
 
 #: Files may grow to so many bytes in this process; the kernel then says what it says of a full disk.
 LIMITED = """\
 import resource, signal, sys
+from thorough import thorough
 from dolphin.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
@@ -19,7 +21,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("limit", [5, 100, 1_000, 5_000, 20_000, 100_000])
+@pytest.mark.parametrize("limit", thorough([1_000, 5, 100, 5_000, 20_000, 100_000]))
 def test_the_line_is_in_clear_words(home: Path, limit: int) -> None:
     before = tree(home)
     for words in (

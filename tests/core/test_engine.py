@@ -135,6 +135,7 @@ def late(params, market, i):  # type: ignore[no-untyped-def]
     return i >= 321
 
 
+@pytest.mark.slow
 def test_a_flat_account_is_not_asked_where_the_strategy_says_that_it_cannot_enter():
     market, engine = random_market(5), engine_for(dataclasses.replace(VEL_DIV, may_enter=late))
     assert batch(market, params(), friction()).trades["entry_bar"].min() < 100

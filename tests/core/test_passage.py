@@ -169,6 +169,7 @@ def forever(slot, capital, params):  # type: ignore[no-untyped-def]
     return -np.inf, np.inf, 2**62
 
 
+@pytest.mark.slow
 def test_a_sweep_believes_the_events_and_a_single_run_does_not():
     market, p = random_market(5), params(direction="bidirectional", max_hold_bars=7)
     engine = engine_for(dataclasses.replace(VEL_DIV, events=Events(enters, forever)))

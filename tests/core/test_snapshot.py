@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.test_differential import FEW, declared
+from thorough import thorough
 
 from dolphin.core.engine import engine_for
 from dolphin.core.snapshot import from_arrays, to_arrays
@@ -13,7 +14,7 @@ from dolphin.strategies.vel_div import VEL_DIV
 ENGINE = engine_for(VEL_DIV)
 
 
-@pytest.mark.parametrize("seed", range(9))
+@pytest.mark.parametrize("seed", thorough(range(9), fast=2))
 def test_a_run_goes_on_from_its_arrays_with_the_same_bits(seed: int) -> None:
     case = declared(random_case(500 + seed), **FEW[seed % len(FEW)])
     engine, given, costs = records_of(case)

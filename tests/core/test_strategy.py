@@ -53,6 +53,7 @@ def positions(chosen: Strategy) -> np.ndarray:
     return engine.run(engine.new_state(5, 25_000.0), params, friction(), market, 0, 20).position
 
 
+@pytest.mark.slow
 def test_two_strategies_of_one_file_are_two_engines():
     one, other = strategy(long_first), strategy(short_first)
     assert one.digest != other.digest

@@ -262,6 +262,7 @@ def test_show_and_verify(workspace: Workspace, champion: Champion) -> None:
     assert found["passed"] and found["reruns"]["blue"]["verdict"] == "PASS"
 
 
+@pytest.mark.slow
 def test_full_verification_gathers_the_evidence_again(workspace: Workspace, champion: Champion) -> None:
     found = verify(workspace, full=True, climb=Ladder())
     about = found["evidence"]["blue"]

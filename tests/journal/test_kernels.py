@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from thorough import thorough
 
 from dolphin.core.compiling import guarded
 from dolphin.core.engine import NO_TRADES
@@ -38,7 +39,7 @@ def recorded_and_replayed(seed: int) -> set[int]:
     return set(booked["status"].tolist())
 
 
-@pytest.mark.parametrize("seed", [1, 3, 4])
+@pytest.mark.parametrize("seed", thorough([1, 3, 4]))
 def test_a_recorded_run_is_the_run_and_its_replay_is_it_again(seed):
     recorded_and_replayed(seed)
 

@@ -11,6 +11,7 @@ from exchange_for_tests import CONFIG, Session, journal_at, market_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladder_cases import CASES, case_of
+from thorough import thorough
 
 from dolphin.core.records import OPEN, ORDER
 from dolphin.journal import Journal, replay
@@ -18,7 +19,7 @@ from dolphin.journal.of_run import write_run_journal
 from dolphin.journal.schema import FILLED, PARTLY_FILLED
 
 
-@pytest.mark.parametrize(("strategy", "timing"), CASES)
+@pytest.mark.parametrize(("strategy", "timing"), thorough(CASES))
 def test_a_research_run_is_replayed_digest_by_digest(strategy, timing, tmp_path):
     case = case_of(strategy, timing)
     path = tmp_path / "j.arrow"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ladder_cases import CASES, RICH, case_of, rich_case
 from strategies_for_tests import TWO_SLOTS
+from thorough import thorough
 
 from dolphin.core.records import MARKET
 from dolphin.journal import Journal, JournalWriter, SessionJournal, replay
@@ -119,7 +120,7 @@ def test_with_the_fills_of_the_model_it_is_the_batch_loop(strategy, timing):
 
 
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize("strategy", RICH, ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", thorough(RICH), ids=lambda s: s.name)
 def test_with_orders_that_rest_it_is_the_batch_loop(strategy, timing):
     case = rich_case(strategy, timing, "bar_range" if strategy is BREAKOUT else "scan_price", funded=True)
     assert len(case.trace.fills) > 100
@@ -186,7 +187,9 @@ JOURNALED = [case_of(strategy, timing) for strategy, timing in CASES] + [
 
 
 @pytest.mark.parametrize("write_ahead", [False, True])
-@pytest.mark.parametrize("case", JOURNALED, ids=lambda case: f"{case.config.strategy_name} {case.config.hash[:6]}")
+@pytest.mark.parametrize(
+    "case", thorough(JOURNALED, fast=3), ids=lambda case: f"{case.config.strategy_name} {case.config.hash[:6]}"
+)
 def test_its_journal_is_replayed_digest_by_digest(case, write_ahead, tmp_path):
     header = header_of(
         case.dataset, case.market, case.config, case.start, session="test", versions={}, write_ahead=write_ahead

@@ -69,6 +69,7 @@ def test_roles_do_not_depend_on_parameters() -> None:
         _ = config_of(picky, hold=8).reads
 
 
+@pytest.mark.slow
 def test_without_features_there_are_none_anywhere(dataset: Dataset) -> None:
     config = config_of(PAIR)
     market = open_market(dataset, config)
@@ -103,6 +104,7 @@ def test_symbols_and_columns_go_through_vectorbt(dataset: Dataset) -> None:
     assert report.passed and len(report.results) == 1, report.as_dict()
 
 
+@pytest.mark.slow
 def test_a_peek_at_a_later_column_is_found(dataset: Dataset) -> None:
     from dolphin.core.jit import inline
 

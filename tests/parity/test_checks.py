@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from thorough import thorough
 
 from dolphin.catalog import Dataset, generate, read_features, scan_folder, write_day
 from dolphin.config import Config, parse_config
@@ -125,7 +126,7 @@ def test_honest_plugin_passes(dataset: Dataset, tmp_path: Path) -> None:
     assert warmup(dataset, market, config, 3000, 5000).passed
 
 
-@pytest.mark.parametrize("which", ["next_price", "next_feature", "next_log", "far_ahead", "length"])
+@pytest.mark.parametrize("which", thorough(["next_price", "next_feature", "next_log", "far_ahead", "length"]))
 def test_peeking_plugin_is_caught_at_the_bar(which: str, dataset: Dataset, tmp_path: Path) -> None:
     config = plugin(which, tmp_path)
     market = market_for(dataset, config)

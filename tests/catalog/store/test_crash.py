@@ -179,6 +179,7 @@ def test_two_imports_of_one_name_at_once(
     assert told, "they never met"
 
 
+@pytest.mark.slow
 def test_two_cache_builders_and_scanners_at_once(ask: Ask, sources: dict[str, Path], tmp_path: Path) -> None:
     home = create(tmp_path / "home")
     only(ask(job("import", home, sources["a"])))

@@ -185,6 +185,7 @@ def test_a_search_that_learns_is_rerun_by_its_sampler(searched: Any) -> None:
     assert one != two and np.isfinite([one, two]).all() and rerun.best(1500) == one
 
 
+@pytest.mark.slow
 def test_a_strategy_without_signals_is_judged_by_its_days(searched: Any) -> None:
     candidate = searched.candidate()
     config = parse_config({"strategy": "cross_momentum", "params": {"lookback": 30, "rebalance_bars": 30}}, where="t")
