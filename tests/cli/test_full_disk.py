@@ -13,7 +13,6 @@ from thorough import thorough
 #: Files may grow to so many bytes in this process; the kernel then says what it says of a full disk.
 LIMITED = """\
 import resource, signal, sys
-from thorough import thorough
 from dolphin.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
