@@ -3,10 +3,10 @@
     python research/gate_power.py WORKSPACE STUDY [--markets 150] [--kinds boot,broad@2,broad@4,narrow@8]
 
 On each market of ``dolphin gate calibrate`` the study is searched, and four numbers are kept: the best score and the
-mean of the twenty best (is it a family or one of them?), and on the bars after the train window the rank of the best and of
-the mean of the eight best among common shifts of their signals. Rules made of them are then asked two things: how many
-of the markets without an edge do they promote, and how many with one. ``boot`` markets are their own null, each against
-all others.
+mean of the twenty best (is it a family or one of them?), and on the bars after the train window the rank of the best
+and of the mean of the eight best among common shifts of their signals. Rules made of them are then asked two things:
+how many of the markets without an edge do they promote, and how many with one. ``boot`` markets are their own null,
+each against all others.
 """
 
 from __future__ import annotations
