@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from dolphin.errors import DolphinError
 from dolphin.files import publish
 from dolphin.report.numerals import plain
-from dolphin.report.style import CHARTS, CSS, TABLES
+from dolphin.report.style import CHARTS, COPY, CSS, TABLES
 
 # The browser itself refuses every request: a page in a run folder must not call home.
 _POLICY = (
@@ -108,9 +109,25 @@ def _name(is_name: bool) -> str:
     return ' class="name"' if is_name else ""
 
 
+#: What is shown by its first characters, and copied whole by a click.
+_HASH = re.compile(r"[0-9a-f]{16,128}")
+SHORT_HASH = 12
+
+
+def value_text(value: object) -> str:
+    """Return a scalar as HTML; of a hash the first characters, the whole of it on hover and on a click's clipboard."""
+    shown = plain(value)
+    if not isinstance(value, str) or not _HASH.fullmatch(shown):
+        return text(shown)
+    return (
+        f'<button type="button" class="hash" data-copy="{shown}" title="{shown} (a click copies it)">'
+        f"{shown[:SHORT_HASH]}…</button>"
+    )
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
-    """Return names and values as a definition list."""
-    items = "".join(f"<div><dt>{text(k)}</dt><dd>{text(plain(v))}</dd></div>" for k, v in pairs)
+    """Return names and values as a definition list; hashes are short."""
+    items = "".join(f"<div><dt>{text(k)}</dt><dd>{value_text(v)}</dd></div>" for k, v in pairs)
     return f'<dl class="facts">{items}</dl>'
 
 
@@ -144,6 +161,7 @@ def embedded_json(name: str, document: object) -> str:
 
 def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
     """Return a whole document with everything inside it."""
+    scripts = [*scripts, COPY] if "data-copy=" in body else scripts
     code = "".join(f"<script>{script}</script>\n" for script in scripts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -12,3 +12,4 @@ def _asset(name: str) -> str:
 CSS = _asset("page.css")
 TABLES = _asset("tables.js")
 CHARTS = _asset("charts.js")
+COPY = _asset("copy.js")
