@@ -1,4 +1,5 @@
-(() => {
+window.unpacked.then(() => {
+  if (!window.Plotly) return;
   const boxes = [...document.querySelectorAll('.chart')];
   const config = {responsive: true, displayModeBar: false, displaylogo: false, plotlyServerURL: ''};
   const touch = matchMedia('(pointer: coarse)').matches;
@@ -41,4 +42,4 @@
       }
     });
   });
-})();
+});

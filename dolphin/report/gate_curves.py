@@ -11,7 +11,7 @@ from dolphin.report.numerals import percent
 from dolphin.report.palette import GAIN, LOSS, QUIET
 
 #: Units of the picture, and of the room at the left and below.
-WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 860.0, 300.0, 58.0, 26.0, 10.0
+WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 860.0, 300.0, 74.0, 26.0, 10.0
 #: Name, colour and dash of each curve: none is told by its colour alone.
 _CURVES = (
     ("candidate", "candidate", GAIN, ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 
 from dolphin.errors import DolphinError
 from dolphin.files import publish
-from dolphin.report.numerals import plain
-from dolphin.report.style import CHARTS, COPY, CSS, TABLES
+from dolphin.report.numerals import plain, significant
+from dolphin.report.style import CHARTS, COPY, CSS, PLOTLY, TABLES, UNPACK, packed_plotly
 
 # The browser itself refuses every request: a page in a run folder must not call home.
 _POLICY = (
@@ -45,6 +46,8 @@ class Cell:
         A coloured sign in front.
     below : str
         A smaller line under it.
+    label : str
+        What its column is called where a narrow screen has no heads.
     """
 
     shown: str
@@ -53,6 +56,7 @@ class Cell:
     style: str = ""
     mark: tuple[str, str] | None = None
     below: str = ""
+    label: str = ""
 
     def html(self, tag: str, *, name: bool) -> str:
         attributes = ' scope="row"' if tag == "th" else ""
@@ -60,6 +64,7 @@ class Cell:
         attributes += f' class="{text(classes)}"' if classes else ""
         attributes += f' style="{text(self.style)}"' if self.style else ""
         attributes += f' data-order="{text(self.order)}"' if self.order is not None else ""
+        attributes += f' data-label="{text(self.label)}"' if self.label else ""
         mark = f'<i class="mark" style="color:{self.mark[0]}">{self.mark[1]}</i>' if self.mark else ""
         below = f"<small>{text(self.below)}</small>" if self.below else ""
         return f"<{tag}{attributes}>{mark}{text(self.shown)}{below}</{tag}>"
@@ -112,11 +117,15 @@ def _name(is_name: bool) -> str:
 #: What is shown by its first characters, and copied whole by a click.
 _HASH = re.compile(r"[0-9a-f]{16,128}")
 SHORT_HASH = 12
+#: Numbers of more characters are rounded, the whole of them on hover.
+ROUNDED = 8
 
 
 def value_text(value: object) -> str:
-    """Return a scalar as HTML; of a hash the first characters, the whole of it on hover and on a click's clipboard."""
+    """Return a scalar as HTML; long numbers rounded and hashes cut, the whole on hover; a click copies a hash."""
     shown = plain(value)
+    if isinstance(value, float) and math.isfinite(value) and len(shown) > ROUNDED:
+        return f'<span title="{text(shown)}">{text(significant(value, ROUNDED - 2))}</span>'
     if not isinstance(value, str) or not _HASH.fullmatch(shown):
         return text(shown)
     return (
@@ -174,10 +183,9 @@ def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
 
 
 def chart_page(title: str, body: str) -> str:
-    """:func:`page` with the scripts that draw charts and sort tables."""
-    from plotly.offline import get_plotlyjs  # heavy
-
-    return page(title, body, scripts=(get_plotlyjs(), CHARTS, TABLES))
+    """:func:`page` with the scripts that draw charts and sort tables; the chart library is packed."""
+    library = f'<script type="text/plain" id="plotly">{packed_plotly()}</script>\n<!-- {PLOTLY} -->'
+    return page(title, f"{body}\n{library}", scripts=(UNPACK, CHARTS, TABLES))
 
 
 def write_page(document: str, out: Path) -> None:

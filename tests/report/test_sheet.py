@@ -145,7 +145,7 @@ def test_caveats_and_unknown_facts_are_shown(make_run):
     page = Page(tear_sheet(make_run(facts=facts, metrics={"calmar": 0.75})))
 
     assert "Selected by <volume>." in page.text
-    for word in ("sky", "grey", "calmar", "0.75", "plain_name", "5d41402abc4b2a76"):
+    for word in ("sky", "grey", "calmar", "0.75", "plain_name", "5d41402abc4b…"):
         assert word in page.text
 
 
@@ -196,7 +196,7 @@ def test_a_million_bars_stay_a_page(make_run):
     equity = pl.read_parquet(folder / "equity.parquet")
     curve = Page(document).figures["equity"]["data"][1]
 
-    assert len(document.encode()) < 6_500_000
+    assert len(document.encode()) < 1_500_000
     assert len(curve["y"]) <= 6_000
     assert (min(curve["y"]), max(curve["y"])) == (equity["equity"].min(), equity["equity"].max())
 
