@@ -38,6 +38,7 @@ from dolphin.cli import (
     stress,
     sweep,
     trials,
+    why,
 )
 from dolphin.core.mistakes import StrategyError
 from dolphin.errors import DolphinError
@@ -68,6 +69,7 @@ app.command("sweep")(sweep.sweep)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("parity")(parity.parity)
+app.command("why")(why.why)
 app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)

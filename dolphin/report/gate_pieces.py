@@ -52,7 +52,11 @@ def floor_pieces(floors: list[dict[str, Any]], chances: Any) -> Iterator[str]:
     for floor in sorted(floors, key=lambda row: bool(row.get("passed"))):
         row = luck.get(floor.get("name"))
         share = row.get("fat_tailed_days") if isinstance(row, dict) else None
-        odds = f" If it is as good as it looked, {100.0 * share:.0f} of 100 such windows breach this." if _is_real(share) else ""
+        odds = (
+            f" If it is as good as it looked, {100.0 * share:.0f} of 100 such windows breach this."
+            if _is_real(share)
+            else ""
+        )
         yield piece(
             plain(floor.get("name")),
             value=_figure(floor, "value"),
