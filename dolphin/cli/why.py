@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from dolphin.cli import completion
 from dolphin.cli.common import Json, emit, note, say
 
 
 def why(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", autocompletion=completion.runs)],
     bar: Annotated[str, typer.Option("--bar", help="Row of the dataset (entry_bar of a trade), or a UTC time.")],
     everything: Annotated[
         bool, typer.Option("--all", help="Every evaluation of loops and of calls for assets.")
@@ -36,9 +37,8 @@ def _show(found: dict[str, Any]) -> None:
     say(f"before it: capital {before['capital']:,.2f}, equity {before['equity']:,.2f}")
     for slot in before["positions"]:
         way = "long" if slot["side"] > 0 else "short"
-        say(
-            f"  slot {slot['slot']}: {way} {slot['qty']:g} {slot['asset']} at {slot['entry_price']:g} since bar {slot['entry_bar']:,}"
-        )
+        held = f"{way} {slot['qty']:g} {slot['asset']} at {slot['entry_price']:g}"
+        say(f"  slot {slot['slot']}: {held} since bar {slot['entry_bar']:,}")
     for order in before["working"]:
         say(f"  slot {order['slot']}: {order['action']} {order['qty']:g} {order['asset']} works")
     for line in _lines(found["decision"], 0):

@@ -10,7 +10,7 @@ from dolphin.report.palette import GAIN, LOSS, QUIET
 
 #: Units of a square with its gap, of the room at the left, and above a year.
 CELL, LEFT, ABOVE = 13, 34, 18
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def calendar_picture(days: list[tuple[date, float | None]]) -> str:
@@ -46,11 +46,12 @@ def calendar_picture(days: list[tuple[date, float | None]]) -> str:
 def _square(x: int, y: int, day: date, value: float | None, strongest: float) -> str:
     told = f"<title>{day:%a %Y-%m-%d}: {text(percent(value, 2, signed=True))}</title>"
     size = CELL - 2
+    place = f'x="{x}" y="{y}" width="{size}" height="{size}"'
     if not value or not strongest:
-        return f'<rect x="{x}" y="{y}" width="{size}" height="{size}" fill="none" stroke="{QUIET}" stroke-opacity=".4">{told}</rect>'
+        return f'<rect {place} fill="none" stroke="{QUIET}" stroke-opacity=".4">{told}</rect>'
     alpha = 0.15 + 0.85 * (abs(value) / strongest) ** 0.7
     colour = GAIN if value > 0 else LOSS
-    square = f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2" fill="{colour}" fill-opacity="{alpha:.2f}">{told}</rect>'
+    square = f'<rect {place} rx="2" fill="{colour}" fill-opacity="{alpha:.2f}">{told}</rect>'
     if value > 0:
         return square
     middle = y + size / 2

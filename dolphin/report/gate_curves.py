@@ -8,7 +8,7 @@ from typing import Any
 
 from dolphin.report.markup import Cell, card, signed, table, text
 from dolphin.report.numerals import percent
-from dolphin.report.palette import GAIN, LOSS, QUIET
+from dolphin.report.palette import GAIN, QUIET
 
 #: Units of the picture, and of the room at the left and below.
 WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 860.0, 300.0, 74.0, 26.0, 10.0
@@ -50,7 +50,7 @@ def _picture(curves: Sequence[tuple[Any, ...]], first: str, last: str) -> str:
     for value in _marks(low, high):
         y, dash = down(value), ' stroke-dasharray="2 3"' if value else ""
         parts.append(
-            f'<line x1="{LEFT:g}" x2="{WIDTH:g}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" stroke-opacity="0.5"{dash}/>'
+            f'<line x1="{LEFT:g}" x2="{WIDTH:g}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" opacity="0.5"{dash}/>'
             f'<text x="{LEFT - 6:g}" y="{y + 4:.1f}" text-anchor="end">{text(percent(value, 0, signed=True))}</text>'
         )
     for _, colour, dash, values in reversed(curves):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import math
@@ -160,9 +162,16 @@ def card(title: str, body: str, *, note: str = "", kind: str = "") -> str:
     return f'<section class="card {kind}"><h2>{text(title)}</h2>{aside}{body}</section>'
 
 
+#: Data of more characters is packed.
+PACKED_FROM = 50_000
+
+
 def embedded_json(name: str, document: object) -> str:
-    """Return a data block that scripts read; no name inside can close it."""
+    """Return a data block that the charts' script reads, a long one packed; no name inside can close it."""
     body = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    if len(body) > PACKED_FROM:
+        packed = base64.b64encode(gzip.compress(body.encode(), 9, mtime=0)).decode()
+        return f'<script type="application/gzip" id="{text(name)}">{packed}</script>'
     for sign, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         body = body.replace(sign, escape)
     return f'<script type="application/json" id="{text(name)}">{body}</script>'

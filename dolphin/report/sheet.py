@@ -135,8 +135,8 @@ def _notices(run: Run) -> Iterator[str]:
         trades = int((run.trades["ts"] <= ruined).sum())
         yield _notice(
             "bad",
-            f"The account was ruined at {instant(ruined)} UTC: no capital was left after {trades:,} trades, and nothing "
-            "is entered from there on. Figures after that day mean nothing; ratios are of the days before.",
+            f"The account was ruined at {instant(ruined)} UTC: no capital was left after {trades:,} trades, and "
+            "nothing is entered from there on. Figures after that day mean nothing; ratios are of the days before.",
         )
     caveats = run.facts.get("caveats") or []
     for caveat in [caveats] if isinstance(caveats, str) else caveats:

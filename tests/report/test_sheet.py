@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import math
 from html.parser import HTMLParser
@@ -28,6 +30,7 @@ class Page(HTMLParser):
         self.tables: list[list[list[str]]] = []
         self.words: list[str] = []
         self._data: str | None = None
+        self._packed = False
         self.feed(document)
         self.close()
         assert self.open == []
@@ -37,8 +40,8 @@ class Page(HTMLParser):
         self.tags.append((tag, attributes))
         if tag not in _VOID:
             self.open.append(tag)
-        if tag == "script" and attributes.get("type") == "application/json":
-            self._data = attributes["id"]
+        if tag == "script" and attributes.get("type") in ("application/json", "application/gzip"):
+            self._data, self._packed = attributes["id"], attributes["type"] == "application/gzip"
         if tag == "table":
             self.tables.append([])
         if tag == "tr":
@@ -53,7 +56,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self._data:
-            self.figures[self._data.removeprefix("figure-")] = json.loads(data)
+            plain = gzip.decompress(base64.b64decode(data)) if self._packed else data
+            self.figures[self._data.removeprefix("figure-")] = json.loads(plain)
         elif "script" not in self.open and "style" not in self.open:
             self.words.append(data)
             if self.tables and self.tables[-1] and ("td" in self.open or "th" in self.open):

@@ -1,4 +1,4 @@
-"""A traced decision as a document: names instead of numbers, loops told by their counts, the condition that settled it."""
+"""A traced decision as a document: names instead of numbers, loops by their counts, the condition that settled it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _step(event: Any, scene: Scene) -> dict[str, Any]:
 
 
 def _part(part: Comparison, scene: Scene) -> dict[str, Any]:
-    """A comparison; choices and feature columns by their names, a number that is compared with itself as what it asks."""
+    """A comparison; choices and features by their names, a number that is compared with itself as what it asks."""
     told: dict[str, Any] = {
         "left": _named(part.left, scene), "value": part.value, "op": part.op, "right": _named(part.right, scene),
         "limit": part.limit, "outcome": part.outcome,

@@ -81,7 +81,10 @@ def _bar(side: RunSide, bar: int | str) -> int:
         k = int(text) - first
         span = f"bars {first} to {first + side.bars - 1}"
     else:
-        k = int(np.searchsorted(market.ts[first : first + side.bars], parse_time(text), side="right")) - 1
+        at = parse_time(text)
+        k = int(np.searchsorted(market.ts[first : first + side.bars], at, side="right")) - 1
+        if at > side.ts_at(side.bars - 1):
+            k = side.bars
         span = f"{format_time(side.ts_at(0))} to {format_time(side.ts_at(side.bars - 1))}"
     if not 0 <= k < side.bars:
         raise DolphinError(f"no bar {bar} in this run", where=side.label, mend=f"it has {span}")

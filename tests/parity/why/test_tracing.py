@@ -50,7 +50,8 @@ def test_it_tells_what_was_asked_and_no_more() -> None:
     last = tests[-1]
     assert last.site.text == "limit and 0 <= a <= 3 and (not b > 0)" and last.outcome
     assert [(p.left, p.value, p.op, p.limit, p.outcome) for p in last.parts] == [
-        ("limit", 2.0, "is true", None, True), ("0", 0, "<=", 3, True), ("a", 3, "<=", 3, True), ("b", -3, ">", 0, False),
+        ("limit", 2.0, "is true", None, True), ("0", 0, "<=", 3, True),
+        ("a", 3, "<=", 3, True), ("b", -3, ">", 0, False),
     ]  # fmt: skip
     skipped = next(one for one in tests if one.site.text.startswith("k % 2 == 0") and one.outcome)
     assert [p.left for p in skipped.parts] == ["k % 2"]  # what is behind an 'or' that holds is not asked
