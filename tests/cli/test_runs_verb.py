@@ -1,4 +1,4 @@
-"""``dolphin runs`` and ``dolphin why`` as a user has them, names that a shell completes, and what no verb overwrites."""
+"""``dolphin runs`` and ``dolphin why`` as a user has them, names that a shell completes, what no verb overwrites."""
 
 from __future__ import annotations
 
