@@ -151,17 +151,42 @@ def page_out(path: Path | None, force: bool = False) -> str:
 
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; numbers to the right. Not cut to the width of a pipe."""
+    """A table on stdout; numbers to the right. Not cut to the width of a pipe, and in parts on a narrow terminal."""
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left", header_style="bold")
-    for k, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(escape(figure(value)) for value in row))
-    console().print(drawn)
+    on = console()
+    for block, places in enumerate(_blocks(columns, rows, on.width if sys.stdout.isatty() else None)):
+        drawn = Table(title=None if block else title, title_justify="left", header_style="bold")
+        for k in places:
+            numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
+            drawn.add_column(columns[k], justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(escape(figure(row[k])) for k in places))
+        on.print(drawn)
+
+
+#: Characters of a column of words that are not folded.
+WORDS = 28
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int | None) -> list[list[int]]:
+    """Columns that stand side by side: all of them, or as many as a terminal has room for, the first one in each."""
+    if width is None:
+        return [list(range(len(columns)))]
+
+    def room(k: int) -> int:
+        longest = max((len(figure(row[k])) for row in rows), default=0)
+        return max(min(longest, WORDS), *map(len, columns[k].split("\n"))) + 3
+
+    blocks, used = [[0]], room(0) + 1
+    for k in range(1, len(columns)):
+        if used + room(k) > width and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = room(0) + 1
+        blocks[-1].append(k)
+        used += room(k)
+    return blocks
 
 
 def console() -> Any:

@@ -29,8 +29,9 @@ def equity_card(curves: Any) -> str:
     named = [(f"{name} of {reference}" if name == "buy and hold" else name, *rest) for name, *rest in there]
     missing = "" if _is_curve(curves.get("champion")) else " There is no other champion to compare with."
     note = f"Return since the start of the judged window, at the end of each UTC day.{missing}"
-    first, *_, last = [str(curves.get("from", ""))[:10], *(curves.get("days") or [""])]
-    return card("Equity", _picture(named, first, str(last)) + _ends(named), note=note)
+    days = [str(day) for day in curves.get("days") or ("",)]
+    first = str(curves.get("from", days[0]))[:10]
+    return card("Equity", _picture(named, first, days[-1]) + _ends(named), note=note)
 
 
 def _is_curve(values: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from dolphin.report.gate_pictures import picture
 from dolphin.report.markup import text
@@ -73,13 +73,13 @@ def _against(floor: dict[str, Any]) -> dict[str, Any] | None:
     value, limit = floor.get("value"), floor.get("limit")
     if not (_is_real(value) and _is_real(limit)):
         return None
-    low, high = min(0.0, value, limit), max(0.0, value, limit)  # type: ignore[type-var]
+    low, high = min(0.0, value, limit), max(0.0, value, limit)
     room = 0.15 * ((high - low) or 1.0)
     side = {"low": limit, "high": high + room} if str(floor.get("op", ">"))[0] == ">" else {"low": low, "high": limit}
     return {"kind": "range", "mark": value, "limit": limit, "least": low, "most": high + room, **side}
 
 
-def _is_real(value: Any) -> bool:
+def _is_real(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -87,7 +87,7 @@ def _figure(floor: dict[str, Any], key: str) -> str:
     """A value or limit as people say it: shares of one in per cent."""
     value = floor.get(key)
     if floor.get("metric") in SHARES and _is_real(value):
-        return f"{number(100.0 * float(value), 2)} %"  # type: ignore[arg-type]
+        return f"{number(100.0 * float(value), 2)} %"
     return significant(value) if key == "limit" and isinstance(value, float) else value_of(value)
 
 

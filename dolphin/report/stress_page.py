@@ -35,12 +35,12 @@ def write_stress_page(document: Mapping[str, Any], out: Path) -> None:
 
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     yield _header(document)
+    yield _verdict(document)
     if document["provenance"]["synthetic"]:
         yield '<p class="notice synthetic">This market was generated. It says nothing about a real market.</p>'
     for line in document["provenance"]["caveats"]:
         yield f'<p class="notice caveat">{text(line)}</p>'
     yield f'<p class="notice caveat">{text(_IN_SAMPLE)}</p>'
-    yield _verdict(document)
     yield _key_figures(document)
     friction = document["config"]["friction"]
     at = 2.0 * (friction["slippage_bps"] + friction["fee_bps"])
@@ -88,11 +88,15 @@ def _verdict(document: Mapping[str, Any]) -> str:
         return big("bad", "It loses as it is; stress has nothing to take away.")
     usual = [row for row in _shown(document) if row["parameter"] <= _USUAL.get(row["kind"], -1.0)]
     lost = [_name(row) for row in usual if row["roi"][2] <= 0.0]
-    margin = f"It breaks even at {_even(even)} a round trip."
+    margin = f"It breaks even {'above 10' if even is None else f'at {even:.1f}'} bps a round trip."
     if lost:
         return big("bad", f"Fragile: more often than not it loses with {', '.join(lost)}.", margin)
     worst = max(usual, key=lambda row: row["loss"], default=None)
-    chance = f" The likeliest loss is with {_name(worst)}: {percent(worst['loss'], 0)} of the runs." if worst else ""
+    chance = (
+        f" The likeliest loss is with {_name(worst)}: {percent(worst['loss'], 0)} of the runs."
+        if worst and worst["loss"]
+        else ""
+    )
     return big("good", "Robust: under every usual circumstance more runs earn than lose.", margin + chance)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dolphin.parity.why.why import why
+from dolphin.parity.why.asking import why
 
 __all__ = ["why"]

@@ -89,7 +89,8 @@ def underwater(levels: Floats, most: int = 10) -> list[dict[str, Any]]:
     Of each: ``peak`` (day it fell from; 0 is the start, k the end of day k), ``trough``, ``recovered`` (first day back
     at the peak, None if it never was), ``depth`` (share), ``days`` (from peak to recovery or to the end).
     """
-    falls, found, below = fallen(levels), [], 0
+    falls, below = fallen(levels), 0
+    found: list[dict[str, Any]] = []
     for k in range(1, len(falls) + 1):
         if k < len(falls) and falls[k] > 0.0:
             below = below or k
@@ -106,7 +107,7 @@ def underwater(levels: Floats, most: int = 10) -> list[dict[str, Any]]:
                 }
             )
             below = 0
-    return sorted(found, key=lambda fall: -fall["depth"])[:most]
+    return sorted(found, key=lambda fall: -float(fall["depth"]))[:most]
 
 
 def usual_figures(levels: Floats) -> dict[str, float]:
