@@ -56,9 +56,9 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from dolphin import __version__
+        from importlib.metadata import version
 
-        print(f"dolphin {__version__}")
+        print(f"dolphin {version('dolphin-quant')}")
         raise typer.Exit
 
 
