@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dolphin.gate import evaluate, promote
     from dolphin.parity.divergence import compare
     from dolphin.parity.ladder import ladder
+    from dolphin.parity.why import why
     from dolphin.report import tear_sheet
     from dolphin.study.backtest import backtest
     from dolphin.study.findings.books import books
@@ -55,6 +56,7 @@ _PUBLIC = {
     "read_study": ("study.sweep", "read_study"),
     "sweep": ("study.sweep", "sweep"),
     "tear_sheet": ("report", "tear_sheet"),
+    "why": ("parity.why", "why"),
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "read_study",
     "sweep",
     "tear_sheet",
+    "why",
 ]
 
 

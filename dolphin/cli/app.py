@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -33,12 +34,14 @@ from dolphin.cli import (
     promote,
     report,
     risk,
+    runs,
     scan,
     selftest,
     sql,
     stress,
     sweep,
     trials,
+    why,
 )
 from dolphin.core.mistakes import StrategyError
 from dolphin.errors import DolphinError
@@ -48,9 +51,28 @@ app = typer.Typer(
     name="dolphin",
     help="Research-first backtesting and parity: one engine from sweep to live, and the first difference named.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"dolphin {version('dolphin-quant')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dolphin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version, and no more.")
+    ] = False,
+) -> None:
+    """Research-first backtesting and parity: one engine from sweep to live, and the first difference named."""
+
+
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
@@ -71,6 +93,7 @@ app.command("sweep")(sweep.sweep)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("parity")(parity.parity)
+app.command("why")(why.why)
 app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
@@ -79,6 +102,7 @@ app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.add_typer(runs.app, name="runs")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(str(error), 2)
     except TyperException as error:
         # Without arguments the help is what was asked for, and already printed.
-        return _complain(f"{error.format_message()} (see 'dolphin --help')", 2) if error.format_message() else 2
+        asked = getattr(getattr(error, "ctx", None), "command_path", "dolphin")
+        return _complain(f"{error.format_message()} (see '{asked} --help')", 2) if error.format_message() else 2
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:

@@ -9,6 +9,7 @@ import typer
 
 from dolphin.cli.common import (
     ConfigFile,
+    Dataset,
     From,
     HoldoutReason,
     Json,
@@ -16,6 +17,7 @@ from dolphin.cli.common import (
     Sets,
     To,
     emit,
+    hint,
     load_config,
     progress_bar,
     reason_to_open,
@@ -26,7 +28,7 @@ from dolphin.cli.common import (
 
 
 def backtest(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Dataset,
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     start: From = None,
@@ -60,5 +62,6 @@ def backtest(
         exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
         table(None, ("metric", "value"), list({**metrics, "exits": exits or "-"}.items()))
         say(f"final digest {run.final_digest}; written to {out}")
+        hint(f"dolphin report {out} --out {out}.html")
 
     emit(document, as_json, show)

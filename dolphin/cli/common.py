@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dolphin.cli import completion
 from dolphin.progress import Progress
 
 if TYPE_CHECKING:
     from dolphin.config import Config
     from dolphin.workspace import Workspace
 
+Dataset = Annotated[str, typer.Argument(help="Dataset.", autocompletion=completion.datasets)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or YAML.")]
 From = Annotated[str | None, typer.Option("--from", help="First bar close, inclusive (UTC), e.g. 2025-01-31.")]
@@ -61,6 +64,9 @@ def progress_bar() -> Iterator[Progress]:
             return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _told_in_lines()
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -68,7 +74,7 @@ def progress_bar() -> Iterator[Progress]:
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def advance(done: int, total: int, text: str) -> None:
@@ -77,6 +83,23 @@ def progress_bar() -> Iterator[Progress]:
             bars.update(tasks[text], completed=done, total=total)
 
         yield advance
+
+
+#: Seconds between two lines of progress where there is no terminal.
+EVERY = 10.0
+
+
+def _told_in_lines() -> Progress:
+    """Progress as a line on stderr every ten seconds, for logs; what is done sooner says nothing."""
+    told = time.monotonic()
+
+    def advance(done: int, total: int, text: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= EVERY:
+            told = time.monotonic()
+            note(f"{text}: {done:,} of {total:,}" if total else f"{text}: {done:,}")
+
+    return advance
 
 
 def emit(document: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
@@ -97,18 +120,73 @@ def note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def hint(command: str) -> None:
+    """What may come next, on stderr and only where somebody reads it."""
+    if command and sys.stderr.isatty() and sys.stdout.isatty():
+        print(f"next: {command}", file=sys.stderr)
+
+
+#: What every page of ours holds, however old.
+_OURS = b"Content-Security-Policy"
+
+
+def page_out(path: Path | None, force: bool = False) -> str:
+    """Refuse a place where no page can be written, or where something lies that is no page of ours.
+
+    Returns what is to be said where an earlier page will be replaced.
+    """
+    from dolphin.errors import DolphinError
+
+    if path is None:
+        return ""
+    if path.is_dir():
+        raise DolphinError("is a folder", where=str(path), mend="give the name of an HTML file")
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        ours = _OURS in stream.read(4096)
+    if not ours and not force:
+        raise DolphinError("is there, and no page of this program", where=str(path), mend="another name, or --force")
+    return " (it replaces an earlier one)"
+
+
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; numbers to the right. Not cut to the width of a pipe."""
+    """A table on stdout; numbers to the right. Not cut to the width of a pipe, and in parts on a narrow terminal."""
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left", header_style="bold")
-    for k, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(escape(figure(value)) for value in row))
-    console().print(drawn)
+    on = console()
+    for block, places in enumerate(_blocks(columns, rows, on.width if sys.stdout.isatty() else None)):
+        drawn = Table(title=None if block else title, title_justify="left", header_style="bold")
+        for k in places:
+            numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
+            drawn.add_column(columns[k], justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(escape(figure(row[k])) for k in places))
+        on.print(drawn)
+
+
+#: Characters of a column of words that are not folded.
+WORDS = 28
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int | None) -> list[list[int]]:
+    """Columns that stand side by side: all of them, or as many as a terminal has room for, the first one in each."""
+    if width is None:
+        return [list(range(len(columns)))]
+
+    def room(k: int) -> int:
+        longest = max((len(figure(row[k])) for row in rows), default=0)
+        return max(min(longest, WORDS), *map(len, columns[k].split("\n"))) + 3
+
+    blocks, used = [[0]], room(0) + 1
+    for k in range(1, len(columns)):
+        if used + room(k) > width and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = room(0) + 1
+        blocks[-1].append(k)
+        used += room(k)
+    return blocks
 
 
 def console() -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dolphin.cli.common import Json, emit, note, progress_bar, say, table
+from dolphin.cli.common import Json, emit, note, page_out, progress_bar, say, table
 
 
 def compare(
@@ -26,13 +26,11 @@ def compare(
     """Is green better than blue: paired daily differences, evidence that may be looked at on any day."""
     from dolphin import workspace
     from dolphin.catalog import parse_time
-    from dolphin.errors import DolphinError
     from dolphin.gate.comparison.compare import compare as judge
     from dolphin.gate.comparison.sides import read_side
     from dolphin.times import DAY_NS
 
-    if html is not None and html.is_dir():
-        raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
+    page_out(html)
     first = parse_time(since) // DAY_NS if since else None
     home = workspace.find()
     with progress_bar() as progress:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from dolphin.cli.common import From, Json, To, emit, progress_bar, say, table
+from dolphin.cli import completion
+from dolphin.cli.common import From, Json, To, emit, hint, page_out, progress_bar, say, table
 
 if TYPE_CHECKING:
     from dolphin.gate import GateReport
@@ -18,7 +19,7 @@ class _JudgeByDefault(typer.core.TyperGroup):
     """``dolphin gate CANDIDATE`` is ``dolphin gate judge CANDIDATE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--help" not in args[:1] and (not args or args[0] not in self.commands):
+        if not {"-h", "--help"} & set(args[:1]) and (not args or args[0] not in self.commands):
             args = ["judge", *args]
         return super().parse_args(ctx, args)
 
@@ -27,8 +28,14 @@ app = typer.Typer(
     cls=_JudgeByDefault, help="Is there an edge, and is it good enough; 'gate CANDIDATE' is 'gate judge CANDIDATE'."
 )
 
-CandidateText = Annotated[str, typer.Argument(metavar="CANDIDATE", help="Run folder, config file, blue or green.")]
-Data = Annotated[str | None, typer.Option("--data", help="Dataset, when the candidate is a config file.")]
+CandidateText = Annotated[
+    str,
+    typer.Argument(metavar="CANDIDATE", help="Run folder, config file, blue or green.", autocompletion=completion.runs),
+]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="Dataset, when the candidate is a config file.", autocompletion=completion.datasets),
+]
 
 
 @app.command("judge")
@@ -44,12 +51,9 @@ def gate(
 ) -> None:
     """Floors and evidence; moves nothing. Exit code 0 passed, 1 refused, 2 could not run."""
     from dolphin import workspace
-    from dolphin.errors import DolphinError
     from dolphin.gate import evaluate, find_candidate, write_junit
 
-    if html is not None and html.is_dir():
-        raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
-
+    page_out(html)
     home = workspace.find()
     found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
     with progress_bar() as progress:
@@ -68,6 +72,8 @@ def gate(
     emit(report.as_dict(), as_json, lambda: show(report))
     if not report.passed:
         raise typer.Exit(1)
+    if candidate not in ("blue", "green") and not as_json:
+        hint(f'dolphin promote blue {candidate} --reason "..."')
 
 
 @app.command("calibrate")

@@ -10,6 +10,7 @@ import typer
 
 from dolphin.cli.common import (
     ConfigFile,
+    Dataset,
     From,
     Json,
     Sets,
@@ -23,7 +24,7 @@ from dolphin.cli.common import (
 
 
 def ladder(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Dataset,
     config: ConfigFile,
     rungs: Annotated[str, typer.Option("--rungs", help="Which, comma separated.")] = "0,R,1,2",
     start: From = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import From, Json, Sets, To, emit, load_config, progress_bar, say, table, window
+from dolphin.cli.common import From, Json, Sets, To, emit, load_config, page_out, progress_bar, say, table, window
 
 if TYPE_CHECKING:
     from dolphin.parity.divergence import Comparison
@@ -36,6 +36,7 @@ def parity(
     from dolphin.parity.divergence import compare
     from dolphin.parity.named import side
 
+    page_out(html)
     if tolerance is not None and not 0.0 < tolerance < 1.0:
         raise BadInput(f"--tolerance {tolerance:g} is no relative tolerance", mend="e.g. --tolerance 1e-9")
     try:

@@ -7,28 +7,34 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, say
+from dolphin.cli import completion
+from dolphin.cli.common import Json, emit, hint, page_out, say
 
 
 def report(
     what: Annotated[
-        str, typer.Argument(metavar="RUN|STUDY", help="Run folder, folder of a stress test, study file or study name.")
+        str,
+        typer.Argument(
+            metavar="RUN|STUDY",
+            help="Run folder, folder of a stress test, study file or study name.",
+            autocompletion=completion.runs_and_studies,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no page of this program.")] = False,
     as_json: Json = False,
 ) -> None:
     """A page that people read: one HTML file, no network. A tear sheet, a stress test or a study."""
-    from dolphin.errors import DolphinError
-
-    if out.is_dir():
-        raise DolphinError("is a folder", where=str(out), mend="give the name of an HTML file")
+    replaced = page_out(out, force)
     kind, more = _write(what, out)
     document = {kind: what, "out": str(out), "bytes": out.stat().st_size, **more}
 
     def show() -> None:
         if "verdict" in more:
             say(more["verdict"])
-        say(f"written: {out}")
+        say(f"written: {out}{replaced}")
+        if kind == "run":
+            hint(f"dolphin why {what} --bar TIME, or dolphin gate {what}")
 
     emit(document, as_json, show)
 

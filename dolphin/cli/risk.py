@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, progress_bar, say, table
+from dolphin.cli.common import Dataset, Json, emit, progress_bar, say, table
 
 if TYPE_CHECKING:
     from dolphin.catalog.store.tables import Table
@@ -17,7 +17,7 @@ app = typer.Typer(help="Risk inputs of a dataset: circuit breaker, survival stac
 
 @app.command("build")
 def build(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Dataset,
     out: Annotated[str, typer.Option("--out", help="Name of the risk table.")],
     external: Annotated[str | None, typer.Option("--external", help="Table of external series.")] = None,
     books: Annotated[str | None, typer.Option("--books", help="Table of series made of recorded books.")] = None,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, note, progress_bar, say, table
+from dolphin.cli.common import Dataset, Json, emit, hint, note, progress_bar, say, table
 
 if TYPE_CHECKING:
-    from dolphin.catalog import Dataset
+    from dolphin.catalog import Dataset as Opened
 
 
 def scan(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Dataset,
     windows: Annotated[
         str | None, typer.Option("--windows", help="Bars, e.g. 20,60,120,240; stored apart. Default: 50,150,300,750.")
     ] = None,
@@ -54,6 +54,8 @@ def scan(
     if certify:
         document["certificates"] = _certificates(dataset, lengths, certify, seed)
     emit(document, as_json, lambda: _show(document))
+    if not as_json:
+        hint(f"dolphin backtest {name} --config FILE.toml --out runs/first")
     if done.unproven:
         note(f"{done.unproven} eigenvalues are not proven to 1e-10 (recomputed_* is 2 in {folder}/detail)")
     if any(not found["proven"] for found in document.get("certificates", ())):
@@ -71,7 +73,7 @@ def parse_windows(text: str) -> tuple[int, ...]:
         raise DolphinError(f"--windows {text}: not numbers of bars", mend="e.g. --windows 20,60,120,240") from None
 
 
-def _certificates(dataset: Dataset, windows: tuple[int, ...], count: int, seed: int) -> list[dict[str, Any]]:
+def _certificates(dataset: Opened, windows: tuple[int, ...], count: int, seed: int) -> list[dict[str, Any]]:
     from dolphin.market.certify import certify_rows
 
     with progress_bar() as progress:

@@ -9,6 +9,7 @@ import typer
 
 from dolphin.cli.common import (
     ConfigFile,
+    Dataset,
     From,
     HoldoutReason,
     Json,
@@ -17,6 +18,7 @@ from dolphin.cli.common import (
     To,
     emit,
     load_config,
+    page_out,
     progress_bar,
     reason_to_open,
     say,
@@ -39,7 +41,7 @@ NAMES = {
 
 
 def stress(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Dataset,
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="Folder of the results.")],
     start: From = None,
@@ -55,11 +57,9 @@ def stress(
 ) -> None:
     """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
     from dolphin import workspace
-    from dolphin.errors import DolphinError
     from dolphin.study.stress.monte_carlo import stress as run_stress
 
-    if html is not None and html.is_dir():
-        raise DolphinError("is a folder", where=str(html), mend="give the name of an HTML file")
+    page_out(html)
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
     options: dict[str, Any] = {"runs": runs, "seed": seed, "out": out, "threads": threads, "open_holdout": why}

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dolphin.cli.common import HoldoutReason, Json, OpenHoldout, emit, figure, progress_bar, reason_to_open, say
+from dolphin.cli import completion
+from dolphin.cli.common import (
+    HoldoutReason,
+    Json,
+    OpenHoldout,
+    emit,
+    figure,
+    hint,
+    page_out,
+    progress_bar,
+    reason_to_open,
+    say,
+)
 from dolphin.cli.trials import show_trials
 from dolphin.errors import DolphinError
 from dolphin.files import json_value
@@ -30,7 +42,7 @@ class Interrupted(DolphinError):
     exit_code = 130
 
 
-StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).")]
+StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).", autocompletion=completion.studies)]
 
 
 def sweep(
@@ -56,8 +68,7 @@ def sweep(
     from dolphin.study.sweep import read_study
     from dolphin.study.sweep import sweep as run_sweep
 
-    if report is not None and report.is_dir():
-        raise DolphinError("is a folder", where=str(report), mend="give the name of an HTML file")
+    page_out(report)
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
     options = {
         "sampler": sampler, "trials": trials, "timeout": timeout, "seed": seed, "dataset": dataset, "storage": storage
@@ -149,6 +160,8 @@ def _show(home: Workspace, done: SweepReport, plateau: Plateau | None, report: P
         say(f"folds: {home.experiments / study.name / 'validation.json'}")
     if report:
         say(f"report: {report}")
+    if done.best_config:
+        hint(f"dolphin backtest {study.dataset} --config {done.best_config} --out runs/{study.name}")
 
 
 def _show_best(done: SweepReport) -> None:

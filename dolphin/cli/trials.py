@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dolphin.cli import completion
 from dolphin.cli.common import Json, emit, progress_bar, say, table
 from dolphin.errors import DolphinError
 from dolphin.files import json_value
@@ -26,7 +27,11 @@ REASONS = 3
 
 def trials(
     study: Annotated[
-        str, typer.Argument(help="Study file (TOML) or registered name; or verify, export, import, merge.")
+        str,
+        typer.Argument(
+            help="Study file (TOML) or registered name; or verify, export, import, merge.",
+            autocompletion=completion.studies,
+        ),
     ],
     of: Annotated[
         str | None, typer.Argument(help="verify: a study; export, import: a file; merge: a workspace.")

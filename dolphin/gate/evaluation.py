@@ -21,6 +21,7 @@ from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.case import Case, case_evidence, judge_case, open_case
 from dolphin.gate.champions import Champion, open_champion, pointer_path
 from dolphin.gate.costs import cost_check
+from dolphin.gate.curves import equity_curves
 from dolphin.gate.floors import Floors, read_floors
 from dolphin.gate.honest import honest_checks
 from dolphin.gate.judging import judge_floors
@@ -89,6 +90,7 @@ def evaluate(
     edge = judge_case(workspace, case, measure, policy, progress) if case is not None else None
     evidence = case_evidence(workspace, case, edge, measure, judged, policy)
     evidence |= _rules(floors, policy, tier2, rival) | {"windows": windows(floors, measure)}
+    evidence["equity"] = equity_curves(measure, rival)
     if edge is not None:
         checks += edge_checks(edge)
     checks.append(unpatched())

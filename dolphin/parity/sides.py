@@ -131,7 +131,7 @@ class RunSide:
         held = np.abs(frame["position"].to_numpy()).astype(np.int64)
         return frame["equity"].to_numpy(), frame["capital"].to_numpy(), held
 
-    def _opened(self) -> tuple[Config, Market, tuple[str, ...]]:
+    def opened(self) -> tuple[Config, Market, tuple[str, ...]]:
         if self._ready is not None:
             return self._ready
         if self._workspace is None:
@@ -149,7 +149,7 @@ class RunSide:
 
     def scene(self, k: int, before: int, after: int, later: int) -> Scene:
         """Bar ``k`` decided again, with ``before`` and ``after`` bars around it and ``later`` bars of inputs."""
-        config, market, symbols = self._opened()
+        config, market, symbols = self.opened()
         engine, params, friction = config.engine, config.params_record(), config.friction_record()
         state = engine.new_state(market.price.shape[1], config.account.initial_capital)
         start = int(np.searchsorted(market.ts, self._ts[0]))

@@ -1,4 +1,5 @@
-(() => {
+window.unpacked.then(() => {
+  if (!window.Plotly) return;
   const boxes = [...document.querySelectorAll('.chart')];
   const config = {responsive: true, displayModeBar: false, displaylogo: false, plotlyServerURL: ''};
   const touch = matchMedia('(pointer: coarse)').matches;
@@ -13,8 +14,9 @@
     return out;
   };
   const paint = box => Plotly.relayout(box, theme(box.layout));
-  const drawn = boxes.map(box => {
-    const spec = JSON.parse(document.getElementById(box.dataset.figure).textContent);
+  const drawn = boxes.map(async box => {
+    const data = document.getElementById(box.dataset.figure);
+    const spec = JSON.parse(data.type === 'application/gzip' ? await window.unpack(data) : data.textContent);
     box.views = spec.views;
     if (touch) spec.layout.dragmode = false;  // a finger on a chart scrolls the page
     return Plotly.newPlot(box, spec.data, spec.layout, config).then(() => paint(box));
@@ -41,4 +43,4 @@
       }
     });
   });
-})();
+});

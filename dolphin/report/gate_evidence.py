@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from dolphin.report.gate_pictures import picture
+from dolphin.report.gate_pieces import grid, piece
 from dolphin.report.markup import Cell, card, facts, table, text
 from dolphin.report.numerals import MISSING, percent, plain, significant
 
 #: Keys of ``evidence`` that these cards show; the page shows the others as they are.
-SHOWN = ("edge", "holdout", "looks", "advisory", "chances", "own_error")
+SHOWN = ("edge", "holdout", "looks", "advisory", "chances", "own_error", "equity", "not_run")
 
 
 def opening(report: dict[str, Any]) -> Iterator[str]:
     """What stands first: rules that are weaker than the shipped ones, the two answers, the strongest reasons."""
     if report.get("weaker"):
         items = "".join(f"<li>{text(plain(line))}</li>" for line in report["weaker"])
-        yield f'<div class="notice bad"><b>Judged under weaker rules than the shipped ones.</b><ul>{items}</ul></div>'
+        yield (
+            '<div class="notice shout" role="alert"><b>ALTERED RULES: judged under weaker rules than the shipped ones.'
+            f"</b><ul>{items}</ul></div>"
+        )
     answers = report.get("answers")
     if isinstance(answers, dict) and answers:
         yield '<div class="answers">' + "".join(_answer(answer) for answer in answers.values()) + "</div>"
@@ -36,9 +40,9 @@ def _answer(answer: Any) -> str:
 
 
 def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
-    """The cards of what a report has of these keys."""
+    """The cards of what a report has of these keys; the equity stands elsewhere."""
     if isinstance(edge := evidence.get("edge"), dict):
-        parts = "".join(_part(edge, name) for name in ("search", "holdout"))
+        parts = grid([_part(edge, name) for name in ("search", "holdout")])
         note = (
             "Grey dots: what the same signals earn when they are shifted against the prices. An edge stands apart "
             "from them, luck stands among them."
@@ -47,7 +51,7 @@ def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
     if isinstance(advice := evidence.get("advisory"), list) and advice:
         yield card(
             "Advisory evidence",
-            "".join(map(_advice, advice)),
+            grid(map(_advice, advice)),
             note="Never decisive. Blue: the figure. Dashed: its limit.",
         )
     if isinstance(chances := evidence.get("chances"), dict):
@@ -65,26 +69,55 @@ def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
 
 def _part(edge: dict[str, Any], name: str) -> str:
     part = edge.get(name)
+    title = {"search": "The search, run again on shifted signals", "holdout": "The unseen bars"}[name]
     if not isinstance(part, dict):
-        return "<p>Fewer registered trials than the policy asks for: the holdout alone decides.</p>"
-    shown = {"kind": "dots", "values": part.get("under_shifts"), "mark": part.get("value")}
-    words, figure = str(part.get("words")), f"p = {_figure(part.get('p'), False)}"
-    return _row(picture(shown, words), plain(part.get("method")), figure, words, None)
+        few = "Fewer registered trials than the policy asks for: the holdout alone decides."
+        return piece(title, value="not asked", reading=few)
+    words = str(part.get("words"))
+    drawn = picture({"kind": "dots", "values": part.get("under_shifts"), "mark": part.get("value")}, words)
+    return piece(
+        title, value=f"p = {_figure(part.get('p'), False)}", reading=words, drawn=drawn, below=plain(part.get("method"))
+    )
 
 
 def _advice(advice: dict[str, Any]) -> str:
-    share = bool(advice.get("share"))
-    limit = f"{_figure(advice.get('value'), share)}, should be {advice.get('op')} {_figure(advice.get('limit'), share)}"
-    drawn = picture(advice.get("picture"), str(advice.get("name")))
-    return _row(drawn, str(advice.get("name")), limit, str(advice.get("reading")), advice.get("good"))
-
-
-def _row(drawn: str, name: str, figure: str, reading: str, good: bool | None) -> str:
-    mark = {True: ("gain", "✔"), False: ("loss", "✖"), None: ("", "·")}[good]
-    return (
-        f'<div class="advice"><div>{drawn}</div><div><b><i class="mark {mark[0]}">{mark[1]}</i>{text(name)}</b> '
-        f"<span>{text(figure)}</span><small>{text(reading)}</small></div></div>"
+    share, name = bool(advice.get("share")), str(advice.get("name"))
+    good = advice.get("good")
+    return piece(
+        name,
+        value=_figure(advice.get("value"), share),
+        limit=f"{advice.get('op')} {_figure(advice.get('limit'), share)}",
+        reading=str(advice.get("reading")),
+        good=good if isinstance(good, bool) else None,
+        drawn=picture(advice.get("picture"), name),
+        advisory=True,
     )
+
+
+def skipped_card(report: dict[str, Any]) -> str:
+    """What was not done, and why; a report that did everything says so."""
+    evidence = report["evidence"] if isinstance(report["evidence"], dict) else {}
+    rows = [(str(name), str(why)) for name, why in _dict(evidence.get("not_run")).items()]
+    rows += [
+        (f"parity rung {rung.get('rung')}: {rung.get('name')}", str(rung.get("reason")))
+        for rung in _dict(evidence.get("parity")).get("not_run") or ()
+    ]
+    for answer in _dict(report.get("answers")).values():
+        if answer.get("answer") not in ("yes", "no"):
+            rows.append((str(answer.get("question")), str(answer.get("line"))))
+    if "status" in _dict(evidence.get("forewarner")):
+        rows.append(("forewarner", str(evidence["forewarner"]["status"])))
+    if not _dict(evidence.get("own_error")).get("kinds") and "status" in _dict(evidence.get("own_error")):
+        rows.append(("the gate's own error", str(evidence["own_error"]["status"])))
+    if "gate" in evidence and _dict(evidence["gate"]).get("champion_compared") is None:
+        rows.append(("comparison with a champion", "there is no blue champion"))
+    cells = [[Cell(what, tone="prose"), Cell(why, tone="prose")] for what, why in rows]
+    body = table(["What", "Why"], cells, kind="whole") if cells else "<p>Nothing was skipped.</p>"
+    return card("Not done, and why", body) if cells or "not_run" in evidence else ""
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _chances(chances: dict[str, Any]) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from dolphin.errors import DolphinError
-from dolphin.report.gate_evidence import SHOWN, edge_cards, opening
+from dolphin.report.gate_curves import equity_card
+from dolphin.report.gate_evidence import SHOWN, edge_cards, opening, skipped_card
+from dolphin.report.gate_pieces import floor_pieces, grid, value_of
 from dolphin.report.markup import Cell, card, facts, flatten, page, table, text
-from dolphin.report.numerals import MISSING, number, plain, significant
+from dolphin.report.numerals import plain
 
 _KEYS = ("verdict", "candidate", "floors", "checks", "evidence", "created")
 _OPENING = ("answers", "reasons", "weaker")
-_SHARES = ("win_rate", "roi", "max_drawdown")
 _ACRONYMS = ("cscv", "dsr", "pbo", "pf", "psr", "roi")
 
 
 def gate_page(report: dict[str, Any]) -> str:
-    """Return a gate report as one self-contained HTML document without scripts.
+    """Return a gate report as one self-contained HTML document; its one script copies hashes.
 
     Parameters
     ----------
@@ -66,11 +66,14 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
         yield f'<p class="notice bad">{len(failed)} of {count} did not pass: {text(", ".join(failed))}.</p>'
     elif verdict == "REFUSED":
         yield '<p class="notice bad">Refused although every floor and check passed; see the evidence.</p>'
+    evidence = report["evidence"] if isinstance(report["evidence"], dict) else {}
+    yield equity_card(evidence.get("equity"))
     if report["floors"]:
-        yield card("Floors", _floors(report["floors"]))
+        body = grid(floor_pieces(report["floors"], evidence.get("chances")))
+        yield card("Floors", body, note="Blue: the figure. Dashed: its limit. Grey: where it may be.")
     if report["checks"]:
         yield card("Checks", _checks(report["checks"]))
-    evidence = report["evidence"] if isinstance(report["evidence"], dict) else {}
+    yield skipped_card(report)
     yield from edge_cards(evidence)
     candidate = report["candidate"]
     yield card("Candidate", facts(flatten(candidate if isinstance(candidate, dict) else {"name": candidate})))
@@ -104,60 +107,18 @@ def _outcome(passed: object) -> Cell:
     )
 
 
-def _floors(floors: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            _outcome(f.get("passed")),
-            Cell(plain(f.get("name")), tone="prose", below=_under(f)),
-            Cell(_share(f, "value")),
-            Cell(f"{_operator(f.get('op'))} {_share(f, 'limit')}".strip()),
-        ]
-        for f in floors
-    ]
-    return table(["", "Floor", "Value", "Limit"], rows, kind="whole")
-
-
-def _under(floor: dict[str, Any]) -> str:
-    """Why it failed, then the window that was measured."""
-    return "; ".join(str(floor[key]) for key in ("reason", "window") if floor.get(key))
-
-
-def _share(floor: dict[str, Any], key: str) -> str:
-    """A value or limit as people say it: shares of one in per cent."""
-    value = floor.get(key)
-    if floor.get("metric") in _SHARES and isinstance(value, float) and math.isfinite(value):
-        return f"{number(100.0 * value, 2)} %"
-    return _limit(value) if key == "limit" else _value(value)
-
-
-def _operator(op: object) -> str:
-    return {">=": "≥", "<=": "≤", None: ""}.get(op, str(op)) if isinstance(op, str | None) else str(op)
-
-
 def _checks(checks: list[dict[str, Any]]) -> str:
     rows = [
         [_outcome(c.get("passed")), Cell(plain(c.get("name")), tone="prose", below=_detail(c.get("detail")))]
-        for c in checks
+        for c in sorted(checks, key=lambda c: bool(c.get("passed")))
     ]
     return table(["", "Check"], rows, kind="whole")
 
 
 def _detail(detail: object) -> str:
     if isinstance(detail, dict | list):
-        return "; ".join(f"{k}: {_value(v)}" if k else _value(v) for k, v in flatten(detail))
+        return "; ".join(f"{k}: {value_of(v)}" if k else value_of(v) for k, v in flatten(detail))
     return str(detail) if detail is not None else ""
-
-
-def _limit(value: object) -> str:
-    return significant(value) if isinstance(value, float) else _value(value)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return {"inf": "∞", "-inf": "\u2212∞", "nan": MISSING}.get(value, value)
-    if isinstance(value, float):
-        return number(value, 4)
-    return plain(value)
 
 
 def _evidence(value: Any) -> str:
@@ -165,7 +126,7 @@ def _evidence(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         heads = list(dict.fromkeys(key for item in value for key in item))
         rows = [
-            [Cell(_detail(v) if isinstance(v := item.get(h), dict | list) else _value(v)) for h in heads]
+            [Cell(_detail(v) if isinstance(v := item.get(h), dict | list) else value_of(v)) for h in heads]
             for item in value
         ]
         return table([str(h) for h in heads], rows)

@@ -27,11 +27,12 @@ def picture(document: Any, label: str) -> str:
 
 
 def _range(document: dict[str, Any]) -> str:
-    """A bar from low to high, a dot at the mark, a line at the limit."""
+    """A bar from low to high, a dot at the mark, a line at the limit; ``least`` and ``most`` only make room."""
     low, high, mark, limit = (_number(document.get(key)) for key in ("low", "high", "mark", "limit"))
     known = [value for value in (low, high, mark, limit) if value is not None]
     if mark is None or len(known) < 2:
         return ""
+    known += [value for key in ("least", "most") if (value := _number(document.get(key))) is not None]
     place = _scale(min(known), max(known))
     parts = []
     if low is not None and high is not None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +15,8 @@ from typing import Any
 
 from dolphin.errors import DolphinError
 from dolphin.files import publish
-from dolphin.report.numerals import plain
-from dolphin.report.style import CHARTS, CSS, TABLES
+from dolphin.report.numerals import plain, significant
+from dolphin.report.style import CHARTS, COPY, CSS, PLOTLY, TABLES, UNPACK, packed_plotly
 
 # The browser itself refuses every request: a page in a run folder must not call home.
 _POLICY = (
@@ -44,6 +48,8 @@ class Cell:
         A coloured sign in front.
     below : str
         A smaller line under it.
+    label : str
+        What its column is called where a narrow screen has no heads.
     """
 
     shown: str
@@ -52,6 +58,7 @@ class Cell:
     style: str = ""
     mark: tuple[str, str] | None = None
     below: str = ""
+    label: str = ""
 
     def html(self, tag: str, *, name: bool) -> str:
         attributes = ' scope="row"' if tag == "th" else ""
@@ -59,6 +66,7 @@ class Cell:
         attributes += f' class="{text(classes)}"' if classes else ""
         attributes += f' style="{text(self.style)}"' if self.style else ""
         attributes += f' data-order="{text(self.order)}"' if self.order is not None else ""
+        attributes += f' data-label="{text(self.label)}"' if self.label else ""
         mark = f'<i class="mark" style="color:{self.mark[0]}">{self.mark[1]}</i>' if self.mark else ""
         below = f"<small>{text(self.below)}</small>" if self.below else ""
         return f"<{tag}{attributes}>{mark}{text(self.shown)}{below}</{tag}>"
@@ -108,9 +116,29 @@ def _name(is_name: bool) -> str:
     return ' class="name"' if is_name else ""
 
 
+#: What is shown by its first characters, and copied whole by a click.
+_HASH = re.compile(r"[0-9a-f]{16,128}")
+SHORT_HASH = 12
+#: Numbers of more characters are rounded, the whole of them on hover.
+ROUNDED = 8
+
+
+def value_text(value: object) -> str:
+    """Return a scalar as HTML; long numbers rounded and hashes cut, the whole on hover; a click copies a hash."""
+    shown = plain(value)
+    if isinstance(value, float) and math.isfinite(value) and len(shown) > ROUNDED:
+        return f'<span title="{text(shown)}">{text(significant(value, ROUNDED - 2))}</span>'
+    if not isinstance(value, str) or not _HASH.fullmatch(shown):
+        return text(shown)
+    return (
+        f'<button type="button" class="hash" data-copy="{shown}" title="{shown} (a click copies it)">'
+        f"{shown[:SHORT_HASH]}…</button>"
+    )
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
-    """Return names and values as a definition list."""
-    items = "".join(f"<div><dt>{text(k)}</dt><dd>{text(plain(v))}</dd></div>" for k, v in pairs)
+    """Return names and values as a definition list; hashes are short."""
+    items = "".join(f"<div><dt>{text(k)}</dt><dd>{value_text(v)}</dd></div>" for k, v in pairs)
     return f'<dl class="facts">{items}</dl>'
 
 
@@ -134,9 +162,16 @@ def card(title: str, body: str, *, note: str = "", kind: str = "") -> str:
     return f'<section class="card {kind}"><h2>{text(title)}</h2>{aside}{body}</section>'
 
 
+#: Data of more characters is packed.
+PACKED_FROM = 50_000
+
+
 def embedded_json(name: str, document: object) -> str:
-    """Return a data block that scripts read; no name inside can close it."""
+    """Return a data block that the charts' script reads, a long one packed; no name inside can close it."""
     body = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    if len(body) > PACKED_FROM:
+        packed = base64.b64encode(gzip.compress(body.encode(), 9, mtime=0)).decode()
+        return f'<script type="application/gzip" id="{text(name)}">{packed}</script>'
     for sign, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         body = body.replace(sign, escape)
     return f'<script type="application/json" id="{text(name)}">{body}</script>'
@@ -144,6 +179,7 @@ def embedded_json(name: str, document: object) -> str:
 
 def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
     """Return a whole document with everything inside it."""
+    scripts = [*scripts, COPY] if "data-copy=" in body else scripts
     code = "".join(f"<script>{script}</script>\n" for script in scripts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -156,10 +192,9 @@ def page(title: str, body: str, *, scripts: Sequence[str] = ()) -> str:
 
 
 def chart_page(title: str, body: str) -> str:
-    """:func:`page` with the scripts that draw charts and sort tables."""
-    from plotly.offline import get_plotlyjs  # heavy
-
-    return page(title, body, scripts=(get_plotlyjs(), CHARTS, TABLES))
+    """:func:`page` with the scripts that draw charts and sort tables; the chart library is packed."""
+    library = f'<script type="text/plain" id="plotly">{packed_plotly()}</script>\n<!-- {PLOTLY} -->'
+    return page(title, f"{body}\n{library}", scripts=(UNPACK, CHARTS, TABLES))
 
 
 def write_page(document: str, out: Path) -> None:

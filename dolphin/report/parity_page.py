@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report.figures import Figure, base_axis, base_layout
-from dolphin.report.markup import Cell, card, embedded_json, facts, page, table, text, write_page
+from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, table, text, write_page
 from dolphin.report.palette import GAIN, LOSS, QUIET
-from dolphin.report.style import CHARTS, TABLES
 
 
 def parity_page(document: Mapping[str, Any]) -> str:
     """Return a comparison (``dolphin parity --json``) as one self-contained HTML document."""
-    from plotly.offline import get_plotlyjs  # heavy
-
     title = f"parity of {document['sides'][0]} and {document['sides'][1]}"
-    return page(title, "\n".join(_sections(document)), scripts=(get_plotlyjs(), CHARTS, TABLES))
+    return chart_page(title, "\n".join(_sections(document)))
 
 
 def write_parity_page(document: Mapping[str, Any], out: Path) -> None:

@@ -49,11 +49,25 @@ def _sections(report: Mapping[str, Any]) -> Iterator[str]:
     for line in report["notes"]:
         yield f'<p class="notice caveat">{text(line)}</p>'
     yield _key_figures(report)
+    if _is_clean(report):
+        words = "Nothing is wrong: every bar is there, every row kept every rule, and no price jumped without volume."
+        yield f'<p class="notice good">{words}</p>'
+        rules = f"<details><summary>What every row was held to</summary>{_rules(report)}</details>"
+        yield card("Rules", rules)
+        yield card("Provenance", facts(flatten(dict(report["facts"]))))
+        return
     yield _map_card(report)
     yield card("Rules", _rules(report), note="What every row was held to, and how many did not pass.", kind="wide")
     yield card("Symbols", _symbols(report), note="A click on a heading sorts.", kind="slim")
     yield card("Price jumps", _jumps(report), note=_jump_note(report))
     yield card("Provenance", facts(flatten(dict(report["facts"]))))
+
+
+def _is_clean(report: Mapping[str, Any]) -> bool:
+    """Whether there is nothing to look at."""
+    numbers = report["numbers"]
+    counted = numbers["rejected"] or numbers.get("flagged", 0) or any(numbers["counts"].values())
+    return not (counted or numbers["missing_share"] or report["breaches"] or report["jumps"].height)
 
 
 def _header(report: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def risk_figure(run: Run) -> Figure:
         hovermode="x unified",
         hoversubplots="axis",
         xaxis=base_axis(type="date", anchor="y3", hoverformat="%Y-%m-%d %H:%M:%S", showgrid=False),
-        yaxis=base_axis(domain=[0.70, 1.0], title="Boost", tickformat=".2f", nticks=4, rangemode="normal"),
+        yaxis=base_axis(domain=[0.70, 1.0], title="Boost", tickformat=".4~g", nticks=4, rangemode="normal"),
         yaxis2=base_axis(domain=[0.36, 0.66], title="Rm", tickformat=".2f", range=[-0.02, 1.05]),
         yaxis3=base_axis(
             domain=[0.0, 0.32], type="category", categoryorder="array", categoryarray=list(reversed(POSTURES))

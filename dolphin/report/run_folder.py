@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ class Run:
         ``position``.
     final_digest : int
         State digest after the last bar.
+    figures : dict
+        ``figures.json``; empty in a folder that an older version wrote, as the two below.
+    daily : polars.DataFrame
+        A row per UTC day: equity and benchmarks as levels over the start, return, rolling Sharpe ratio.
+    prices : polars.DataFrame
+        ``asset``, ``ts``, ``price`` of what was traded most.
     """
 
     folder: Path
@@ -55,6 +61,9 @@ class Run:
     trades: pl.DataFrame
     equity: pl.DataFrame
     final_digest: int
+    figures: dict[str, Any] = field(default_factory=dict)
+    daily: pl.DataFrame = field(default_factory=pl.DataFrame)
+    prices: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def initial_capital(self) -> float:
@@ -125,7 +134,17 @@ def read_run(folder: Path) -> Run:
         trades=trades,
         equity=equity,
         final_digest=int(digests["digest"][-1]),
+        **_more(folder),
     )
+
+
+def _more(folder: Path) -> dict[str, Any]:
+    """What newer versions write beside it."""
+    if not (folder / "figures.json").is_file():
+        return {}
+    figures = _mapping(read_json(folder / "figures.json"), folder / "figures.json", "the document")
+    daily, prices = (pl.read_parquet(folder / f"{name}.parquet") for name in ("daily", "prices"))
+    return {"figures": figures, "daily": daily, "prices": prices}
 
 
 def _document(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -8,14 +8,20 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.report import figures, risk_card, trade_tables
+from dolphin.report import benchmark_cards, figures, risk_card, trade_tables
+from dolphin.report.calendar import calendar_picture
 from dolphin.report.markup import card, chart_page, embedded_json, facts, flatten, text, write_page
 from dolphin.report.numerals import duration, instant, number, percent
 from dolphin.report.palette import GAIN, QUIET, reason_marks
 from dolphin.report.run_folder import METRICS, Run, read_run
+from dolphin.report.summaries import period_returns
 from dolphin.times import return_day
 
 _SHORT_RUN_DAYS = 62
+_PRICES = (
+    "The assets with the most trades. Triangle up: bought, down: sold short; circle: an exit that gained, cross: one "
+    "that did not."
+)
 _NO_TRADES = '<p class="empty">No closed trade in this run.</p>'
 
 
@@ -37,7 +43,6 @@ def tear_sheet(run_dir: Path) -> str:
     DolphinError
         The folder is incomplete or damaged.
     """
-    # Only this page needs plotly's script; the import is heavy.
     run = read_run(Path(run_dir))
     body = "\n".join(_sections(run))
     return chart_page(_title(run), body)
@@ -53,12 +58,16 @@ def _sections(run: Run) -> Iterator[str]:
     yield from _notices(run)
     yield _key_figures(run)
     yield _equity_card(run)
+    yield from benchmark_cards.benchmark_cards(run, _chart)
     if risk_card.has_risk(run):
         chart = _chart("risk", risk_card.risk_figure(run))
         yield card("Risk inputs", chart + risk_card.cost_table(run), note=risk_card.breaker_note(run))
     yield card("Monthly returns", trade_tables.monthly_table(run))
     if 1 < _days(run) <= _SHORT_RUN_DAYS:
         yield card("Daily returns", _chart("daily", figures.daily_figure(run), "low"))
+    elif _days(run) > _SHORT_RUN_DAYS:
+        days = period_returns(run, "1d").select("period", "ret").rows()
+        yield card("Daily returns", calendar_picture(days), note="Blue gains; orange, with a bar, loses. UTC days.")
     if run.trades.is_empty():
         yield card("Trades", _NO_TRADES)
     else:
@@ -66,6 +75,10 @@ def _sections(run: Run) -> Iterator[str]:
         yield card("Distribution of returns", _chart("histogram", figures.histogram_figure(run)), kind="slim")
         sides = "<h3>By side</h3>" + trade_tables.side_table(run)
         yield card("Exits", trade_tables.reason_table(run) + sides)
+        if run.prices.height:
+            yield card("Prices, entries and exits", benchmark_cards.price_tiles(run, _chart), note=_PRICES)
+        hours = trade_tables.hour_table(run, benchmark_cards.entry_times(run, run.trades))
+        yield card("Hours", hours, note="A click on a heading sorts.", kind="long")
         yield card("Assets", trade_tables.asset_table(run), note="A click on a heading sorts.", kind="long")
         yield card("Largest gains and losses", trade_tables.extreme_trades_table(run))
     yield card("Parameters", _parameters(run), kind="half")
@@ -119,7 +132,12 @@ def _notices(run: Run) -> Iterator[str]:
         )
     ruined = _ruin(run)
     if ruined is not None:
-        yield _notice("bad", f"The account was ruined at {instant(ruined)} UTC: no capital was left.")
+        trades = int((run.trades["ts"] <= ruined).sum())
+        yield _notice(
+            "bad",
+            f"The account was ruined at {instant(ruined)} UTC: no capital was left after {trades:,} trades, and "
+            "nothing is entered from there on. Figures after that day mean nothing; ratios are of the days before.",
+        )
     caveats = run.facts.get("caveats") or []
     for caveat in [caveats] if isinstance(caveats, str) else caveats:
         yield _notice("caveat", str(caveat))
@@ -239,10 +257,15 @@ def _provenance(run: Run) -> str:
     for name, section in shown.items():
         if isinstance(section, dict) and section:
             blocks.append(f"<h3>{text(name)}</h3>" + facts(_readable(section)))
-    further = [(k, v) for k, v in run.metrics.items() if k not in METRICS]
+    further = [(k, _occurred(v) if k == "exits" else v) for k, v in run.metrics.items() if k not in METRICS]
     if further:
         blocks.append("<h3>further metrics</h3>" + facts(flatten(dict(further))))
     return "".join(blocks)
+
+
+def _occurred(exits: Any) -> Any:
+    """Exits without those that never were."""
+    return {reason: count for reason, count in exits.items() if count} if isinstance(exits, dict) else exits
 
 
 def _readable(section: dict[str, Any]) -> Iterator[tuple[str, object]]:

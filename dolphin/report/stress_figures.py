@@ -34,7 +34,7 @@ def friction_figure(curve: Sequence[Mapping[str, Any]], break_even: float | None
         hovermode="closest",
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
         xaxis=base_axis(title="Slippage and fees of a round trip, bps", showgrid=False, dtick=1),
-        yaxis=base_axis(title="Return", tickformat=".0%", zeroline=True, zerolinewidth=1.5),
+        yaxis=base_axis(title="Return", tickformat=".3~%", zeroline=True, zerolinewidth=1.5),
         shapes=shapes,
         annotations=notes,
     )
@@ -77,7 +77,7 @@ def fan_figure(fans: Sequence[Mapping[str, Any]], base: Mapping[str, Any] | None
     layout = base_layout(
         hovermode="x unified",
         xaxis=base_axis(showgrid=False, title=title, **({"type": "date"} if dated else {"tickformat": ",d"})),
-        yaxis=base_axis(title="Equity / start", tickformat=".2f", zeroline=False),
+        yaxis=base_axis(title="Equity / start", tickformat=".5~g", zeroline=False),
         shapes=[_level()],
     )
     order = (0, 4, 1, 3, 2)
@@ -112,7 +112,7 @@ def starts_figure(starts: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) 
     layout = base_layout(
         hovermode="closest",
         xaxis=base_axis(type="date", showgrid=False),
-        yaxis=base_axis(title="Equity / start", tickformat=".2f"),
+        yaxis=base_axis(title="Equity / start", tickformat=".5~g"),
         shapes=[_level()],
     )
     return {"data": data, "layout": layout}
@@ -140,7 +140,7 @@ def spread_figure(outcomes: Sequence[Mapping[str, Any]], names: Sequence[str], m
     layout = base_layout(
         barmode="overlay",
         hovermode="closest",
-        xaxis=base_axis(title=title, tickformat=".0%", zeroline=True, zerolinewidth=1.5),
+        xaxis=base_axis(title=title, tickformat=".3~%", zeroline=True, zerolinewidth=1.5),
         yaxis=base_axis(showgrid=False, tickvals=place, ticktext=list(names)),
     )
     return {"data": data, "layout": layout}

@@ -9,6 +9,7 @@ from typing import Any
 from dolphin.report import stress_figures as figures
 from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, signed, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent
+from dolphin.report.study_page import big
 
 _NAMES = {
     "base": "as it is",
@@ -34,6 +35,7 @@ def write_stress_page(document: Mapping[str, Any], out: Path) -> None:
 
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     yield _header(document)
+    yield _verdict(document)
     if document["provenance"]["synthetic"]:
         yield '<p class="notice synthetic">This market was generated. It says nothing about a real market.</p>'
     for line in document["provenance"]["caveats"]:
@@ -71,6 +73,31 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     yield card("Quantiles", _quantiles(document), note="A click on a heading sorts.", kind="long")
     yield card("Configuration", facts(flatten(document["config"])), kind="half")
     yield card("Provenance", _provenance(document), kind="half")
+
+
+#: Sizes up to which a circumstance counts for the verdict: what happens to everybody, not what ends every strategy.
+_USUAL = {"delayed": 1.0, "noise": 10.0, "missed": 0.5, "permuted": 1.0, "bootstrap": 1.0}
+
+
+def _verdict(document: Mapping[str, Any]) -> str:
+    """Robust, fragile, or lost already, in words."""
+    base, even = document["base"], document["break_even_bps"]
+    if not base["trades"]:
+        return big("plain", "No trade, so there is nothing to stress.")
+    if base["roi"] <= 0.0:
+        return big("bad", "It loses as it is; stress has nothing to take away.")
+    usual = [row for row in _shown(document) if row["parameter"] <= _USUAL.get(row["kind"], -1.0)]
+    lost = [_name(row) for row in usual if row["roi"][2] <= 0.0]
+    margin = f"It breaks even {'above 10' if even is None else f'at {even:.1f}'} bps a round trip."
+    if lost:
+        return big("bad", f"Fragile: more often than not it loses with {', '.join(lost)}.", margin)
+    worst = max(usual, key=lambda row: row["loss"], default=None)
+    chance = (
+        f" The likeliest loss is with {_name(worst)}: {percent(worst['loss'], 0)} of the runs."
+        if worst and worst["loss"]
+        else ""
+    )
+    return big("good", "Robust: under every usual circumstance more runs earn than lose.", margin + chance)
 
 
 _IN_SAMPLE = (

@@ -41,6 +41,7 @@ def write_study_page(data: Mapping[str, Any], out: Path) -> None:
 
 def _sections(data: Mapping[str, Any]) -> Iterator[str]:
     yield _header(data)
+    yield _verdict(data)
     yield from _notices(data)
     yield _key_figures(data)
     if not data["top"]:
@@ -68,7 +69,9 @@ def _sections(data: Mapping[str, Any]) -> Iterator[str]:
     yield card("Parameters of the trials", lines, note=note)
     if data["stability"]:
         yield _stability_card(data["stability"])
-    yield card("Best trials", _top(data), note="A click on a heading sorts.", kind="long")
+    trial = _chosen(data)[0]
+    note = f"By the raw figure over the whole window; best.toml holds trial {trial:,}. A click on a heading sorts."
+    yield card("Highest trials", _top(data), note=note, kind="long")
     yield card("Provenance", _provenance(data), kind="half")
     yield card("How to go on", _commands(data), kind="half")
 
@@ -102,12 +105,47 @@ def _header(data: Mapping[str, Any]) -> str:
     )
 
 
+def _verdict(data: Mapping[str, Any]) -> str:
+    """The first thing to read: does what was chosen hold up where nobody had looked."""
+    if not data["top"]:
+        return big("bad", "Nothing to choose from.", "No trial counts.")
+    roi, sharpe = outcome(data)
+    plateau = data["plateau"]
+    shape = "" if plateau["verdict"] == "unknown" else plateau["sentence"]
+    if roi is None:
+        return big("plain", "Not judged: every figure of this study is in sample.", shape)
+    told = f"out of sample it returns {percent(roi, signed=True)}, Sharpe ratio {number(sharpe)}"
+    if roi <= 0.0:
+        return big("bad", f"Not confirmed: {told}.", shape)
+    if plateau["verdict"] == "lonely peak":
+        return big("plain", f"In doubt: {told}, but the trials around it do not do as well.", shape)
+    return big("good", f"Held up: {told}.", shape)
+
+
+def big(tone: str, words: str, more: str = "") -> str:
+    """A verdict in words, large; its tone is told by the words too."""
+    return (
+        f'<section class="card big {tone}"><p>{text(words)}</p>'
+        + (f"<small>{text(more)}</small>" if more else "")
+        + "</section>"
+    )
+
+
+def _chosen(data: Mapping[str, Any]) -> tuple[int, float | None, str]:
+    """What ``best.toml`` holds: its trial, the objective where it was chosen, and where that was."""
+    if _by_newest_window(data):
+        fold = data["validation"]["folds"][-1]
+        return fold["chosen"]["trial"], fold["objective"]["train"], "on the newest train days"
+    top = data["top"][0]
+    return top["trial"], top["metrics"][data["objectives"][0]], "in sample"
+
+
 def _notices(data: Mapping[str, Any]) -> Iterator[str]:
     dataset, states = data["dataset"], data["states"]
     if dataset["synthetic"]:
         yield notice("synthetic", "This market was generated. It says nothing about a real market.")
     if data["plateau"] and data["plateau"]["verdict"] == "lonely peak":
-        yield notice("bad", f"{data['plateau']['sentence']} Its neighbours do not confirm it: take it for luck.")
+        yield notice("bad", "The neighbours of the highest trial do not confirm it: take it for luck.")
     stopped = states.get("interrupted", 0) + states.get("failed", 0)
     if stopped:
         yield notice("caveat", f"{stopped:,} trials were interrupted or failed; they count as looked at.")
@@ -143,16 +181,32 @@ def _key_figures(data: Mapping[str, Any]) -> str:
         spread = data["spread"]
         plateau = data["plateau"]
         cells += [
-            (f"Best {objective}", value(objective, metrics[objective]), f"trial {best['trial']:,}, in sample"),
+            _chosen_cell(data, objective),
+            *_maximum_cell(data, objective, best),
             (f"Median {objective}", value(objective, spread["median"]), f"{percent(spread['positive'], 0)} above zero"),
-            ("Return of the best", value("roi", metrics["roi"]), f"{metrics['trades']:,} trades"),
-            ("Drawdown of the best", value("max_drawdown", metrics["max_drawdown"]), "per bar, from the peak"),
+            (f"Return of trial {best['trial']:,}", value("roi", metrics["roi"]), f"{metrics['trades']:,} trades"),
+            (f"Drawdown of trial {best['trial']:,}", value("max_drawdown", metrics["max_drawdown"]), "from the peak"),
         ]
         if plateau["verdict"] != "unknown":
             cells.append(("Neighbours that hold up", percent(plateau["holding"], 0), plateau["verdict"]))
         cells += _after(data)
     items = "".join(f"<div><dt>{text(a)}</dt><dd>{text(b)}<small>{text(c)}</small></dd></div>" for a, b, c in cells)
     return f'<dl class="figures" style="--columns:{_columns(len(cells))}">{items}</dl>'
+
+
+def _chosen_cell(data: Mapping[str, Any], objective: str) -> tuple[str, str, str]:
+    trial, figure, where = _chosen(data)
+    shown_value = MISSING if figure is None else value(objective, figure)
+    return f"Best {objective}", shown_value, f"trial {trial:,}, which best.toml holds, {where}"
+
+
+def _maximum_cell(data: Mapping[str, Any], objective: str, top: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The highest of all trials, where something else was chosen."""
+    if _chosen(data)[0] == top["trial"]:
+        return []
+    return [
+        (f"Raw maximum {objective}", value(objective, top["metrics"][objective]), f"trial {top['trial']:,}, not chosen")
+    ]
 
 
 def _columns(cells: int) -> int:

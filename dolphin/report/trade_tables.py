@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -24,10 +25,11 @@ def monthly_table(run: Run) -> str:
     rows = []
     for year, whole in years.items():
         cells = [Cell(str(year))]
-        for month in range(1, 13):
+        for month, name in enumerate(_MONTHS, start=1):
             inside = (year, month) in returns
-            cells.append(_return(returns.get((year, month)), strongest) if inside else Cell(""))
-        rows.append([*cells, signed(percent(whole, signed=True), whole)])
+            cell = _return(returns.get((year, month)), strongest) if inside else Cell("", tone="absent")
+            cells.append(replace(cell, label=name))
+        rows.append([*cells, replace(signed(percent(whole, signed=True), whole), label="Year")])
     return table(["Year", *_MONTHS, "Year total"], rows, kind="heat")
 
 
@@ -50,6 +52,17 @@ def side_table(run: Run) -> str:
     """Trades by side."""
     rows = [[Cell(g["key"]), *_columns(g, run)] for g in trades_by(run.trades, "side").iter_rows(named=True)]
     return table(_heads("Side"), rows, kind="even")
+
+
+def hour_table(run: Run, entries: pl.Series) -> str:
+    """Trades by the UTC hour in which they were entered; ``entries`` holds the time of each, ns."""
+    hour = pl.from_epoch(entries, time_unit="ns").dt.hour()
+    trades = run.trades.with_columns(hour.cast(pl.String).str.zfill(2).alias("hour"))
+    rows = [
+        [Cell(f"{g['key']} h", g["key"]), *_columns(g, run)]
+        for g in trades_by(trades, "hour").sort("key").iter_rows(named=True)
+    ]
+    return table(_heads("Entry (UTC)"), rows, kind="even", sortable=True)
 
 
 def _heads(first: str) -> list[str]:

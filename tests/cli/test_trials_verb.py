@@ -155,7 +155,7 @@ def test_every_file_table_and_page_means_the_same_best_trial(doctored: Path, cal
     optimised = optuna.load_study(study_name="pf", storage=optuna.storages.JournalStorage(journal))
     assert optimised.best_trial.user_attrs["trial"] == trial and optimised.best_value == value
     words = " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", " ", page.read_text())).split())
-    assert f"Best profit_factor {value:,.2f} trial {trial:,}, in sample" in words
+    assert f"Best profit_factor {value:,.2f} trial {trial:,}, which best.toml holds, in sample" in words
 
 
 def test_looks_of_a_validation_and_reasons_are_told(doctored: Path, call: Call) -> None:

@@ -138,7 +138,7 @@ def test_backtest(home: Path, tmp_path: Path) -> None:
     assert json.loads((out / "run.json").read_text()) == done.json["run"]
     assert {path.name for path in out.iterdir()} == {
         "config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet",
-        "manifest.json",
+        "manifest.json", "figures.json", "daily.parquet", "prices.parquet",
     }  # fmt: skip
     for name in ("trades.parquet", "equity.parquet", "digests.parquet", "config.json", "metrics.json"):
         assert (out / name).read_bytes() == (home / "runs" / "run" / name).read_bytes()

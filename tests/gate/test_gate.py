@@ -102,7 +102,10 @@ def test_document_is_json_and_the_page_takes_it(report: GateReport) -> None:
         "counts_as_pass": False,
     }
     assert "forewarner" not in " ".join(c["name"] for c in document["checks"])
-    assert "PASS" in gate_page(document)
+    curves = document["evidence"]["equity"]
+    assert len(curves["candidate"]) == len(curves["hold"]) == len(curves["days"]) + 1 and curves["champion"] is None
+    assert curves["candidate"][-1] == pytest.approx(1.0 + report.measure.whole.metrics["roi"], abs=1e-6)
+    assert "PASS" in gate_page(document) and 'class="curves"' in gate_page(document)
 
 
 def test_junit(report: GateReport, tmp_path: Path) -> None:

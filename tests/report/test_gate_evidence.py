@@ -87,3 +87,39 @@ def test_pictures_stay_inside_their_frame() -> None:
         drawn = picture(document, 'a "name"')
         places = [float(x) for x in re.findall(r'(?:x|x1|x2|cx|cy|y|y1|y2)="(-?[\d.]+)"', drawn)]
         assert places and min(places) >= 0.0 and max(places) <= 168.0 and "&quot;" in drawn
+
+
+CURVES = {
+    "from": "2025-02-25T00:00:00Z", "days": ["2025-02-25", "2025-02-26"], "candidate": [1.0, 1.1, 0.9],
+    "champion": [1.0, 1.0, 1.2], "hold": [1.0, 0.8, 0.7], "reference": "BTCUSDT",
+}  # fmt: skip
+
+
+def test_equity_stands_against_champion_and_reference() -> None:
+    page = gate_page(REPORT | {"evidence": {"equity": CURVES}})
+    card = page[page.index("<h2>Equity") : page.index("<h2>Checks")]
+    assert card.count("<polyline") == 3 and card.count("stroke-dasharray") >= 2
+    words = re.sub(r"<[^>]+>", " ", card)
+    for text in ("candidate", "present champion", "buy and hold of BTCUSDT", "+20.0%", "\u221230.0%", "18.2%"):
+        assert text in words, text
+    alone = gate_page(REPORT | {"evidence": {"equity": CURVES | {"champion": None, "hold": None}}})
+    assert alone.count("<polyline") == 1 and "no other champion" in alone
+    assert "<h2>Equity" not in gate_page(REPORT)
+
+
+def test_what_was_not_done_is_told_with_its_reason() -> None:
+    evidence = {
+        "not_run": {"determinism": "floors were breached"},
+        "parity": {"not_run": [{"rung": 1, "name": "books", "reason": "it knows no limit orders"}]},
+        "forewarner": {"status": "not available"},
+    }
+    page = gate_page(REPORT | {"evidence": evidence})
+    words = re.sub(r"<[^>]+>", " ", page[page.index("Not done, and why") :])
+    for text in ("determinism", "floors were breached", "parity rung 1: books", "no limit orders", "not available"):
+        assert text in words, text
+
+
+def test_hashes_are_short_and_copied_whole() -> None:
+    digest = "0123456789abcdef" * 4
+    page = gate_page(REPORT | {"candidate": {"name": "me", "digest": digest}})
+    assert f'data-copy="{digest}"' in page and ">0123456789ab…<" in page and page.count("<script>") == 1

@@ -27,7 +27,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_picture_is_plotly_and_the_page_calls_nobody(document: dict[str, Any]) -> None:
     made = parity_page(document)
     page = Page(made)
-    assert "default-src 'none'" in made and "<link" not in made and len(made.encode()) < 6_000_000
+    assert "default-src 'none'" in made and "<link" not in made and len(made.encode()) < 1_500_000
     assert set(page.figures) == {"around"}
     figure = page.figures["around"]
     go.Figure({"data": figure["data"], "layout": figure["layout"]})

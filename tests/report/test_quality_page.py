@@ -58,6 +58,16 @@ def test_without_a_gap_or_a_jump() -> None:
     assert "No price jump without confirmation" in page
 
 
+def test_nothing_wrong_is_one_line() -> None:
+    data = report()
+    clean = {"counts": {}, "rejected": 0, "flagged": 0, "missing_share": 0.0}
+    page = quality_page(
+        {**data, "numbers": data["numbers"] | clean, "days": data["days"][:0], "jumps": data["jumps"][:0]}
+    )
+    assert "Nothing is wrong" in page and "<h2>Missing bars" not in page and "<details>" in page
+    assert "Nothing is wrong" not in quality_page(data)
+
+
 def test_the_heat_map_is_symbol_by_day() -> None:
     data = report()
     gaps = data["days"].filter(rule="gap")

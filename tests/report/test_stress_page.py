@@ -33,7 +33,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_figure_is_plotly_and_the_page_calls_nobody(document: dict[str, Any]) -> None:
     made = stress_page(document)
     page = Page(made)
-    assert "default-src 'none'" in made and "<link" not in made and len(made.encode()) < 6_000_000
+    assert "default-src 'none'" in made and "<link" not in made and len(made.encode()) < 1_500_000
     assert set(page.figures) == {
         "friction", "spread-roi", "spread-max_drawdown", "noise", "missed", "starts", "orders"
     }  # fmt: skip
@@ -69,6 +69,17 @@ def test_a_run_without_trades_has_a_page(tmp_path: Path) -> None:
     found = stress(home, "g", parse_config(quiet, where="test"), runs=2).document
     page = Page(stress_page(found))
     assert "starts" not in page.figures and "orders" not in page.figures
+    assert "nothing to stress" in page.text
+
+
+def test_the_verdict_is_in_words(document: dict[str, Any]) -> None:
+    sound = [row | {"roi": [0.1] * 5, "loss": 0.0} for row in document["outcomes"]]
+    earning = document | {"base": document["base"] | {"roi": 0.2}, "outcomes": sound, "break_even_bps": None}
+    assert "Robust" in Page(stress_page(earning)).text and "even above 10 bps" in Page(stress_page(earning)).text
+    late = [row | ({"roi": [-0.1] * 5, "loss": 1.0} if row["kind"] == "delayed" else {}) for row in sound]
+    fragile = Page(stress_page(earning | {"outcomes": late, "break_even_bps": 3.0})).text
+    assert "Fragile: more often than not it loses with filled a bar later" in fragile and "at 3.0 bps" in fragile
+    assert "It loses as it is" in Page(stress_page(earning | {"base": document["base"] | {"roi": -0.1}})).text
 
 
 def test_a_folder_is_no_page(document: dict[str, Any], tmp_path: Path) -> None:

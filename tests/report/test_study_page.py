@@ -14,6 +14,7 @@ from test_sheet import Page
 from dolphin.catalog import generate
 from dolphin.errors import DolphinError
 from dolphin.report import study_page, write_study_page
+from dolphin.report.validation_cards import outcome
 from dolphin.study.findings.study_summary import gather, plateau_of
 from dolphin.study.sweep import read_study, sweep
 from dolphin.study.trials.registry import Registry
@@ -97,11 +98,22 @@ def test_a_lonely_peak_is_said_to_be_one(data: dict[str, Any]) -> None:
     assert "LONELY PEAK" in page.text and "take it for luck" in page.text
 
 
+def test_best_is_what_best_toml_holds(data: dict[str, Any]) -> None:
+    fold = data["validation"]["folds"][-1]
+    page = Page(study_page(data))
+    assert f"trial {fold['chosen']['trial']:,}, which best.toml holds, on the newest train days" in page.text
+    other = dict(fold, chosen=fold["chosen"] | {"trial": data["top"][0]["trial"] + 1})
+    changed = data | {"validation": data["validation"] | {"folds": [*data["validation"]["folds"][:-1], other]}}
+    assert "Raw maximum" in Page(study_page(changed)).text
+    verdict = "Held up" if outcome(data)[0] > 0 else "Not confirmed"
+    assert verdict in page.text or "In doubt" in page.text
+
+
 @pytest.mark.parametrize("name", ["walk", "paths", "both"])
 def test_every_figure_is_plotly_and_the_page_calls_nobody(studied: Workspace, name: str) -> None:
     document = study_page(gather(studied, name))
     assert "default-src 'none'" in document and "<link" not in document and " src=" not in document.split("<script>")[0]
-    assert len(document.encode()) < 6_000_000
+    assert len(document.encode()) < 1_500_000
     drawn = figures_of(document)
     wanted = {"history", "spread", "parallel", "importance", "map-0", "map-5", "ranks"}
     wanted |= {"front"} if name == "both" else {"timeline", "oos"}

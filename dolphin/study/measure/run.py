@@ -261,11 +261,15 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool 
 
     With ``journal`` it holds one: the run is made again beside it, and must be the same.
     """
+    from dolphin.study.measure.benchmarks import daily_frame, figures_document, prices_frame
+
     out = check_out(out)
     frames = {
         "trades.parquet": trades_frame(run, regime),
         "equity.parquet": equity_frame(run),
         "digests.parquet": digests_frame(run),
+        "daily.parquet": daily_frame(run),
+        "prices.parquet": prices_frame(run),
     }
     config: ConfigFile = {"config": run.config.document(), "hash": run.config.hash}
     risk: dict[str, Any] | None = None
@@ -278,6 +282,7 @@ def writing_run(run: Run, regime: NDArray[np.int8], out: Path, *, journal: bool 
             frame.write_parquet(part / name, compression="zstd")
         write_json(part / "config.json", config)
         write_json(part / "metrics.json", metrics_document(run))
+        write_json(part / "figures.json", figures_document(run))
         write_json(part / "run.json", run_document(run))
         if risk is not None:
             write_json(part / "risk.json", risk)

@@ -26,7 +26,11 @@ from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
-FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"}
+FILES = {"config.json", "run.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet"} | {
+    "figures.json",
+    "daily.parquet",
+    "prices.parquet",
+}
 TRADE_SCHEMA = {
     "ts": pl.Int64, "date": pl.String, "strategy": pl.String, "asset": pl.String, "side": pl.String,
     "entry_price": pl.Float64, "exit_price": pl.Float64, "quantity": pl.Float64, "pnl": pl.Float64,
