@@ -23,6 +23,7 @@ from dolphin.cli import (
     data_pull,
     data_versions,
     doctor,
+    feeds,
     forewarn,
     gate,
     init,
@@ -62,6 +63,7 @@ app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
 app.add_typer(risk.app, name="risk")
 app.add_typer(forewarn.app, name="forewarn")
+app.add_typer(feeds.app, name="feeds")
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)

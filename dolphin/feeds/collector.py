@@ -35,6 +35,8 @@ PER_MESSAGE, MESSAGE_PAUSE = 40, 0.25
 UNANSWERED = 10.0
 #: Seconds between two attempts to connect: the first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
+#: Seconds after which a message that was wrong is no alert any more.
+FADES = 60.0
 #: One tick message in so many is timed.
 SAMPLED = 64
 
@@ -293,6 +295,8 @@ class Collector:
             await asyncio.sleep(min(0.25, self._silence / 4.0))
             now, monotonic = self._clock(), time.monotonic()
             self.close_interval(now)
+            for what in ("unreadable", "stale", "clock"):
+                self._health.fade(f"{self.name}:{what}", FADES)
             if self._socket is None:
                 continue
             quiet = monotonic - self._received

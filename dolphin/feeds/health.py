@@ -115,6 +115,12 @@ class Health:
             if self._on_alert:
                 self._on_alert(found)
 
+    def fade(self, key: str, seconds: float) -> None:
+        """Clear an alert that has not been raised again for so long."""
+        found = self.active.get(key)
+        if found is not None and self._clock() - found.last_ns > seconds * SECOND_NS:
+            self.clear(key)
+
     def status_of(self, name: str) -> Status:
         """Critical: a critical alert, or nothing done for too long; degraded: any warning."""
         now, part = self._clock(), self.components[name]

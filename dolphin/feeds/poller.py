@@ -16,7 +16,7 @@ import numpy as np
 
 from dolphin.feeds.client import Client, Failed
 from dolphin.feeds.declared import DECLARED, Choice
-from dolphin.feeds.health import Health
+from dolphin.feeds.health import Health, Severity
 from dolphin.feeds.parsers import Answer, Unreadable
 from dolphin.risk.factors import limit_ns
 from dolphin.times import SECOND_NS, format_time
@@ -131,7 +131,8 @@ class Poller:
         """Raise or clear the alert of an indicator."""
         if isinstance(new, str):
             self._part.counts["failed"] += 1
-            self._health.alert(f"exf:{name}", "warning", "exf", f"{name}: {new}")
+            severity: Severity = "warning" if DECLARED[name].choices else "info"
+            self._health.alert(f"exf:{name}", severity, "exf", f"{name}: {new}")
             return False
         self._health.clear(f"exf:{name}")
         return new

@@ -18,6 +18,8 @@ from dolphin.times import SECOND_NS, format_time
 #: A hole must be this old: what is only out of order comes by itself.
 GRACE_NS = SECOND_NS
 PAGE = 1000
+#: Seconds for which trades that are lost for good are an alert.
+LOST_FADES = 3600.0
 
 
 class _Past(msgspec.Struct):
@@ -75,6 +77,7 @@ class Repairer:
             for first, end, since in list(counted.missing):
                 if now - since >= GRACE_NS and not await self._trades(symbol, first, end, since):
                     return
+            self._health.fade(f"lost:{symbol}", LOST_FADES)
         for symbol in list(self._of.broken_books):
             await self._book(symbol)
 
