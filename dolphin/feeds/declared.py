@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dolphin.catalog.ingest.external import LAGS, LagRule, after, at_once
 from dolphin.feeds import parsers as p
-from dolphin.risk.factors import INDICATORS
+from dolphin.risk.factors import INDICATORS, limit_ns
 from dolphin.times import DAY_NS, SECOND_NS, format_day
 
 MINUTE_NS, HOUR_NS = 60 * SECOND_NS, 3600 * SECOND_NS
@@ -184,6 +184,14 @@ DECLARED: dict[str, Declared] = {
     "liq_percentile": _liquidations(0.0, 100.0),
 }  # fmt: skip
 assert DECLARED.keys() == INDICATORS.keys()
+
+
+def fresh_for(name: str) -> int:
+    """Age in ns up to which a value is fresh: that of the specification, or two periods of its publication.
+
+    The dollar index is of every day and published once a week; the longer one counts.
+    """
+    return max(limit_ns(name), 2 * DECLARED[name].lag.period_ns)
 
 
 def series_of(name: str, basis: str) -> str:

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dolphin.feeds.client import Client, Failed
-from dolphin.feeds.declared import DECLARED, Choice
+from dolphin.feeds.declared import DECLARED, Choice, fresh_for
 from dolphin.feeds.health import Health, Severity
 from dolphin.feeds.parsers import Answer, Unreadable
-from dolphin.risk.factors import limit_ns
 from dolphin.times import SECOND_NS, format_time
 
 #: How far a provider's clock may be before ours; a value of a later time is refused.
@@ -149,7 +148,7 @@ class Poller:
         public = int(declared.lag.available(np.array([answer.reference_ns]))[0])
         new = Value(name, value, basis, answer.reference_ns, public, received)
         last = self.coming.get(name) or self.held.get(name)
-        if received - public > limit_ns(name):
+        if received - public > fresh_for(name):
             self._part.counts["stale"] += 1
             return f"the newest is of {format_time(answer.reference_ns)}, too old ({basis})"
         if last is not None and last.basis == basis and new.reference_ns <= last.reference_ns:
@@ -191,7 +190,7 @@ class Poller:
                 found[name] = {"value": None, "last": None, "age_s": None, "state": "missing", "basis": None}
                 continue
             age = now - held.public_ns
-            fresh = age <= limit_ns(name)
+            fresh = age <= fresh_for(name)
             found[name] = {
                 "value": held.value if fresh else None,
                 "last": held.value,
@@ -199,9 +198,22 @@ class Poller:
                 "state": "fresh" if fresh else "stale",
                 "basis": held.basis,
                 "reference": format_time(held.reference_ns),
+                "public": format_time(held.public_ns),
                 "received": format_time(held.received_ns),
             }
         return found
+
+    def document(self) -> list[dict[str, Any]]:
+        """What is held and what is coming, for :meth:`restore`."""
+        return [value._asdict() for value in (*self.held.values(), *self.coming.values())]
+
+    def restore(self, document: list[dict[str, Any]]) -> None:
+        """Go on from what an earlier poller held."""
+        now = self._clock()
+        for entry in document:
+            value = Value(**entry)
+            if value.name in self.names:
+                (self.coming if value.public_ns > now else self.held)[value.name] = value
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until told to stop."""

@@ -91,7 +91,6 @@ class Service:
             If another process records in this workspace.
         """
         with self.recorder.opened():
-            self._restore()
             async with AsyncExitStack() as stack:
                 client = await stack.enter_async_context(Client(self.settings, self.health))
                 port = serving(self.health, self.latest, self.settings.port)
@@ -112,6 +111,8 @@ class Service:
             self.poller = Poller(
                 client, self.health, keep=self.recorder.value, local=self.liquidations.figures, clock=clock
             )
+            self._restore("liquidations", self.liquidations.restore)
+            self._restore("held", self.poller.restore)
             forced = Collector(
                 settings, self.health, streams_of((), books=False, ticks=False, liquidations=True),
                 liquidations=self.liquidations, clock=clock, name="liquidations",
@@ -174,26 +175,25 @@ class Service:
     def _write_state(self) -> None:
         """``latest.json``, ``status.json`` and the liquidations' state, each whole."""
         status = {**self.health.document(), "pid": os.getpid(), "port": self.port, "only": list(self.only)}
-        for name, document in (
-            ("latest", self.latest()),
-            ("status", status),
-            ("liquidations", self.liquidations.document()),
-        ):
+        documents: dict[str, Any] = {"latest": self.latest(), "status": status}
+        if self.poller:
+            documents |= {"liquidations": self.liquidations.document(), "held": self.poller.document()}
+        for name, document in documents.items():
             try:
                 write_bytes(self.folder / f"{name}.json", json.dumps(document, allow_nan=False).encode())
             except DolphinError as error:
                 self.health.alert("recorder:disk", "critical", "recorder", str(error))
 
-    def _restore(self) -> None:
-        path = self.folder / "liquidations.json"
+    def _restore(self, name: str, restore: Callable[[Any], None]) -> None:
+        """Go on from a state of an earlier run; one that cannot be read is an alert."""
+        path = self.folder / f"{name}.json"
         if path.is_file():
             try:
-                self.liquidations.restore(read_json(path))
+                restore(read_json(path))
             except (DolphinError, LookupError, TypeError, ValueError) as error:
                 why = " ".join(str(error).split())[:100]
-                text = f"{path.name} is not readable, liquidations begin anew: {why}"
-                self.health.component("exf")
-                self.health.alert("exf:liquidations", "warning", "exf", text)
+                text = f"{path.name} is not readable, it begins anew: {why}"
+                self.health.alert(f"exf:{name}", "info", "exf", text)
 
     def _keep_alert(self, alert: Alert) -> None:
         """A line of ``alerts.jsonl`` when an alert is raised and when it is cleared."""
