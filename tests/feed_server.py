@@ -156,7 +156,8 @@ class Fake:
             async for message in socket:
                 if message.type == WSMsgType.TEXT:
                     wish = json.loads(message.data)
-                    self.sockets[socket] |= set(wish["params"])
+                    if socket in self.sockets:
+                        self.sockets[socket] |= set(wish["params"])
                     await socket.send_str(json.dumps({"result": None, "id": wish["id"]}))
         finally:
             self.sockets.pop(socket, None)
@@ -231,6 +232,7 @@ class Fake:
         """Every connection ends in the middle of whatever it is doing."""
         for socket in list(self.sockets):
             transport = socket._req.transport if socket._req else None  # type: ignore[union-attr]
+            self.sockets.pop(socket, None)
             if transport is not None:
                 transport.abort()
 

@@ -56,8 +56,8 @@ class Collector:
         Gets a row per trade: symbol, ts, price, quantity, buyer is maker, trade id, bid, ask, received.
     keep_book : callable, optional
         Gets a record per symbol and interval.
-    last : dict of str to int
-        Trade ids up to which trades are recorded already.
+    trades : dict of str to Counted
+        Where each symbol's trades stand in the recording.
     clock : callable
         ns UTC.
     """
@@ -72,7 +72,7 @@ class Collector:
         liquidations: Liquidations | None = None,
         keep_tick: Callable[[Row], None] | None = None,
         keep_book: Callable[[Record], None] | None = None,
-        last: dict[str, int] | None = None,
+        trades: dict[str, Counted] | None = None,
         clock: Callable[[], int] = time.time_ns,
         name: str = "stream",
     ) -> None:
@@ -82,7 +82,7 @@ class Collector:
         self._silence = settings.seconds("silence")
         self._part = health.component(name, limit_s=max(30.0, 3.0 * self._silence))
         self.counts: Counter[str] = self._part.counts
-        self.trades = {symbol: Counted(number) for symbol, number in (last or {}).items()}
+        self.trades = trades if trades is not None else {}
         self._book_seq: dict[str, int] = {}
         self._quotes: dict[str, tuple[int, int]] = {}
         self.broken_books: set[str] = set()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from dolphin import locks
+from dolphin.core.records import Ints
 from dolphin.errors import Damaged, DolphinError
 from dolphin.feeds.health import Health
 from dolphin.feeds.meter import Record
 from dolphin.feeds.poller import Value
+from dolphin.feeds.sequence import Counted
 from dolphin.feeds.spool import KINDS, Spool, read_snapshot, snapshot
-from dolphin.files import sweep
+from dolphin.files import read_json, sweep
 from dolphin.times import DAY_NS, format_day
 from dolphin.workspace import Workspace
 
@@ -154,9 +156,13 @@ class Recorder:
             os.close(handle)
 
 
-def last_trades(folder: Path, now_ns: int) -> dict[str, int]:
-    """The highest trade id of each symbol in the snapshots of today and yesterday: where a stream goes on."""
-    found: dict[str, int] = {}
+def trades_so_far(folder: Path, now_ns: int) -> dict[str, Counted]:
+    """Where each symbol's trades stand: the highest id on disk, and every hole that is not closed.
+
+    From the newest snapshots of today and yesterday, and from ``holes.json``, which a running recorder keeps for
+    what is older. A hole that a kill or a stop left open is asked for again.
+    """
+    ids: dict[str, list[Ints]] = {}
     for day in (now_ns // DAY_NS - 1, now_ns // DAY_NS):
         for path in sorted((folder / "ticks" / format_day(day)).glob("*.npz"))[-2:]:
             try:
@@ -164,8 +170,38 @@ def last_trades(folder: Path, now_ns: int) -> dict[str, int]:
             except Damaged:
                 continue
             for symbol in np.unique(rows["symbol"]):
-                newest = int(rows["trade_id"][rows["symbol"] == symbol].max())
-                name = symbol.decode()
-                found[name] = max(newest, found.get(name, newest))
+                ids.setdefault(symbol.decode(), []).append(rows["trade_id"][rows["symbol"] == symbol])
+    found = _holes(folder, now_ns)
+    for name, parts in ids.items():
+        numbers = np.unique(np.concatenate(parts))
+        counted = found.setdefault(name, Counted(int(numbers[0])))
+        assert counted.last is not None
+        for first, end, _ in list(counted.missing):
+            for number in numbers[(numbers >= first) & (numbers <= end)].tolist():
+                counted.fill(number)
+        newer = np.concatenate([[counted.last], numbers[numbers > counted.last]])
+        for k in np.flatnonzero(np.diff(newer) > 1).tolist():
+            counted.missing.append((int(newer[k]) + 1, int(newer[k + 1]) - 1, now_ns))
+        counted.last = int(newer[-1])
     return found
 
+
+def _holes(folder: Path, now_ns: int) -> dict[str, Counted]:
+    """What ``holes.json`` says; nothing where it cannot be read."""
+    found: dict[str, Counted] = {}
+    try:
+        for name, entry in read_json(folder / "holes.json").items():
+            found[name] = Counted(int(entry["last"]))
+            found[name].missing = [(int(first), int(end), now_ns) for first, end in entry["missing"]]
+    except (DolphinError, LookupError, TypeError, ValueError, AttributeError):
+        return {}
+    return found
+
+
+def holes_document(trades: Mapping[str, Counted]) -> dict[str, Any]:
+    """What ``holes.json`` holds."""
+    return {
+        name: {"last": counted.last, "missing": [[first, end] for first, end, _ in counted.missing]}
+        for name, counted in trades.items()
+        if counted.last is not None
+    }

@@ -21,7 +21,7 @@ from dolphin.feeds.health import Alert, Health
 from dolphin.feeds.liquidations import Liquidations
 from dolphin.feeds.meter import Books
 from dolphin.feeds.poller import Poller
-from dolphin.feeds.recorder import Recorder, last_trades, recording_folder
+from dolphin.feeds.recorder import Recorder, holes_document, recording_folder, trades_so_far
 from dolphin.feeds.repair import Repairer
 from dolphin.feeds.server import serving
 from dolphin.feeds.sources import FeedSettings
@@ -127,7 +127,7 @@ class Service:
                 books=self.books,
                 keep_tick=self.recorder.tick if ticks else None,
                 keep_book=self.recorder.book if self.books is not None else None,
-                last=last_trades(self.folder, clock()) if ticks else None,
+                trades=trades_so_far(self.folder, clock()) if ticks else None,
                 clock=clock,
             )
             note = self.recorder.note
@@ -178,6 +178,8 @@ class Service:
         documents: dict[str, Any] = {"latest": self.latest(), "status": status}
         if self.poller:
             documents |= {"liquidations": self.liquidations.document(), "held": self.poller.document()}
+        if self.collector and self.collector.keep_tick:
+            documents["holes"] = holes_document(self.collector.trades)
         for name, document in documents.items():
             try:
                 write_bytes(self.folder / f"{name}.json", json.dumps(document, allow_nan=False).encode())
