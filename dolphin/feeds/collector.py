@@ -76,7 +76,13 @@ class Collector:
         clock: Callable[[], int] = time.time_ns,
         name: str = "stream",
     ) -> None:
-        self.settings, self._health, self.streams, self._clock, self.name = settings, health, tuple(streams), clock, name
+        self.settings, self._health, self.streams, self._clock, self.name = (
+            settings,
+            health,
+            tuple(streams),
+            clock,
+            name,
+        )
         self.books, self._liquidations = books, liquidations
         self.keep_tick, self._keep_book = keep_tick, keep_book
         self._silence = settings.seconds("silence")
@@ -327,4 +333,3 @@ def streams_of(symbols: Iterable[str], *, books: bool, ticks: bool, liquidations
         kinds.append("depth20@500ms")
     found = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in kinds]
     return [*found, "!forceOrder@arr"] if liquidations else found
-

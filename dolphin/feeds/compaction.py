@@ -188,9 +188,14 @@ def due_days(workspace: Workspace, tables: str, now_ns: int) -> list[str]:
 
 def _held(workspace: Workspace, tables: str) -> set[str]:
     """Names of the snapshots that tables were made of."""
-    names = [path.stem for path in workspace.catalog.glob(f"{tables}_*.json")]
-    ours = [open_table(workspace, n) for n in names if n.startswith((f"{tables}_ticks_", f"{tables}_books_", f"{tables}_exf"))]  # noqa: E501
+    ours = (open_table(workspace, name) for name in _names(workspace, tables))
     return {source["file"] for table in ours for source in table.manifest["sources"]}
+
+
+def _names(workspace: Workspace, tables: str) -> list[str]:
+    """The names of the tables that a recording made."""
+    begins = (f"{tables}_ticks_", f"{tables}_books_", f"{tables}_exf")
+    return sorted(path.stem for path in workspace.catalog.glob(f"{tables}_*.json") if path.stem.startswith(begins))
 
 
 def drop_old(workspace: Workspace, tables: str, keep_days: int, now_ns: int) -> int:
@@ -221,10 +226,9 @@ def verify_recording(workspace: Workspace, tables: str) -> list[str]:
             problem = snapshot_problem(path)
             if problem:
                 problems.append(f"{path}: {problem}")
-    for path in sorted(workspace.catalog.glob(f"{tables}_*.json")):
-        if path.stem.startswith((f"{tables}_ticks_", f"{tables}_books_", f"{tables}_exf")):
-            try:
-                problems += verify_table(workspace, path.stem)
-            except DolphinError as error:
-                problems.append(str(error))
+    for name in _names(workspace, tables):
+        try:
+            problems += verify_table(workspace, name)
+        except DolphinError as error:
+            problems.append(str(error))
     return problems

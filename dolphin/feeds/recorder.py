@@ -44,9 +44,7 @@ class Recorder:
         ns UTC.
     """
 
-    def __init__(
-        self, folder: Path, snapshot_ns: int, health: Health, clock: Callable[[], int] = time.time_ns
-    ) -> None:
+    def __init__(self, folder: Path, snapshot_ns: int, health: Health, clock: Callable[[], int] = time.time_ns) -> None:
         self.folder, self._snapshot_ns, self._health, self._clock = folder, snapshot_ns, health, clock
         self._part = health.component("recorder", limit_s=30.0)
         self._last_start = 0

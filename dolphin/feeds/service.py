@@ -249,9 +249,7 @@ class Service:
                 try:
                     for date in await asyncio.to_thread(due_days, self.workspace, tables, self._clock()):
                         await asyncio.to_thread(compact_day, self.workspace, tables, date)
-                    await asyncio.to_thread(
-                        drop_old, self.workspace, tables, self.settings.keep_days, self._clock()
-                    )
+                    await asyncio.to_thread(drop_old, self.workspace, tables, self.settings.keep_days, self._clock())
                     self.health.clear("recorder:compaction")
                 except DolphinError as error:
                     self.health.alert("recorder:compaction", "critical", "recorder", str(error))

@@ -137,4 +137,6 @@ def read_settings(root: Path, file: Path | None = None) -> FeedSettings:
     except (OSError, ValueError) as error:
         if isinstance(error, DolphinError):
             raise
-        raise BadInput(f"not valid: {' '.join(str(error).split())}", where=str(path), mend="see docs/feeds.md") from None
+        raise BadInput(
+            f"not valid: {' '.join(str(error).split())}", where=str(path), mend="see docs/feeds.md"
+        ) from None

@@ -18,7 +18,7 @@ from dolphin.feeds.compaction import compact_day, decimals, drop_old, due_days, 
 from dolphin.feeds.health import Health
 from dolphin.feeds.meter import Record
 from dolphin.feeds.poller import Value
-from dolphin.feeds.recorder import Recorder, trades_so_far, recording_folder
+from dolphin.feeds.recorder import Recorder, recording_folder, trades_so_far
 from dolphin.feeds.spool import KINDS, Spool, read_snapshot, read_spool, snapshot, snapshot_path
 from dolphin.risk.book import MOCK
 from dolphin.times import DAY_NS, SECOND_NS, parse_time
@@ -80,9 +80,7 @@ def test_a_killed_recorder_is_taken_up_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", ["savez", "sha256_file", "write_bytes", "unlink"])
-def test_a_kill_anywhere_in_a_snapshot_leaves_no_half(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
+def test_a_kill_anywhere_in_a_snapshot_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     home, folder = create(tmp_path), recording_folder(create(tmp_path))
     left = Spool(folder, "ticks", NOON)
     left.rows = [(*tick(number), b"binance") for number in range(5)]
