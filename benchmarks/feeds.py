@@ -85,8 +85,9 @@ async def poll_cycle(settings: dict[str, Any]) -> None:
             cpu.append(1e3 * (time.process_time() - began))
             clock.append(1e3 * (time.perf_counter() - at))
         calls = sum(n for what, n in health.components["api"].counts.items() if what.endswith("calls")) / 21
-        print(f"poll cycle, 28 indicators, {calls:.0f} requests: own work {np.median(cpu):.1f} ms (most {max(cpu):.1f}), "
-              f"clock {np.median(clock):.1f} ms; {len(poller.held) + len(poller.coming)} known")  # fmt: skip
+        own, known = f"{np.median(cpu):.1f} ms (most {max(cpu):.1f})", len(poller.held) + len(poller.coming)
+        print(f"poll cycle, 28 indicators, {calls:.0f} requests: own work {own}, clock {np.median(clock):.1f} ms")
+        print(f"known after it: {known}; those of liquidations need a day of listening")
 
 
 def book_records() -> None:

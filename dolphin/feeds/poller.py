@@ -180,7 +180,8 @@ class Poller:
 
     def latest(self) -> dict[str, dict[str, Any]]:
         """Per indicator: value (None if unknown or too old), last good value, its age in s, instrument, times."""
-        now, found = self._clock(), {}
+        now = self._clock()
+        found: dict[str, dict[str, Any]] = {}
         for name in self.names:
             coming = self.coming.get(name)
             if coming is not None and coming.public_ns <= now:

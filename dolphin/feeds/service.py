@@ -142,7 +142,7 @@ class Service:
         try:
             await asyncio.wait([stopping, *tasks], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             self.stop.set()
-            _, late = await asyncio.wait(tasks, timeout=10.0)
+            await asyncio.wait(tasks, timeout=10.0)
         finally:
             for task in (stopping, *tasks):
                 task.cancel()

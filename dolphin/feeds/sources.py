@@ -131,7 +131,7 @@ def read_settings(root: Path, file: Path | None = None) -> FeedSettings:
     if not path.is_file():
         if file is not None:
             raise NotFound("no such file", where=str(file), mend="check the path")
-        return FeedSettings()
+        return FeedSettings.model_validate({})
     try:
         return parse_settings(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError) as error:
