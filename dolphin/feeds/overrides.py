@@ -96,7 +96,7 @@ def read_overrides(workspace: Workspace) -> list[Entry]:
 
 def _append(workspace: Workspace, body: dict[str, Any]) -> None:
     path = ledger_path(workspace)
-    with locks.hold(path.with_name(f".{path.name}.lock")):
+    with locks.passing(path.with_name(f".{path.name}.lock")):
         entries = read_overrides(workspace)
         previous = entries[-1]["hash"] if entries else GENESIS
         line = canonical_json(sealed({**body, "previous": previous}, canonical_json))
