@@ -79,7 +79,8 @@ class Fake:
     def answer(self, path: str, q: dict[str, str], now: int) -> str:
         """What a provider says at a time."""
         s, five = q.get("symbol") or q.get("pair", ""), now // 300_000 * 300_000
-        eight, day = now // (8 * HOUR_MS) * 8 * HOUR_MS, now // (24 * HOUR_MS) * 86_400
+        eight = now // (8 * HOUR_MS) * 8 * HOUR_MS
+        day = (now - HOUR_MS) // (24 * HOUR_MS) * 86_400  # a day's values are published at 01:00
         match path:
             case "binance/fapi/v1/time":
                 found: Any = {"serverTime": now}

@@ -170,7 +170,7 @@ DECLARED: dict[str, Declared] = {
         0.0, 100.0, LAGS["FEAR_GREED"], 10 * MINUTE_NS,
     ),
     "hashrate": _daily(
-        10.0, 100_000.0, 2 * HOUR_NS,
+        10.0, 100_000.0, 26 * HOUR_NS,  # the mean of a day, named by its beginning
         Choice("blockchain", "/charts/hash-rate", {"timespan": "5days", "format": "json"}, p.blockchain_hashrate,
                "blockchain.com estimate"),
         Choice("mempool", "/api/v1/mining/hashrate/1m", {}, p.mempool_hashrate, "mempool.space estimate"),
