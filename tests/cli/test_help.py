@@ -14,7 +14,7 @@ from dolphin.cli.app import app
 HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "vectorbt", "nautilus_trader")
 VERBS = {
     "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
-    "promote", "report", "sql", "cache", "stress", "journal", "risk", "forewarn", "compare",
+    "promote", "report", "sql", "cache", "stress", "journal", "risk", "forewarn", "compare", "feeds",
     "selftest",
 }  # fmt: skip
 
