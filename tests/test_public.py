@@ -29,6 +29,7 @@ LEVELS = (
     "catalog.query",
     "catalog.pull",
     "catalog",
+    "feeds",
     "market",
     "journal",
     "study.space",
@@ -62,7 +63,8 @@ ONLY: dict[str, set[str]] = {
     "config": {"core", "strategies"},
     "report": set(),
     "journal": {"core", "strategies", "config"} | CATALOG,
-    "live": {"core", "features", "risk", "strategies", "config", "market", "journal"} | CATALOG,
+    "feeds": {"core", "risk"} | CATALOG,
+    "live": {"core", "features", "risk", "strategies", "config", "feeds", "market", "journal"} | CATALOG,
 } | dict.fromkeys(CATALOG, CATALOG)
 
 

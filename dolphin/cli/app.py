@@ -25,6 +25,7 @@ from dolphin.cli import (
     data_versions,
     demo,
     doctor,
+    feeds,
     forewarn,
     gate,
     init,
@@ -87,6 +88,7 @@ app.command("sql")(sql.sql)
 app.command("scan")(scan.scan)
 app.add_typer(risk.app, name="risk")
 app.add_typer(forewarn.app, name="forewarn")
+app.add_typer(feeds.app, name="feeds")
 app.command("cache")(cache.cache)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)

@@ -23,6 +23,7 @@ def build(
     books: Annotated[str | None, typer.Option("--books", help="Table of series made of recorded books.")] = None,
     forecasts: Annotated[str | None, typer.Option("--forecasts", help="Table of the forewarner's forecasts.")] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="TOML file of the breaker's rules.")] = None,
+    esof: Annotated[str, typer.Option("--esof", help="Esoteric factor, by its name in the registry.")] = "neutral",
     as_json: Json = False,
 ) -> None:
     """Make the risk table of a dataset: every input as of its publication."""
@@ -40,8 +41,9 @@ def build(
             velocity = feature_columns(dataset, progress)["v750_vel"]
     options = {"external": external, "books": books, "forecasts": forecasts}
     words = [f"--{key} {value}" for key, value in options.items() if value] + ([f"--rules {rules}"] if rules else [])
+    words += [f"--esof {esof}"] if esof != "neutral" else []
     made = " ".join(["dolphin risk build", name, *words, "--out", out])
-    found = build_risk(dataset, out, rules=chosen, velocity=velocity, made=made, **options)
+    found = build_risk(dataset, out, rules=chosen, velocity=velocity, esof=esof, made=made, **options)
     _emit(found, as_json, {"unchanged": found.unchanged})
 
 
@@ -78,6 +80,58 @@ def books(
         "unchanged": found.unchanged,
     }
     emit(document, as_json, lambda: table(None, ("", ""), [(key, str(value)) for key, value in document.items()]))
+
+
+@app.command("override")
+def override(
+    posture: Annotated[str | None, typer.Option("--posture", help="APEX, STALKER, TURTLE or HIBERNATE.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Its end: a time (UTC), or 30m, 2h from now.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; goes on record.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="End the one that is in force.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a posture over the stack's for a while (60 minutes), lift it, or show what is on record."""
+    import time
+
+    from dolphin import workspace
+    from dolphin.errors import BadInput
+    from dolphin.feeds.overrides import current, lift_override, read_overrides, set_override
+
+    home, now = workspace.find(), time.time_ns()
+    if lift and posture:
+        raise BadInput("sets one and lifts one", where="--lift", mend="do one of them")
+    if posture:
+        set_override(home, posture.upper(), reason or "", now, _length(until, now))
+    elif lift:
+        lift_override(home, reason or "", now)
+    found, lines = current(home, now), read_overrides(home)
+    document = {"in_force": found.as_dict() if found else None, "lines": lines}
+
+    def show() -> None:
+        if found:
+            told = found.as_dict()
+            say(f"in force: {told['posture']} until {told['expires']}, by {found.author}: {found.reason}")
+        else:
+            say("no override is in force")
+        rows = [(e["action"], e.get("posture", "-"), e.get("expires", "-"), e["author"], e["reason"]) for e in lines]
+        if rows:
+            table(None, ("action", "posture", "until", "author", "reason"), rows)
+
+    emit(document, as_json, show)
+
+
+def _length(until: str | None, now_ns: int) -> int:
+    """How long an override lasts, in ns."""
+    from dolphin.errors import DolphinError
+    from dolphin.risk.override import DEFAULT_NS
+    from dolphin.times import parse_duration, parse_time
+
+    if until is None:
+        return DEFAULT_NS
+    try:
+        return parse_duration(until)
+    except DolphinError:
+        return parse_time(until) - now_ns
 
 
 def _emit(found: Table, as_json: bool, more: dict[str, Any]) -> None:

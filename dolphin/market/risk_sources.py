@@ -15,6 +15,7 @@ from dolphin.catalog.store.tables import Table
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.risk.acb import acb_p60
+from dolphin.risk.esof import modifier
 from dolphin.risk.factors import ALIASES
 from dolphin.risk.forewarner import MISSING, STATUSES, status_of
 from dolphin.risk.rules import FACTORS, RiskRules
@@ -51,6 +52,7 @@ def gather(
     books: Table | None,
     forecasts: Table | None,
     velocity: Floats | None = None,
+    esof: str = "neutral",
 ) -> Known:
     """The inputs of every bar of ``dataset``.
 
@@ -60,14 +62,18 @@ def gather(
         Series, each value with the time at which it was public. Without one its categories are neutral.
     velocity : float64 [T], optional
         The 750-window velocity, where the rules switch beta by it.
+    esof : str
+        The esoteric factor that multiplies the stress points, by its name in the registry.
 
     Raises
     ------
     DolphinError
-        If a table holds none of what it is named for.
+        If a table holds none of what it is named for, or there is no such esoteric factor.
     """
     ts = dataset.grid()
-    known = Known(neutral_inputs(ts))
+    known = Known(neutral_inputs(ts)._replace(esof=modifier(esof)(ts)))
+    if esof != "neutral":
+        known.categories["esoteric factor"] = esof
     if velocity is not None:
         known.inputs = known.inputs._replace(velocity=velocity, p60=acb_p60(ts, velocity))
     known.categories["Rm1 invariants"] = "neutral: research has no store"

@@ -34,6 +34,7 @@ def build_risk(
     books: str | None = None,
     forecasts: str | None = None,
     velocity: Floats | None = None,
+    esof: str = "neutral",
     made: str = "dolphin risk build",
 ) -> Table:
     """Make and publish the risk table ``out`` of a dataset.
@@ -45,6 +46,8 @@ def build_risk(
         says so.
     velocity : float64 [T], optional
         The 750-window velocity, where the rules switch beta by it.
+    esof : str
+        The esoteric factor, by its name in :data:`dolphin.risk.esof.REGISTRY`.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def build_risk(
         for role, name in (("external", external), ("books", books), ("forecasts", forecasts))
         if name is not None
     }
-    known = gather(dataset, rules, tables.get("external"), tables.get("books"), tables.get("forecasts"), velocity)
+    known = gather(dataset, rules, tables.get("external"), tables.get("books"), tables.get("forecasts"), velocity, esof)
     rows = risk_rows(known.inputs, rules, factors=bool(known.factors), books=known.books)
     about = {
         "source": dataset.name,

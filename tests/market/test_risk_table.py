@@ -16,12 +16,21 @@ from dolphin.catalog.store.tables import Part, Table, open_table, write_table
 from dolphin.config import Config, Variants, parse_config
 from dolphin.core.records import neutral_risk
 from dolphin.errors import DolphinError
+from dolphin.feeds.compaction import compact_day
+from dolphin.feeds.declared import DECLARED
+from dolphin.feeds.health import Health
+from dolphin.feeds.meter import Record
+from dolphin.feeds.poller import Value
+from dolphin.feeds.recorder import Recorder, recording_folder
 from dolphin.files import canonical_json
 from dolphin.market.assemble import open_market
 from dolphin.market.risk_sources import DEPTH, FILL, PROBABILITY
 from dolphin.market.risk_table import build_risk, check_recorded, risk_document, risk_table, table_rows
+from dolphin.risk.book import MOCK
+from dolphin.risk.esof import REGISTRY
 from dolphin.risk.rules import FACTORS, parse_rules
 from dolphin.study.measure.run import equity_frame, run, write_run
+from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
 HOUR = 3600 * 10**9
@@ -63,6 +72,39 @@ def test_values_count_from_their_publication(data: Dataset) -> None:
     assert not rows["ready"][stale].any() and rows["ready"][~stale][first:].all()
     assert table.manifest["categories"]["circuit breaker"].endswith("reduced to fng, vix")
     assert set(table.manifest["categories"]) > {"Rm2 structure", "Rm3 microstructure", "Rm4 environment"}
+
+
+def test_what_a_feed_recorded_is_read(home: Workspace, data: Dataset) -> None:
+    begun, recorder = data.first_ts, Recorder(recording_folder(home), HOUR, Health(), lambda: data.first_ts)
+    with recorder.opened() as made:
+        for name in FACTORS:
+            low, high, basis = DECLARED[name].low, DECLARED[name].high, DECLARED[name].basis
+            for at in range(begun, begun + 2 * HOUR, HOUR // 12):
+                made.value(Value(name, 0.5 * (low + high), basis, at, at, at + 1))
+            other = "another instrument"
+            made.value(Value(name, high, other, begun, begun, begun + HOUR))
+        for k in range(60):
+            made.book(Record(data.reference, begun + k * 5 * 10**9, k, MOCK, 1.0, 1.0))
+    tables = compact_day(home, "rec", format_time(begun)[:10])
+    table = build_risk(data, "r", external=tables["exf"].name, books=tables["books"].name)
+    said = table.manifest["categories"]
+    assert said["circuit breaker"].startswith("9 of 9 factors are recorded")
+    assert said["Rm4 environment"].startswith("spikes of DVOL_BTC") and "books of" in said["Rm3 microstructure"]
+    rows = table_rows(data, "r")
+    grid = data.grid()
+    assert rows["ready"][(grid > begun) & (grid <= begun + 2 * HOUR)].all() and not rows["ready"][0]
+    assert not rows["ready"][grid > begun + 3 * HOUR].any()
+
+
+def test_the_esoteric_slot_is_neutral_and_by_name(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = build_risk(data, "r", rules=REDUCED, external="e")
+    assert build_risk(data, "r", rules=REDUCED, external="e", esof="neutral").digest == plain.digest
+    with pytest.raises(DolphinError, match="no esoteric factor 'moon'"):
+        build_risk(data, "r", rules=REDUCED, external="e", esof="moon")
+    monkeypatch.setitem(REGISTRY, "twice", lambda ts: np.full(len(ts), 2.0))
+    doubled = build_risk(data, "r2", rules=REDUCED, external="e", esof="twice")
+    assert doubled.manifest["categories"]["esoteric factor"] == "twice"
+    assert (table_rows(data, "r2")["signals"] == 2.0 * table_rows(data, "r")["signals"]).all()
 
 
 def test_nine_factors_are_never_ready_with_two(data: Dataset) -> None:
