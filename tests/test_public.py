@@ -16,6 +16,7 @@ ROOT = {"errors", "files", "freshness", "workspace", "times", "locks", "ledger",
 #: ARCHITECTURE, "Rooms inside dolphin/": rooms and sub-rooms from the ground up. Each may import what stands
 #: above it in this list, unless ``ONLY`` says less; nothing imports downwards, so there is no circle.
 LEVELS = (
+    "stores",
     "core",
     "features",
     "risk",
@@ -45,6 +46,7 @@ LEVELS = (
     "study.sweep",
     "study",
     "live",
+    "service",
     "parity",
     "selftest",
     "report",
@@ -55,6 +57,7 @@ LEVELS = (
 #: Rooms that know less than all below them.
 CATALOG = {level for level in LEVELS if level.startswith("catalog")}
 ONLY: dict[str, set[str]] = {
+    "stores": set(),
     "core": set(),
     "features": {"core"},
     "risk": {"core"},
@@ -62,7 +65,8 @@ ONLY: dict[str, set[str]] = {
     "config": {"core", "strategies"},
     "report": set(),
     "journal": {"core", "strategies", "config"} | CATALOG,
-    "live": {"core", "features", "risk", "strategies", "config", "market", "journal"} | CATALOG,
+    "live": {"stores", "core", "features", "risk", "strategies", "config", "market", "journal"} | CATALOG,
+    "service": {"stores"},
 } | dict.fromkeys(CATALOG, CATALOG)
 
 

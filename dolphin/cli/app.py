@@ -34,6 +34,7 @@ from dolphin.cli import (
     risk,
     scan,
     selftest,
+    service,
     sql,
     stress,
     sweep,
@@ -72,6 +73,7 @@ app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
+app.add_typer(service.app, name="service")
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)

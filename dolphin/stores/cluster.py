@@ -15,13 +15,15 @@ from typing import Any
 from hazelcast.future import Future
 
 from dolphin.errors import DolphinError
-from dolphin.stores.client import as_sent, Client, connect, received
+from dolphin.stores.client import Client, as_sent, connect, received
 from dolphin.stores.hub import Hub
 from dolphin.stores.names import MAPS, SYSTEM_HEALTH
 from dolphin.stores.outcome import PATIENCE, Outcome
 from dolphin.stores.protocol import Change, Health, OnChange, OnMessage, Reading, Unsubscribe
 from dolphin.stores.values import Raw, Value, decode, encode
 
+#: Seconds that a reading waits for the cluster before it is what the view says: half of what any call may take.
+FETCH = PATIENCE / 2
 #: Writes on their way at once, requests that may wait, and attempts of an atomic change.
 FLIGHT, WAITING, ATTEMPTS = 256, 1000, 64
 #: Own writes of a key whose telling back is known for what it is.
@@ -81,7 +83,7 @@ class Cluster(Hub):
             try:
                 future = asked.get(key)
                 future.add_done_callback(lambda _: done.settle(True))
-                if done.wait(PATIENCE) and future.is_success() and future.result() is not None:
+                if done.wait(FETCH) and future.is_success() and future.result() is not None:
                     self._arrived(place, key, future.result(), found=True)
             except Exception as error:
                 self._note(error)

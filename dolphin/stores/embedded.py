@@ -15,7 +15,7 @@ from dolphin.stores.outcome import Outcome, settled
 from dolphin.stores.protocol import Change, Health, Reading
 from dolphin.stores.values import Raw, Value, decode, encode
 
-FILE = "store.jsonl"
+FILE, LOCK = "store.jsonl", ".store.lock"
 #: Seconds between attempts to write to a disk that refuses.
 AGAIN = 1.0
 
@@ -36,9 +36,7 @@ class Embedded(Hub):
 
     def __init__(self, folder: Path) -> None:
         self._held = ExitStack()
-        self._held.enter_context(
-            hold(folder / ".store.lock", busy="another process has this store open", where=str(folder))
-        )
+        self._held.enter_context(hold(folder / LOCK, busy="another process has this store open", where=str(folder)))
         try:
             self._file = LedgerFile(folder / FILE)
         except BaseException:

@@ -29,7 +29,8 @@ class Entry(NamedTuple):
 class LedgerFile:
     """Entries on disk, one writer at a time (its owner holds a lock).
 
-    Opening reads them all and cuts off what a crash left behind the last newline.
+    Opening reads them all and, unless it is only to be ``looked`` at, cuts off what a crash left behind the last
+    newline.
 
     Raises
     ------
@@ -37,7 +38,7 @@ class LedgerFile:
         If a line is not as it was written.
     """
 
-    def __init__(self, path: Path, compact_bytes: int = COMPACT_BYTES) -> None:
+    def __init__(self, path: Path, compact_bytes: int = COMPACT_BYTES, *, looked: bool = False) -> None:
         self.path, self.compact_bytes = path, compact_bytes
         self.live: dict[tuple[str, str], Entry] = {}
         self._previous, self.size = ledger.GENESIS, 0
@@ -46,7 +47,7 @@ class LedgerFile:
             entry = self._read(line, number)
             self.live[entry.place, entry.key] = entry
             self.size += len(line) + 1
-        if torn:
+        if torn and not looked:
             ledger.cut(path, self.size)
 
     def append(self, entries: Iterable[Entry]) -> None:

@@ -30,21 +30,29 @@ def open_store(url: str = "embedded", *, wait: float = 2.0) -> Store:
     DolphinError
         On another URL, without the client that it needs, or where an embedded store cannot be opened.
     """
-    if url == "embedded" or url.startswith("embedded:"):
+    if (folder := embedded_folder(url)) is not None:
         from dolphin.stores.embedded import Embedded
 
-        folder = url.partition(":")[2]
-        return Embedded(Path(folder) if folder else workspace.find().root / "runs" / "store")
+        return Embedded(folder)
     members, cluster = parse_cluster(url)
     try:
         from dolphin.stores.cluster import Cluster
     except ModuleNotFoundError as error:
         if error.name != "hazelcast":
             raise
-        raise DolphinError("needs the Hazelcast client", where=url, mend="pip install 'dolphin-quant[hazelcast]'") from None
+        mend = "pip install 'dolphin-quant[hazelcast]'"
+        raise DolphinError("needs the Hazelcast client", where=url, mend=mend) from None
     store = Cluster(members, cluster)
     store.wait_synced(wait)
     return store
+
+
+def embedded_folder(url: str) -> Path | None:
+    """Where the embedded store of a URL lies; None for another."""
+    if url != "embedded" and not url.startswith("embedded:"):
+        return None
+    folder = url.partition(":")[2]
+    return Path(folder) if folder else workspace.find().root / "runs" / "store"
 
 
 def parse_cluster(url: str) -> tuple[list[str], str]:

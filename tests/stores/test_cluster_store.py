@@ -69,13 +69,13 @@ def test_a_pickle_is_refused_and_not_run(pair, member, tmp_path):
     one, _ = pair
     client = hazelcast.HazelcastClient(cluster_name="dolphin", cluster_members=[f"127.0.0.1:{member.port}"])
     assert pickle.dumps(Evil())
-    client.get_map(names.SAFETY).blocking().put("evil", Evil())
+    client.get_map(names.SAFETY).blocking().set("evil", Evil())
     errors = one.health().errors
     assert one.get(names.SAFETY, "evil") is None
     assert one.fetch(names.SAFETY, "evil") is None
     one.put(names.SAFETY, "good", {"x": 1})
     assert one.settle(60)
-    client.get_map(names.SAFETY).blocking().remove("evil")
+    client.get_map(names.SAFETY).blocking().delete("evil")
     client.shutdown()
     assert not (tmp_path / "ran").exists()
     assert one.health().errors >= errors

@@ -72,7 +72,7 @@ def test_a_line_changed_or_taken_out_is_named(tmp_path, change):
     data = (tmp_path / FILE).read_bytes()
     assert change(data) != data
     (tmp_path / FILE).write_bytes(change(data))
-    with pytest.raises(Damaged, match="line [12] is not as it was written"):
+    with pytest.raises(Damaged, match=r"line [12] is not as it was written"):
         Embedded(tmp_path)
     (tmp_path / FILE).unlink()
     Embedded(tmp_path).close()  # the lock was let go
