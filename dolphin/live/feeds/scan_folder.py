@@ -114,17 +114,22 @@ class ScanFolder:
             except OSError:
                 continue
             before = self._looked[folder]
-            # A folder tells names that come and go. Files that are written in place are pending until they are whole.
+            # A folder tells names that come and go; files that are written in place are looked at until they are whole.
             if before[0] == changed and before[1] - changed / 1e9 > COARSE:
                 continue
             self._looked[folder] = changed, time.time()
             self._found |= self._in(folder)
+        self._found |= {path for path in self.refused if _stamp(path) not in (None, self._stamps.get(path))}
         return sorted(self._found, key=lambda path: natural(str(path.relative_to(self.folder))))
 
     def _in(self, folder: Path) -> set[Path]:
         """The files of a folder that are to be read."""
-        found = set()
-        for entry in os.scandir(folder):
+        found: set[Path] = set()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:  # gone since
+            return found
+        for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith(".") or entry.name == INSTRUMENTS:
                 continue

@@ -151,8 +151,7 @@ def test_what_stays_broken_is_refused_and_named_until_it_changes(tmp_path):
     assert path.name == "scan_1.json"
     assert "not readable as JSON" in reason
     assert folder.poll() == []
-    (tmp_path / "scan_1.json").unlink()
-    write_json(tmp_path, 1)
+    write_json(tmp_path, 1)  # in place: the folder does not tell
     assert [one.number for one in until(folder.poll, "the mended one")] == [1]
     assert not folder.refused
 
