@@ -49,6 +49,7 @@ LEVELS = (
     "selftest",
     "report",
     "gate",
+    "trade",
     "cli",
 )
 

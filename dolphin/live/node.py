@@ -43,6 +43,7 @@ def run_node(
     *,
     hedging: bool = False,
     trader: str = "PAPER-001",
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> float:
     """Run until the source ends, or the node is stopped (an interrupt, :meth:`NodeStrategy.stop_node`).
 
@@ -56,7 +57,7 @@ def run_node(
     BaseException
         Whatever stopped the source or the session.
     """
-    loop = asyncio.new_event_loop()
+    loop = asyncio.new_event_loop() if loop is None else loop
     asyncio.set_event_loop(loop)
     node = TradingNode(_config(capital, hedging, trader), loop)
 

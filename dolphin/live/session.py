@@ -30,6 +30,10 @@ FILL = np.dtype(
 )  # fmt: skip
 
 
+#: Rows that a session whose end nobody knows makes room for at a time, and that it keeps behind it.
+ROOM = 1 << 14
+
+
 def own_market(source: Market, start: int, stop: int) -> Market:
     """A market whose rows before ``start`` are known and whose others are still to come (NaN, -1)."""
     rows = {
@@ -43,6 +47,19 @@ def own_market(source: Market, start: int, stop: int) -> Market:
     for name, theirs in source.by_row().items():
         rows[name][:start] = theirs[:start]
     return source._replace(**rows)
+
+
+def roomy_market(source: Market, first: int, start: int) -> Market:
+    """A market that knows rows ``first`` to ``start`` and has room for more; rows before use no memory."""
+    rows: dict[str, NDArray[np.void]] = {}
+    for name, values in source.by_row().items():
+        out = np.empty((start + ROOM, *values.shape[1:]), values.dtype)
+        out[first:start] = values[first:start]
+        rows[name] = out
+    rows["ts"] = np.zeros(start + ROOM, np.int64)
+    rows["ts"][first:start] = source.ts[first:start]
+    rows["age"][start:] = -1
+    return source._replace(**rows)  # type: ignore[arg-type]
 
 
 def order_direction(order: Records) -> int:
@@ -78,9 +95,6 @@ def named(actions: Ints) -> list[int]:
     """The slots of which something is wanted; far less than numpy's own takes for a few."""
     return [s for s, action in enumerate(actions.tolist()) if action != NONE]
 
-
-#: Rows that a session whose end nobody knows makes room for at a time, and that it keeps behind it.
-ROOM = 1 << 14
 
 #: What a session waits for: answers to the orders of earlier bars, to a margin call, to the new ones; the next bar.
 WORKING, CALLED, NEW, CLOSED = range(4)
@@ -223,18 +237,24 @@ class Session:
         state, position = self.state, self.state.slots[slot]
         if self._stage != WORKING or self._matched or position["side"] == 0 or slot in self._sent:
             return False
+        self.take_out(slot)
         order = state.working[slot]
-        if order["action"] != NONE:
-            self._withdraw(slot)
-            if self.journal is not None:
-                self.journal.event(order.copy(), self.bar, slot, CANCELLED, phase=0)
-        order[list(order.dtype.names or ())] = np.zeros((), order.dtype)
+        state.working[slot] = np.zeros((), state.working.dtype)
         for name, value in (("action", CLOSE), ("kind", MARKET), ("bar", self.bar)):
             order[name] = value
         for name in ("asset", "side", "qty", "leverage"):
             order[name] = position[name]
         self._send(slot, 0, order)
         return True
+
+    def take_out(self, slot: int) -> None:
+        """Cancel what rests for the slot; between :meth:`open` and :meth:`matched`, like :meth:`close_out`."""
+        order = self.state.working[slot]
+        if self._stage == WORKING and not self._matched and order["action"] != NONE and slot not in self._sent:
+            self._withdraw(slot)
+            if self.journal is not None:
+                self.journal.event(order.copy(), self.bar, slot, CANCELLED, phase=0)
+            self.state.working["action"][slot] = NONE
 
     def matched(self) -> None:
         """Whatever rests in the market has been matched against this bar."""
