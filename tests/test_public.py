@@ -51,6 +51,7 @@ LEVELS = (
     "selftest",
     "report",
     "gate",
+    "trade",
     "cli",
 )
 

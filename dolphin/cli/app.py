@@ -36,8 +36,10 @@ from dolphin.cli import (
     selftest,
     service,
     sql,
+    status,
     stress,
     sweep,
+    trade,
     trials,
 )
 from dolphin.core.mistakes import StrategyError
@@ -78,6 +80,10 @@ app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.add_typer(trade.app, name="trade")
+app.command("status")(status.status)
+app.command("halt")(status.halt)
+app.command("resume")(status.resume)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -58,7 +58,8 @@ class Row:
 class History:
     """Rows before a session's first: arrays have a row per bar, oldest first, and are consecutive on the grid.
 
-    ``first`` is the number of the first row; ``features`` (T,) each by scanner column, where the feed brings its own.
+    ``first`` is the number of the first row; ``features`` (T,) each by scanner column, where the feed brings its own. ``whole``
+    says that nothing came before it anywhere: however short, it is all that research has.
     """
 
     first: int
@@ -68,6 +69,7 @@ class History:
     columns: Mapping[str, Floats] = field(default_factory=dict)
     features: Mapping[str, Floats] | None = None
     risk: Records | None = None
+    whole: bool = False
 
 
 class Feed(Protocol):

@@ -54,9 +54,8 @@ class ReplayFeed:
         part = slice(first, stop)
         columns = {name: np.array(values[part]) for name, values in self._columns.items()}
         risk = None if self._risk is None else self._risk[part]
-        return History(
-            first, np.array(self._ts[part]), np.array(self._price[part]), np.array(self._age[part]), columns, None, risk
-        )
+        where = np.array(self._ts[part]), np.array(self._price[part]), np.array(self._age[part])
+        return History(first, *where, columns, None, risk, whole=first == 0)
 
     async def rows(self, after: int | None) -> AsyncIterator[Row]:
         """See :class:`~dolphin.live.feed.Feed`."""
