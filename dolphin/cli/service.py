@@ -196,8 +196,9 @@ def status_port(
         signal.signal(number, lambda *_: stop.set())
     try:
         while not stop.wait(10.0):
-            if hasattr(shared, "put"):  # a cluster's; an embedded store is its session's alone
-                shared.put(META_HEALTH, LATEST, status_records(shared, runner)["meta_health"])
+            write = getattr(shared, "put", None)  # a cluster's; an embedded store is its session's alone
+            if write is not None:
+                write(META_HEALTH, LATEST, status_records(shared, runner)["meta_health"])
     finally:
         serving.close()
         shared.close()

@@ -17,7 +17,7 @@ State = Annotated[Path | None, typer.Option("--state", help="State folder; defau
 
 @app.command()
 def paper(
-    feed: Annotated[str, typer.Option("--feed", help="replay:DATASET.")],
+    feed: Annotated[str, typer.Option("--feed", help="replay:DATASET, scans:FOLDER[@DATASET] or store:URL@DATASET.")],
     champion: Annotated[str, typer.Option("--champion", help="blue or green.")] = "blue",
     config: Annotated[
         Path | None, typer.Option("--config", help="A config file in place of a champion; marked UNFROZEN.")

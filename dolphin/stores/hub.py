@@ -31,7 +31,8 @@ class Hub:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.errors, self.last_error = 0, None  # type: int, str | None
+        self.errors = 0
+        self.last_error: str | None = None
         self.closed = False
         self._view: dict[tuple[str, str], Held] = {}
         self._on_change: dict[str, tuple[OnChange, ...]] = {}

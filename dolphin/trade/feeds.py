@@ -12,6 +12,7 @@ from dolphin.errors import BadInput, nearest
 from dolphin.live.feed import Feed
 from dolphin.live.replay_feed import ReplayFeed
 from dolphin.study.measure.run import window_rows
+from dolphin.trade.scan_feeds import scans_of_folder, scans_of_store
 from dolphin.workspace import Workspace
 
 
@@ -48,7 +49,11 @@ def _replay(workspace: Workspace, what: str, config: Config, options: FeedOption
 
 
 #: How each kind is opened.
-KINDS: dict[str, Open] = {"replay": _replay}
+KINDS: dict[str, Open] = {
+    "replay": _replay,
+    "scans": lambda workspace, what, *_: Opened(*scans_of_folder(workspace, what)),
+    "store": lambda workspace, what, *_: Opened(*scans_of_store(workspace, what)),
+}
 
 
 def open_feed(workspace: Workspace, text: str, config: Config, options: FeedOptions) -> Opened:

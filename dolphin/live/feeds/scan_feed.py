@@ -104,7 +104,7 @@ class ScanFeed:
     async def rows(self, after: int | None) -> AsyncIterator[Row]:
         """See :class:`~dolphin.live.feed.Feed`."""
         last = self._begin if after is None else after
-        missed = self._rows[-1].ts if self._rows else None
+        missed = self._rows[-1].ts if self._rows and after is not None else None
         while True:
             for row in self._after(last):
                 last = row.ts

@@ -84,11 +84,11 @@ class SafetyStack:
         self.override: Override | None = None
         self._posture: int | None = None
         self._market, self._account = new_carry(), new_hysteresis()
-        self._peak = RollingPeak(SECOND_NS)
+        self._peak = RollingPeak(5 * SECOND_NS)
         self._rules = RiskRules()
 
     def check(self, now_ns: int, known: Known) -> SafetyRecord:
-        """One check at ``now_ns`` (UTC, ascending by a second at least).
+        """One check at ``now_ns`` (UTC, ascending).
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import threading
@@ -227,3 +228,39 @@ def test_a_ledger_that_was_changed_is_named(tmp_path):
         list(ledger.records())
     assert json.loads(data.splitlines()[0])["time"].endswith("Z")
     assert np.isfinite(NOW)
+
+
+def test_rows_carry_the_risk_of_the_moment(store):
+    from dolphin.live.feed import Row
+    from dolphin.live.mirrors.risk_feed import RiskFeed
+
+    class Two:
+        name, symbols, instruments, reference, spacing_ns = "two", ("A", "B"), (), "A", 5 * SECOND_NS
+
+        async def history(self, rows, after):
+            return rows, after
+
+        async def rows(self, after):
+            for bar in range(2):
+                ts = NOW + bar * self.spacing_ns
+                yield Row(bar, ts, np.ones(2), np.zeros(2, np.int32))
+
+        async def close(self):
+            pass
+
+    healths = iter([Health(1, 0, 0, 0, None), Health(0, 0, 0, 0, None)])
+    clock = iter([NOW, NOW + 5 * SECOND_NS])
+    factors(store, TENSE, NOW)
+    feed = RiskFeed(
+        Two(), LiveBreaker(store), SafetyStack(store), lambda: known(health=next(healths)), lambda: next(clock)
+    )
+
+    async def run():
+        return [row async for row in feed.rows(None)]
+
+    first, second = asyncio.run(run())
+    assert first.risk["boost"][0] == pytest.approx(1.458145, abs=1e-6)
+    assert first.risk["posture"][0] == APEX
+    assert first.risk["quality"][0] == 1.0
+    assert (second.risk["posture"][0], second.risk["rm"][0]) == (HIBERNATE, 0.0)
+    assert feed.symbols == ("A", "B")
