@@ -38,7 +38,7 @@ def open_store(url: str = "embedded", *, wait: float = 2.0) -> Store:
     try:
         from dolphin.stores.cluster import Cluster
     except ModuleNotFoundError as error:
-        if error.name != "hazelcast":
+        if (error.name or "").partition(".")[0] != "hazelcast":
             raise
         mend = "pip install 'dolphin-quant[hazelcast]'"
         raise DolphinError("needs the Hazelcast client", where=url, mend=mend) from None
