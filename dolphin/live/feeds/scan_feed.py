@@ -75,6 +75,7 @@ class ScanFeed:
         self.reference = reference
         self.scans, self.grid, self.keep = scans, ScanGrid(self.symbols, spacing_ns, origin_ns), keep
         self._rows: list[Row] = []
+        self._first: int | None = None
         self._lock = threading.Lock()
         self._look()
         self._begin = self._rows[-1].ts if self._rows else None
@@ -99,6 +100,8 @@ class ScanFeed:
             np.array([row.age for row in known], np.int32).reshape(-1, assets),
             {},
             features,
+            # Nothing came before the first scan of all: it is where research would begin, too.
+            whole=bool(known) and self._first == known[0].ts,
         )
 
     async def rows(self, after: int | None) -> AsyncIterator[Row]:
@@ -132,6 +135,8 @@ class ScanFeed:
         with self._lock:
             fresh = [row for scan in sorted(self.scans.poll(), key=lambda scan: scan.ts) for row in self.grid.add(scan)]
             self._rows += fresh
+            if self._first is None and fresh:
+                self._first = fresh[0].ts
             del self._rows[: -self.keep]
             return bool(fresh)
 
