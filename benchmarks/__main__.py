@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from benchmarks import cache, cluster, cold_start, journal, nautilus, risk, scanner, strategies, sweep, vectorbt_step
+from benchmarks import (
+    cache,
+    cluster,
+    cold_start,
+    journal,
+    nautilus,
+    risk,
+    scanner,
+    stores,
+    strategies,
+    sweep,
+    vectorbt_step,
+)
 
-for module in (vectorbt_step, strategies, sweep, scanner, risk, cache, nautilus, journal, cold_start, cluster):
+for module in (vectorbt_step, strategies, sweep, scanner, risk, cache, nautilus, journal, stores, cold_start, cluster):
     module.main()

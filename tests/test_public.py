@@ -16,6 +16,7 @@ ROOT = {"errors", "files", "freshness", "workspace", "times", "locks", "ledger",
 #: ARCHITECTURE, "Rooms inside dolphin/": rooms and sub-rooms from the ground up. Each may import what stands
 #: above it in this list, unless ``ONLY`` says less; nothing imports downwards, so there is no circle.
 LEVELS = (
+    "stores",
     "core",
     "features",
     "risk",
@@ -46,16 +47,19 @@ LEVELS = (
     "study.sweep",
     "study",
     "live",
+    "service",
     "parity",
     "selftest",
     "report",
     "gate",
+    "trade",
     "cli",
 )
 
 #: Rooms that know less than all below them.
 CATALOG = {level for level in LEVELS if level.startswith("catalog")}
 ONLY: dict[str, set[str]] = {
+    "stores": set(),
     "core": set(),
     "features": {"core"},
     "risk": {"core"},
@@ -64,7 +68,8 @@ ONLY: dict[str, set[str]] = {
     "report": set(),
     "journal": {"core", "strategies", "config"} | CATALOG,
     "feeds": {"core", "risk"} | CATALOG,
-    "live": {"core", "features", "risk", "strategies", "config", "feeds", "market", "journal"} | CATALOG,
+    "live": {"stores", "core", "features", "risk", "strategies", "config", "feeds", "market", "journal"} | CATALOG,
+    "service": {"stores"},
 } | dict.fromkeys(CATALOG, CATALOG)
 
 

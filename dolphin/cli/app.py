@@ -38,9 +38,12 @@ from dolphin.cli import (
     runs,
     scan,
     selftest,
+    service,
     sql,
+    status,
     stress,
     sweep,
+    trade,
     trials,
     why,
 )
@@ -100,11 +103,16 @@ app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
+app.add_typer(service.app, name="service")
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
+app.add_typer(trade.app, name="trade")
+app.command("status")(status.status)
+app.command("halt")(status.halt)
+app.command("resume")(status.resume)
 
 
 def main(arguments: list[str] | None = None) -> int:

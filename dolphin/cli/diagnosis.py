@@ -27,6 +27,8 @@ OPTIONAL = {
     "flint": ("dolphin scan --certify", "pip install python-flint"),
     "httpx": ("dolphin data pull", "pip install httpx tenacity"),
     "hazelcast": ("the shared feature store", "pip install hazelcast-python-client"),
+    "apscheduler": ("dolphin service run-jobs", "pip install apscheduler"),
+    "prometheus_client": ("dolphin service status-port", "pip install prometheus_client"),
 }
 #: What a module is called where it is installed from, if not the same.
 DISTRIBUTIONS = {"hazelcast": "hazelcast-python-client", "sklearn": "scikit-learn", "flint": "python-flint"}

@@ -67,7 +67,7 @@ class Held:
         """
         first = int(self.bars[low]) - int(self.journal.header["lookback"])
         a, b = np.searchsorted(self.rows, (first, int(self.bars[high - 1]) + 1))
-        return _market(self.journal, self.index, self.rows[a:b], self.inputs[a:b])
+        return market_of(self.journal, self.index, self.rows[a:b], self.inputs[a:b])
 
 
 def hold(journal: Journal, index: Index, banks: int = 3) -> Held:
@@ -154,7 +154,7 @@ def _misplaced(index: Index, closing: Ints, bars: Ints, events: tuple[Event, ...
     ]
 
 
-def _market(journal: Journal, index: Index, rows: Ints, inputs: Ints) -> Market:
+def market_of(journal: Journal, index: Index, rows: Ints, inputs: Ints) -> Market:
     """These rows at their own numbers."""
     shape, stop = journal.shape, int(rows[-1]) + 1
     assets = shape.assets

@@ -60,9 +60,11 @@ class SessionJournal:
         if self.write_ahead:
             self.writer.flush()
 
-    def rejected(self, order: Records, bar: int, slot: int, *, phase: int, ts: int | None = None) -> None:
-        """An order that the exchange would not have."""
-        self.event(order, bar, slot, REJECTED, phase=phase, ts=ts)
+    def rejected(
+        self, order: Records, bar: int, slot: int, *, phase: int, ts: int | None = None, why: str = ""
+    ) -> None:  # fmt: skip
+        """An order that the exchange, or a limit of ours, would not have."""
+        self.event(order, bar, slot, REJECTED, phase=phase, ts=ts, ids={"why": why} if why else None)
 
     def closed(self, market: Market, state: State, bar: int, stages: Words) -> None:
         """The bar is marked and folded."""

@@ -102,6 +102,8 @@ class SlippedFills(FillModel):
         super().__init__(prob_fill_on_limit=1.0 if model is TOUCH else 0.0)
         self.price: Floats = np.empty(0)
         self.open: Floats | None = None
+        #: Orders by client id that fill at a price of their own, to the last digit.
+        self.exact: dict[str, float] = {}
         self._known_first = known_first
         self._slippage = float(friction["slippage"][0])
         self._column = {instrument_id(instrument.symbol): j for j, instrument in enumerate(instruments)}
@@ -118,7 +120,8 @@ class SlippedFills(FillModel):
         price = float(self.price[j])
         if order.order_type == OrderType.STOP_MARKET:
             price = self._stopped_at(order, direction, j, best_ask if buys else best_bid)
-        filled = slipped_price(price, direction, self._slippage, self._records[j])
+        exact = self.exact.get(order.client_order_id.value) if self.exact else None
+        filled = slipped_price(price, direction, self._slippage, self._records[j]) if exact is None else exact
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
         side = OrderSide.SELL if buys else OrderSide.BUY
         book.add(BookOrder(side, Price(filled, self._decimals[j]), order.quantity, 1), 0, 0)

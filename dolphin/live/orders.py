@@ -8,6 +8,7 @@ from typing import Any
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import ContingencyType, OrderSide, TimeInForce, TriggerType
+from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.orders import LimitOrder, Order, StopMarketOrder
@@ -23,7 +24,7 @@ class OrderWriter:
         self._factory = factory
         self._instruments = instruments
 
-    def market(self, order: Records) -> Order:
+    def market(self, order: Records, client_id: ClientOrderId | None = None) -> Order:
         """One that fills now."""
         instrument = self._instruments[int(order["asset"])]
         return self._factory.market(
@@ -31,15 +32,19 @@ class OrderWriter:
             order_side=_side(order),
             quantity=instrument.make_qty(float(order["qty"])),
             reduce_only=_reduces(order),
+            client_order_id=client_id,
         )
 
-    def resting(self, order: Records, ts: int, expires_ns: int) -> list[Order]:
+    def resting(
+        self, order: Records, ts: int, expires_ns: int, ids: list[ClientOrderId] | None = None
+    ) -> list[Order]:  # fmt: skip
         """What waits in the market: a limit, a stop, or both, of which one cancels the other.
 
-        ``ts`` is now; ``expires_ns`` the time at which they are gone, 0 for never.
+        ``ts`` is now; ``expires_ns`` the time at which they are gone, 0 for never; ``ids`` one per order.
         """
         kind = int(order["kind"])
-        ids = [self._factory.generate_client_order_id() for _ in range(2 if kind == LIMIT | STOP else 1)]
+        if ids is None:
+            ids = [self._factory.generate_client_order_id() for _ in range(2 if kind == LIMIT | STOP else 1)]
         written: list[Order] = []
         if kind & LIMIT:
             written.append(self._limit(order, ids, ts, expires_ns))

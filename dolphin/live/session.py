@@ -16,7 +16,7 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Ints, Market, Records
+from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Ints, Market, Records, State
 from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
 from dolphin.journal.session import SessionJournal
 from dolphin.live.own_features import OwnFeatures
@@ -28,6 +28,10 @@ FILL = np.dtype(
         ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("passive", "i8"), ("commission", "f8"),
     ]
 )  # fmt: skip
+
+
+#: Rows that a session whose end nobody knows makes room for at a time, and that it keeps behind it.
+ROOM = 1 << 14
 
 
 def own_market(source: Market, start: int, stop: int) -> Market:
@@ -43,6 +47,19 @@ def own_market(source: Market, start: int, stop: int) -> Market:
     for name, theirs in source.by_row().items():
         rows[name][:start] = theirs[:start]
     return source._replace(**rows)
+
+
+def roomy_market(source: Market, first: int, start: int) -> Market:
+    """A market that knows rows ``first`` to ``start`` and has room for more; rows before use no memory."""
+    rows: dict[str, NDArray[np.void]] = {}
+    for name, values in source.by_row().items():
+        out = np.empty((start + ROOM, *values.shape[1:]), values.dtype)
+        out[first:start] = values[first:start]
+        rows[name] = out
+    rows["ts"] = np.zeros(start + ROOM, np.int64)
+    rows["ts"][first:start] = source.ts[first:start]
+    rows["age"][start:] = -1
+    return source._replace(**rows)  # type: ignore[arg-type]
 
 
 def order_direction(order: Records) -> int:
@@ -105,6 +122,8 @@ class Session:
         The plug-in features that the parameters select; by default those of the default parameters.
     journal : SessionJournal, optional
         Is told of every row, wish, answer and outcome.
+    state : State, optional
+        Of the bar before ``start``, to go on from; a flat account otherwise.
     """
 
     transport: Transport
@@ -120,10 +139,11 @@ class Session:
         stop: int,
         plugged: Sequence[Plugged] | None = None,
         journal: SessionJournal | None = None,
+        state: State | None = None,
     ) -> None:
         self.market = market
         self.journal = journal
-        self.state = engine.new_state(market.price.shape[1], initial_capital)
+        self.state = engine.new_state(market.price.shape[1], initial_capital) if state is None else state
         self.start = start
         self._own = OwnFeatures(engine.strategy.plugged() if plugged is None else plugged, market, start)
         self.bar = start - 1
@@ -142,7 +162,7 @@ class Session:
         self._matched = False
         self._going = False
         self._sent: dict[int, int] = {}
-        self._resting: set[int] = set()
+        self._resting: set[int] = {s for s in named(self._working) if self.state.working["kind"][s] != MARKET}
         self._came: dict[tuple[int, int], Answer] = {}
 
     @property
@@ -171,6 +191,8 @@ class Session:
         """
         if not self.closed:
             raise RuntimeError(f"bar {bar} begins while orders of bar {self.bar} are open")
+        if bar >= len(self.market.ts):
+            self._make_room(bar)
         market, state = self.market, self.state
         market.ts[bar] = ts
         market.price[bar] = price
@@ -191,10 +213,57 @@ class Session:
                 if state.working["kind"][s] == MARKET:
                     self._send(s, 0, state.working[s])
 
+    def _make_room(self, bar: int) -> None:
+        """Room for more rows: those far behind are let go, and no memory is used for them."""
+        rows, kept = bar + ROOM, slice(max(0, bar - ROOM), bar)
+        grown = {}
+        for name, values in self.market.by_row().items():
+            grown[name] = np.empty((rows, *values.shape[1:]), values.dtype)
+            grown[name][kept] = values[kept]
+        grown["age"][bar:] = -1
+        self.market = self.market._replace(**grown)
+        for name in ("digests", "stages"):
+            values = getattr(self, name)
+            larger = np.zeros((rows - self.start, *values.shape[1:]), values.dtype)
+            larger[: len(values)] = values
+            setattr(self, name, larger)
+
+    def close_out(self, slot: int) -> bool:
+        """Close the slot's position at the market, whoever wants it beside the strategy; whether there is one to close.
+
+        To be called between :meth:`open` and :meth:`matched`. What rests for the slot is taken out. A replay reads it
+        from the events: a fill that nobody wished, in the phase before the decision.
+        """
+        state, position = self.state, self.state.slots[slot]
+        if self._stage != WORKING or self._matched or position["side"] == 0 or slot in self._sent:
+            return False
+        self.take_out(slot)
+        order = state.working[slot]
+        state.working[slot] = np.zeros((), state.working.dtype)
+        for name, value in (("action", CLOSE), ("kind", MARKET), ("bar", self.bar)):
+            order[name] = value
+        for name in ("asset", "side", "qty", "leverage"):
+            order[name] = position[name]
+        self._send(slot, 0, order)
+        return True
+
+    def take_out(self, slot: int) -> None:
+        """Cancel what rests for the slot; between :meth:`open` and :meth:`matched`, like :meth:`close_out`."""
+        order = self.state.working[slot]
+        if self._stage == WORKING and not self._matched and order["action"] != NONE and slot not in self._sent:
+            self._withdraw(slot)
+            if self.journal is not None:
+                self.journal.event(order.copy(), self.bar, slot, CANCELLED, phase=0)
+            self.state.working["action"][slot] = NONE
+
     def matched(self) -> None:
         """Whatever rests in the market has been matched against this bar."""
         self._matched = True
         self._go_on()
+
+    def is_called(self, slot: int) -> bool:
+        """Whether the order that was sent for the slot is a margin call's."""
+        return not self._plain and self._sent.get(slot) == CALLED
 
     def order(self, slot: int) -> Records:
         """The order that works for the slot (a record of ORDER)."""
@@ -212,11 +281,11 @@ class Session:
         self._came[self._sent.get(slot, 0), slot] = Answer(qty, price, commission, ts, passive)
         self._answered(slot)
 
-    def refused(self, slot: int) -> None:
-        """The exchange did not fill the slot's order: nothing is booked for it, and it is gone."""
+    def refused(self, slot: int, why: str = "") -> None:
+        """The exchange, or a limit of ours, did not take the slot's order: nothing is booked for it, and it is gone."""
         if self.journal is not None:
             phase = int(self._stage == NEW)
-            self.journal.rejected(self.state.working[slot], self.bar, slot, phase=phase)
+            self.journal.rejected(self.state.working[slot], self.bar, slot, phase=phase, why=why)
         self.state.working["action"][slot] = NONE
         self._resting.discard(slot)
         self._answered(slot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.trading.strategy import Strategy
 
-from dolphin.core.records import MARKET, Records
+from dolphin.core.records import BRACKET, MARKET, Records
 from dolphin.live.exchange import Exchange
 from dolphin.live.orders import OrderWriter
 from dolphin.live.scan import SCAN_CLIENT, SCAN_TYPE, Scan, asked_for, layout
@@ -141,29 +141,52 @@ class KernelStrategy(Strategy):
         if "funding" in columns:
             exchange.pay_funding(columns["funding"])
         session.open(data.bar, data.ts_event, self._price, self._age, row["features"], row["risk"], columns)
-        resting = session.resting
+        self._later(self._match)
+        self._later(self._matched)
+        self._bar_over()
+
+    def _bar_over(self) -> None:
+        """Every order of the bar is answered."""
+        if "funding" in self._asked_for:
+            self._exchange.remember_positions()
+
+    def _later(self, action: Callable[[], None]) -> None:
+        """Do it when what was sent before is answered: here it is."""
+        action()
+
+    def _match(self) -> None:
+        """Show the bar to the orders that rest."""
+        session, resting = self.session, self.session.resting
         if self._own_prices and resting:
-            exchange.match([session.order(s) for s in resting], self._age)
-        for slot in resting:
+            self._exchange.match([session.order(s) for s in resting], self._age)
+
+    def _matched(self) -> None:
+        """Report what they were given, and go on."""
+        session = self.session
+        for slot in session.resting:
             part = self._parts.pop(slot, None)
             if part is not None:
                 session.filled(slot, *part)
         session.matched()
-        if "funding" in columns:
-            exchange.remember_positions()
 
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""
         self._exchange.show(int(order["asset"]))
-        self._submit(slot, self._writer.market(order), order)
+        ids = self._names(slot, order, 1)
+        self._submit(slot, self._writer.market(order, ids[0] if ids else None), order)
 
     def rest(self, slot: int, order: Records) -> None:
         """An order that waits: it is laid beside the market, so that it fills in the next bar at the earliest."""
         self._exchange.hide(order)
         bars = int(order["expires"])
         expires = self._ts + bars * self._spacing + 1 if bars and self._spacing else 0
-        for written in self._writer.resting(order, self._ts, expires):
+        ids = self._names(slot, order, 2 if int(order["kind"]) == BRACKET else 1)
+        for written in self._writer.resting(order, self._ts, expires, ids):
             self._submit(slot, written, order)
+
+    def _names(self, slot: int, order: Records, count: int) -> list[ClientOrderId] | None:
+        """The ids of a slot's next orders; None for Nautilus' own."""
+        return None
 
     def withdraw(self, slot: int) -> None:
         """Cancel what the slot has in the market."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
 #: A rung's name: its number, or R for the one in plain Python.
 Label = int | str
 
+NODE, REPLAY = "Nautilus node, lockstep", "journal of the node"
+
 #: Those that are climbed unless told, and all.
 RUNGS: tuple[Label, ...] = (0, "R", 1, 2)
-ALL: tuple[Label, ...] = (*RUNGS, 5)
+ALL: tuple[Label, ...] = (*RUNGS, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def ladder(
         Any strategy, any number of slots, either fill timing.
     rungs : iterable of int or str
         Of 0 (core), "R" (plain Python), 1 (vectorbt), 2 (Nautilus, with scans, then with bars and with quotes),
-        5 (fresh processes: hash seeds, threads, CPU targets, other interpreters).
+        3 (a Nautilus TradingNode with the sandbox exchange, in lockstep), 4 (the journal of 3 decided again), 5 (fresh processes: hash seeds, threads, CPU targets, other interpreters).
     full_bars : int, optional
         Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
         one day, or about 30,000 bar events, unless given.
@@ -110,12 +113,22 @@ def ladder(
     wanted = [rung for rung in ALL if rung in asked]
     unknown = [rung for rung in asked if rung not in ALL]
     if unknown or not wanted:
-        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, R, 1, 2, 5")
+        raise DolphinError(f"no rung {unknown[0] if unknown else 'is named'}", mend="choose of 0, R, 1, 2, 3, 4, 5")
     if not 0 <= start < stop <= len(market.ts):
         raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
         raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
     case = Case(dataset, market, config, start, stop, journals)
+    if journals is None and {3, 4} <= {*wanted}:  # rung 4 reads what rung 3 wrote
+        with tempfile.TemporaryDirectory(prefix="dolphin-ladder-") as folder:
+            kept = replace(case, journals=Path(folder))
+            return _climb(kept, config, wanted, full_bars, progress)
+    return _climb(case, config, wanted, full_bars, progress)
+
+
+def _climb(
+    case: Case, config: Config, wanted: list[Label], full_bars: int | None, progress: Progress | None
+) -> LadderReport:  # fmt: skip
     missing = tuple(_missing(config, wanted))
     absent = {rung.rung for rung in missing}
     planned = list(_plan(case, [rung for rung in wanted if rung not in absent], full_bars))
@@ -136,14 +149,17 @@ def ladder(
 
 def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
     """The rungs that do not know what this configuration does."""
-    if 2 in rungs and config.friction.model.partial:
+    if config.friction.model.partial:
         # Seen: of a market order that its fill model's book does not cover, it fills the rest one tick worse.
         reason = "Nautilus fills no market order in parts over several bars, as a share of the volume asks for"
-        yield NotRun(2, "Nautilus", reason)
+        for rung, name in ((2, "Nautilus"), (3, NODE), (4, REPLAY)):
+            if rung in rungs:
+                yield NotRun(rung, name, reason)
 
 
 def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tuple[Label, str, Case, Rung]]:
     """What to run. vectorbt and Nautilus are imported by their rungs, when they run."""
+    from dolphin.parity.rung_node import node_rung, replay_rung
     from dolphin.parity.rung_plain import plain_rung
     from dolphin.parity.rung_platforms import platforms_rung
     from dolphin.parity.rungs_core import core_rung
@@ -164,5 +180,9 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
             yield 2, "Nautilus, bars", few, full_rung
             yield 2, "Nautilus, quotes", few, quoted_rung
             yield 2, "Nautilus, bars in chunks", few, chunked_rung
+    if 3 in rungs:
+        yield 3, NODE, case, node_rung
+    if 4 in rungs:
+        yield 4, REPLAY, case, replay_rung
     if 5 in rungs:
         yield 5, "other processes", case, platforms_rung

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -87,19 +87,20 @@ def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None, chunk: int 
     return compare(case, run)
 
 
-def journal_for(case: Case, feed: Feed) -> SessionJournal | None:
+def journal_for(case: Case, feed: Feed | Literal["node"], *, write_ahead: bool = False) -> SessionJournal | None:
     """The journal of a run of this case, ``nautilus-FEED.arrow`` in the case's folder; None if it has none."""
     if case.journals is None:
         return None
     header = header_of(
-        case.dataset, case.market, case.config, case.start, session=f"nautilus backtest, {feed}",
-        versions=library_versions(),
+        case.dataset, case.market, case.config, case.start,
+        session="nautilus node" if feed == "node" else f"nautilus backtest, {feed}",
+        versions=library_versions(), write_ahead=write_ahead,
     )  # fmt: skip
     case.journals.mkdir(parents=True, exist_ok=True)
     path = case.journals / f"nautilus-{feed}.arrow"
     path.unlink(missing_ok=True)
     writer = JournalWriter(path, shape_for(case.market, case.config), header, policy="never")
-    journal = SessionJournal(writer, write_ahead=False)
+    journal = SessionJournal(writer, write_ahead=write_ahead)
     journal.history(case.market, case.start, lookback(case.config))
     return journal
 

@@ -253,7 +253,7 @@ WORDS: dict[str, tuple[str, list[str]]] = {
     "check of no dataset": ("check warmup mm --config {home}/config.toml", ["no dataset 'mm'"]),
     "a path as dataset": ("scan ../m", ["'../m' cannot name a dataset"]),
     "no study": ("sweep {tmp}/none.toml", ["none.toml: no such file"]),
-    "unknown rung": ("ladder m --config {home}/config.toml --rungs 0,9", ["no rung '9'", "known: 0, R, 1, 2, 5"]),
+    "unknown rung": ("ladder m --config {home}/config.toml --rungs 0,9", ["no rung '9'", "known: 0, R, 1, 2, 3, 4, 5"]),
     "check without config": ("check lookahead m", ["needs a strategy", "--config"]),
     "unknown check": ("check lookback m", ["lookback", "--help"]),
     "unknown option": ("scan m --fast", ["--fast", "--help"]),

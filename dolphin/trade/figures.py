@@ -1,0 +1,97 @@
+"""A session in figures: how it is now, and what a day brought."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dolphin.core.records import POSTURES
+from dolphin.files import json_value, read_json, write_json
+from dolphin.live.session import Session
+from dolphin.times import format_day, format_time
+from dolphin.trade.folder import StateFolder
+from dolphin.trade.limits import Guard
+
+
+def status_of(session: Session, guard: Guard, symbols: tuple[str, ...], about: dict[str, Any], state: str) -> dict[str, Any]:  # fmt: skip
+    """Plain JSON types."""
+    account, bar, market = session.state.account[0], session.bar, session.market
+    risk = market.risk[bar]
+    capital = float(account["capital"])
+    initial = float(about["initial_capital"])
+    equity, peak = float(account["equity"]), float(account["peak_equity"])
+    held = np.flatnonzero(session.state.slots["side"])
+    return json_value({
+        "state": state, "account": about["account"], "champion": about["champion"], "feed": about["feed"],
+        "bar": bar, "time": format_time(int(market.ts[bar])), "written": format_time(time.time_ns() // 10**9 * 10**9),
+        "capital": capital, "equity": equity, "roi": equity / initial - 1.0,
+        "drawdown": 1.0 - equity / peak if peak > 0.0 else 0.0, "trades": int(account["trades"]),
+        "positions": [
+            {
+                "symbol": symbols[int(slot["asset"])], "side": int(slot["side"]), "quantity": float(slot["qty"]),
+                "entry_price": float(slot["entry_price"]),
+            }
+            for slot in session.state.slots[held]
+        ],
+        "posture": POSTURES[int(risk["posture"])], "rm": float(risk["rm"]), "boost": float(risk["boost"]),
+        "features": {name: float(value) for name, value in zip(about["features"], market.features[bar], strict=True)},
+        "halted": guard.wanted.halted, "flatten": guard.wanted.flatten, "reason": guard.wanted.reason,
+        "daily_loss": guard.lost, "may_trade": guard.may_trade, "digest": f"{int(account['digest']):016x}",
+    })  # type: ignore[no-any-return]  # fmt: skip
+
+
+def line_of(status: dict[str, Any]) -> str:
+    """The same in a line."""
+    held = ", ".join(f"{'long' if p['side'] > 0 else 'short'} {p['symbol']}" for p in status["positions"]) or "flat"
+    marks = "".join(f" {mark}" for mark in ("HALTED",) if status["halted"])
+    return (
+        f"{status['time']}  equity {status['equity']:,.2f}  roi {status['roi']:+.2%}  drawdown {status['drawdown']:.2%}"
+        f"  trades {status['trades']}  {held}  {status['posture']}{marks}"
+    )
+
+
+class DayFigures:
+    """Gathers what a UTC day brought; survives a restart by the summary of the day so far."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+        self.day = -1
+
+    def begin(self, day: int, session: Session) -> None:
+        """A day begins with the session as it is."""
+        account = session.state.account[0]
+        self.day = day
+        self._from = {name: float(account[name]) for name in ("capital", "equity", "fees_paid")}
+        self._trades, self._boost = int(account["trades"]), 1.0
+        path = self._folder.days / f"{format_day(day)}.json"
+        if path.is_file():  # a restart within the day
+            held = read_json(path)["begin"]
+            self._from = {name: float(held[name]) for name in self._from}
+            self._trades = int(held["trades"])
+
+    def write(self, session: Session, *, closed: bool) -> dict[str, Any]:
+        """The summary so far, or of the whole day."""
+        account = session.state.account[0]
+        risk = session.market.risk[session.bar]
+        document = json_value({
+            "date": format_day(self.day), "closed": closed, "begin": {**self._from, "trades": self._trades},
+            "capital": float(account["capital"]), "equity": float(account["equity"]),
+            "pnl": float(account["equity"]) - self._from["equity"], "trades": int(account["trades"]) - self._trades,
+            "fees": float(account["fees_paid"]) - self._from["fees_paid"], "boost": float(risk["boost"]),
+            "posture": POSTURES[int(risk["posture"])], "last_bar": session.bar,
+            "digest": f"{int(account['digest']):016x}",
+        })  # fmt: skip
+        write_json(self._folder.days / f"{format_day(self.day)}.json", document)
+        return dict(document)
+
+
+def day_line(document: dict[str, Any]) -> str:
+    """A day in a line."""
+    return (
+        f"{document['date']}: P&L {document['pnl']:+,.2f}, {document['trades']} trades, fees {document['fees']:,.2f}, "
+        f"capital {document['capital']:,.2f}, boost {document['boost']:g}, {document['posture']}"
+    )
+
+
