@@ -23,6 +23,7 @@ from dolphin.cli import (
     data_pull,
     data_versions,
     doctor,
+    exchange,
     forewarn,
     gate,
     init,
@@ -72,6 +73,7 @@ app.add_typer(journal.app, name="journal")
 app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
+app.add_typer(exchange.app, name="exchange")
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)

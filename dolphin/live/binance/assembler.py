@@ -84,7 +84,8 @@ class Assembler:
         if close_ms % self.spacing_ms:
             self.late.append(Late(column, close_ms, price, "off the grid"))
             return []
-        if self.last_ms is not None and close_ms <= self.last_ms:
+        closed = self.last_ms is not None and close_ms <= self.last_ms
+        if closed or close_ms + self.deadline_ms <= self._newest:
             self.late.append(Late(column, close_ms, price, "late"))
             return []
         row = self._waiting.setdefault(close_ms, {})
@@ -94,11 +95,15 @@ class Assembler:
         row[column] = price
         if close_ms > self._newest:
             self._newest, self._seen = close_ms, now_ms
-        return self.due(now_ms)
+        # Not by what passed here: bars that a stalled process has yet to read are no missing ones.
+        return self._until(self._newest)
 
     def due(self, now_ms: float) -> list[Closed]:
-        """The rows whose time is up, or that are complete."""
-        exchange_ms = self._newest + (now_ms - self._seen)
+        """The rows whose time is up."""
+        return self._until(self._newest + (now_ms - self._seen))
+
+    def _until(self, exchange_ms: float) -> list[Closed]:
+        """The rows that are complete, or whose deadline lies before a time of the exchange."""
         closed: list[Closed] = []
         for close_ms in sorted(self._waiting):
             whole = len(self._waiting[close_ms]) == self.assets

@@ -28,6 +28,9 @@ INTERVALS = {
 _PAGE = 1500
 _MS = 1_000_000
 
+#: Seconds behind its plan at which a timer says that the process was stalled.
+_STALLED = 0.1
+
 
 class BinanceFeed:
     """Rows of closed klines.
@@ -86,9 +89,14 @@ class BinanceFeed:
         self.last_message = time.perf_counter_ns()
         self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0))
 
-    def _due(self) -> None:
+    def _due(self, planned: float) -> None:
+        """The deadline; where this process was stalled beyond it, what waits to be read is read first."""
         assert self._assembler is not None
         self._timer = None
+        loop = asyncio.get_running_loop()
+        if loop.time() - planned > _STALLED:
+            self._timer = loop.call_later(_STALLED, self._due, loop.time() + _STALLED)
+            return
         self._give(self._assembler.due(time.monotonic() * 1000.0))
 
     def _give(self, closed: list[Closed]) -> None:
@@ -105,7 +113,8 @@ class BinanceFeed:
             self._timer.cancel()
             self._timer = None
         if wait is not None:
-            self._timer = asyncio.get_running_loop().call_later(wait / 1000.0 + 0.001, self._due)
+            loop, seconds = asyncio.get_running_loop(), wait / 1000.0 + 0.001
+            self._timer = loop.call_later(seconds, self._due, loop.time() + seconds)
 
     def _row(self, closed: Closed) -> Row:
         ts = closed.close_ms * _MS

@@ -75,11 +75,13 @@ class Clients:
 
         self.data_factory, self.exec_factory = DataFactory, ExecFactory
 
-    async def listen(self, symbols: Sequence[str], interval: str) -> None:
-        """Connect to the klines of all symbols with one message; to be called before they are subscribed to."""
-        socket = self._made["data"]._ws_client
-        socket._streams += [f"{symbol.lower()}@kline_{interval}" for symbol in symbols]
-        await socket.connect()
+    def name_streams(self, symbols: Sequence[str], interval: str) -> None:
+        """Name the klines of all symbols, so that subscribing to them sends nothing."""
+        self._made["data"]._ws_client._streams += [f"{symbol.lower()}@kline_{interval}" for symbol in symbols]
+
+    async def connect_streams(self) -> None:
+        """Connect to all that was named, with one message."""
+        await self._made["data"]._ws_client.connect()
 
 
 def client_configs(symbols: Sequence[str], keys: Keys, environment: str, url: str | None) -> tuple[Any, Any]:

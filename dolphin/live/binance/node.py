@@ -53,10 +53,20 @@ def run_node(trader: LiveTrader, clients: Clients, keys: Keys, environment: str,
             node.run()
             watch.cancel()
         finally:
+            _cancel_all(loop)
             node.dispose()
             asyncio.set_event_loop(None)
     if trader.failure is not None:
         raise trader.failure
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """End the tasks that Nautilus leaves behind, while there is a loop to end them in."""
+    tasks = [] if loop.is_closed() or loop.is_running() else list(asyncio.all_tasks(loop))
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 def _give_up(trader: LiveTrader, node: TradingNode) -> None:

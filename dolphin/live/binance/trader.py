@@ -133,9 +133,10 @@ class LiveTrader(Strategy):
         rows = self.feed.rows(self._after)
         first = asyncio.ensure_future(anext(rows))
         await asyncio.sleep(0)  # from here on bars are taken
-        await self._clients.listen(self.feed.symbols, self.feed.interval)
+        self._clients.name_streams(self.feed.symbols, self.feed.interval)
         for symbol in self.feed.symbols:
             self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
+        await self._clients.connect_streams()  # only now, so that no bar comes before its handler
         row: Row | None = await first
         while row is not None:
             await self._decide(row)
