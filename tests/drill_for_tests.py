@@ -110,6 +110,8 @@ class Drill:
         self.keys = Keys("key", "secret")
         self.thread = ExchangeThread(tape_of_rows(dataset, start, stop), balance=config.account.initial_capital, **exchange)
         self.during: dict[int, dict[str, Any]] = {}
+        self.lost: set[int] = set()  # bars that nobody hears of
+        self.ask_after = 4.0
 
     def history(self) -> History:
         """What was before the first row."""
@@ -154,8 +156,9 @@ class Drill:
         trader = LiveTrader(
             session, feed, client, clients, scanner, self.name, journal=journal,
             after=int(history.ts[-1]), stop_at=self.stop - 1,
+            ask_after=self.ask_after,
         )  # fmt: skip
-        playing = thread.spawn(self._play(thread.exchange, session, trader))
+        playing = thread.spawn(self._play(thread.exchange, trader))
         try:
             run_node(trader, clients, self.keys, "testnet", thread.exchange.url)
         finally:
@@ -165,14 +168,14 @@ class Drill:
             session=session, trader=trader, exchange=thread.exchange, state=thread.control(), warm=scanner.warm
         )
 
-    async def _play(self, exchange: FakeExchange, session: Session, trader: LiveTrader) -> None:
+    async def _play(self, exchange: FakeExchange, trader: LiveTrader) -> None:
         """In lockstep: the next bar is played when the session has closed the one before."""
         listening = len(self.dataset.symbols)
         for bar in range(self.start, self.stop):
-            while exchange.state()["kline_listeners"] < listening or not exchange.streams.users:
-                await asyncio.sleep(0.01)
             if bar in self.during:
                 await exchange.control(self.during[bar])
+            while exchange.state()["kline_listeners"] < listening or not exchange.streams.users:
+                await asyncio.sleep(0.01)
             await exchange.close_bar()
-            while session.bar < bar or not session.closed:
+            while bar not in self.lost and trader.done < bar:
                 await asyncio.sleep(0.002)

@@ -94,7 +94,7 @@ class LiveTrader(Strategy):
         self.latencies: list[int] = []
         self.asked: list[tuple[str, str]] = []
         self.foreign: list[str] = []
-        self.duplicates = 0
+        self.duplicates, self.done = 0, session.start - 1
         self._ids, self._column = ids, {one: j for j, one in enumerate(ids)}
         self._client, self._clients, self._scan, self._name = client, clients, scan, name
         self._journal, self._after, self._stop_at, self._before = journal, after, stop_at, before
@@ -140,6 +140,7 @@ class LiveTrader(Strategy):
         row: Row | None = await first
         while row is not None:
             await self._decide(row)
+            self.done = row.bar
             if self._stop_at is not None and row.bar >= self._stop_at:
                 return
             row = await anext(rows, None)
