@@ -53,16 +53,19 @@ def run_node(trader: LiveTrader, clients: Clients, keys: Keys, environment: str,
             node.run()
             watch.cancel()
         finally:
-            _cancel_all(loop)
+            _wind_up(loop, trader)
             node.dispose()
             asyncio.set_event_loop(None)
     if trader.failure is not None:
         raise trader.failure
 
 
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    """End the tasks that Nautilus leaves behind, while there is a loop to end them in."""
-    tasks = [] if loop.is_closed() or loop.is_running() else list(asyncio.all_tasks(loop))
+def _wind_up(loop: asyncio.AbstractEventLoop, trader: LiveTrader) -> None:
+    """Close connections and end the tasks that Nautilus leaves behind, while there is a loop to do it in."""
+    if loop.is_closed() or loop.is_running():
+        return
+    loop.run_until_complete(trader.close())
+    tasks = list(asyncio.all_tasks(loop))
     for task in tasks:
         task.cancel()
     if tasks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -65,8 +65,11 @@ class LiveTrader(Strategy):
         Close of the last row that was decided, ns; rows go on behind it.
     stop_at : int, optional
         The row number after which to stop.
-    before : callable, optional
-        Awaited once, before the first row: reconciliation.
+    ready : callable, optional
+        Awaited once, before the first new row: reconciliation.
+    unfinished : (Row, mapping of int to str), optional
+        The row that a killed session did not close, and per slot the client order id of what it may have sent: those
+        are asked about, and nothing else is sent for it.
     ask_after : float
     """
 
@@ -82,7 +85,8 @@ class LiveTrader(Strategy):
         journal: LiveJournal | None = None,
         after: int | None = None,
         stop_at: int | None = None,
-        before: Callable[[], Awaitable[None]] | None = None,
+        ready: Callable[[], Awaitable[None]] | None = None,
+        unfinished: tuple[Row, Mapping[int, str]] | None = None,
         ask_after: float = ASK_AFTER,
     ) -> None:
         ids = [instrument_id(symbol) for symbol in feed.symbols]
@@ -97,8 +101,9 @@ class LiveTrader(Strategy):
         self.duplicates, self.done = 0, session.start - 1
         self._ids, self._column = ids, {one: j for j, one in enumerate(ids)}
         self._client, self._clients, self._scan, self._name = client, clients, scan, name
-        self._journal, self._after, self._stop_at, self._before = journal, after, stop_at, before
-        self._ask_after = ask_after
+        self._journal, self._after, self._stop_at = journal, after, stop_at
+        self._ready, self._unfinished, self._ask_after = ready, unfinished, ask_after
+        self._sent_before: Mapping[int, str] = {}
         self._waiting: dict[str, Outcome] = {}
         self._mine: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -111,6 +116,11 @@ class LiveTrader(Strategy):
     def attach(self, end: Callable[[], Any]) -> None:
         """Know what ends the node."""
         self._end = end
+
+    async def close(self) -> None:
+        """Let go of connections; no rows any more."""
+        await self.feed.close()
+        await self._client.close()
 
     # Rows ---------------------------------------------------------------------------------------------------------
 
@@ -128,8 +138,12 @@ class LiveTrader(Strategy):
             self._fail(error)
 
     async def _run(self) -> None:
-        if self._before is not None:
-            await self._before()
+        if self._unfinished is not None:
+            row, self._sent_before = self._unfinished
+            await self._decide(row)
+            self.done, self._sent_before = row.bar, {}
+        if self._ready is not None:
+            await self._ready()
         rows = self.feed.rows(self._after)
         first = asyncio.ensure_future(anext(rows))
         await asyncio.sleep(0)  # from here on bars are taken
@@ -161,6 +175,9 @@ class LiveTrader(Strategy):
 
     def send(self, slot: int, order: Records) -> None:
         """A market order, once."""
+        if slot in self._sent_before:
+            self._ask_again(slot, order)
+            return
         if not self._trade:
             if self._journal is not None:
                 self._journal.note(slot, {"why": "a row without trading"})
@@ -188,6 +205,17 @@ class LiveTrader(Strategy):
             self.feed.last_message = 0
         self.submit_order(written)
         self._loop.call_later(self._ask_after, self._doubt, outcome, "no answer in time")
+
+    def _ask_again(self, slot: int, order: Records) -> None:
+        """What a killed session may have sent is asked about, and not sent."""
+        j, client_id = int(order["asset"]), self._sent_before[slot]
+        quantity = self.cache.instrument(self._ids[j]).make_qty(float(order["qty"]))
+        outcome = Outcome(client_id, self.feed.symbols[j], slot, Decimal(str(quantity)))
+        self._waiting[client_id] = outcome
+        self._mine.add(client_id)
+        if self._journal is not None:
+            self._journal.keep(slot, order)
+        self._doubt(outcome, "the session was killed before it knew")
 
     def _id(self, slot: int) -> str:
         """``session-bar-slot``; a second order of a slot in one bar has a turn behind it."""
@@ -290,8 +318,10 @@ class LiveTrader(Strategy):
             return
         filled = outcome.filled
         if self._journal is not None:
+            # A fill that is written twice, before a kill and after it, has one name and counts once.
             trades = ",".join(sorted(outcome.parts))
-            self._journal.note(outcome.slot, {"client_id": outcome.client_id, "trades": trades, "why": outcome.why})
+            ids = {"client_id": outcome.client_id, "why": outcome.why} | ({"trade_id": trades} if trades else {})
+            self._journal.note(outcome.slot, ids)
         if filled.qty:
             self.session.filled(outcome.slot, filled.qty, filled.price, filled.commission, filled.ts, filled.passive)
         else:
