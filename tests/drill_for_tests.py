@@ -108,7 +108,9 @@ class Drill:
         self.path = folder / "journal.arrow"
         self.name = "drill"
         self.keys = Keys("key", "secret")
-        self.thread = ExchangeThread(tape_of_rows(dataset, start, stop), balance=config.account.initial_capital, **exchange)
+        self.thread = ExchangeThread(
+            tape_of_rows(dataset, start, stop), balance=config.account.initial_capital, **exchange
+        )
         self.during: dict[int, dict[str, Any]] = {}
         self.lost: set[int] = set()  # bars that nobody hears of
         self.ask_after = 4.0

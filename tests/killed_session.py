@@ -14,8 +14,8 @@ from small_market import BUSY
 from dolphin.catalog import open_dataset
 from dolphin.config import parse_config
 from dolphin.live.binance.keys import Keys
-from dolphin.live.binance.running import Plan, make_trader
 from dolphin.live.binance.node import run_node
+from dolphin.live.binance.running import Plan, make_trader
 from dolphin.live.feed import History
 from dolphin.workspace import Workspace
 

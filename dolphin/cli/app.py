@@ -38,6 +38,7 @@ from dolphin.cli import (
     sql,
     stress,
     sweep,
+    trade_live,
     trials,
 )
 from dolphin.core.mistakes import StrategyError
@@ -74,6 +75,7 @@ app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(trade_live.app, name="trade")
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)

@@ -26,13 +26,17 @@ def serve(
         str | None, typer.Option("--symbols", help="Of the dataset these alone, or a random walk of them without one.")
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8899,
-    speed: Annotated[float, typer.Option("--speed", min=0.0, help="Times as fast as the clock; 0: only on request.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.0, help="Times as fast as the clock; 0: only on request.")
+    ] = 1.0,
     balance: Annotated[float, typer.Option("--balance", min=1.0, help="USDT of the account at first.")] = 25_000.0,
     start: From = None,
     stop: To = None,
     played: Annotated[int, typer.Option("--played", min=0, help="Bars that are history when it opens.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    at_now: Annotated[bool, typer.Option("--now", help="Shift times so that the first bar to come is the next.")] = False,
+    at_now: Annotated[
+        bool, typer.Option("--now", help="Shift times so that the first bar to come is the next.")
+    ] = False,
 ) -> None:
     """Serve REST and streams on 127.0.0.1 until interrupted; key 'key', secret 'secret'.
 
@@ -116,7 +120,7 @@ def _walk(symbols: list[str], seed: int, bars: int = 7 * 1440) -> Tape:
 
     steps = np.random.default_rng(seed).normal(0.0, 1e-3, (bars, len(symbols)))
     close = np.round(100.0 * np.exp(np.cumsum(steps, axis=0)), 2)
-    rules = {name: ("0.01", "0.001", 5.0) for name in symbols}
+    rules = dict.fromkeys(symbols, ("0.01", "0.001", 5.0))
     return tape_of(rules, 60_000, 60_000 * (1 + np.arange(bars)), close=close)
 
 

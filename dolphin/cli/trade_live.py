@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from dolphin.live.feed import History
     from dolphin.workspace import Workspace
 
+app = typer.Typer(help="Sessions of a frozen champion.", no_args_is_help=True)
+
+
+@app.callback()
+def trade() -> None:
+    """Sessions of a frozen champion."""
+
+
 #: What a consent's tag in the audit log begins with; the champion's hash follows.
 CONSENT = "i-understand-"
 
 
+@app.command("live")
 def live(
     champion: Annotated[str, typer.Option("--champion", help="blue or green.")] = "blue",
     environment: Annotated[str, typer.Option("--environment", help="live, testnet or demo.")] = "testnet",
@@ -65,7 +74,9 @@ def live(
         path, f"{champion}{frozen.hash[:8]}", environment, exchange_url, leverage,
     )  # fmt: skip
     note(f"dolphin: {champion} {frozen.hash[:12]} on {exchange_url or environment}, journal {plan.journal}")
-    trade_live(plan, keys)
+    trader = trade_live(plan, keys)
+    note(f"dolphin: stopped after row {trader.done}; positions stay open, the same command goes on")
+    raise typer.Exit(130)
 
 
 def require_consent(home: Workspace, champion: Champion, given: bool) -> None:

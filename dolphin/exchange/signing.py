@@ -16,7 +16,9 @@ KEY_ONLY = {"listenKey"}
 AHEAD, WINDOW = 1000, 5000
 
 
-def check_request(name: str, query: str, asked: Mapping[str, str], key: str | None, known: tuple[str, str], now: int) -> None:
+def check_request(
+    name: str, query: str, asked: Mapping[str, str], key: str | None, known: tuple[str, str], now: int
+) -> None:
     """Refuse a request whose key, signature or time is not right.
 
     Parameters

@@ -114,7 +114,9 @@ class Tape:
             prices = [rules.price_text(value) for value in (first, high, low, close)]
             quote = f"{volume * float(close):.5f}"
             t = int(opens[k])
-            out.append([t, *prices, f"{volume:.3f}", t + self.spacing_ms - 1, quote, 3, f"{volume / 2:.3f}", quote, "0"])
+            out.append(
+                [t, *prices, f"{volume:.3f}", t + self.spacing_ms - 1, quote, 3, f"{volume / 2:.3f}", quote, "0"]
+            )
         return out
 
 

@@ -148,9 +148,7 @@ def test_keys_signatures_and_times_are_checked():
 
 def test_an_order_may_be_executed_and_answered_with_an_error():
     async def test(exchange, account):
-        await exchange.control(
-            {"fault": {"where": "POST /fapi/v1/order", "status": 503, "code": -1007, "after": True}}
-        )
+        await exchange.control({"fault": {"where": "POST /fapi/v1/order", "status": 503, "code": -1007, "after": True}})
         status, body = await account.order("s-1-0", "BUY", "1")
         await settled(exchange)
         assert (status, body["code"], exchange.account.held()) == (503, -1007, {"AAUSDT": Decimal("1")})

@@ -1,4 +1,4 @@
-"""Live trading on Binance USDT futures, through Nautilus' own adapters: Nautilus is the transport, our journal the truth.
+"""Live trading on Binance USDT futures, through Nautilus' own adapters: it is the transport, our journal the truth.
 
 ``assembler`` makes rows of bars, ``feed`` gives them to a session, ``trader`` carries its orders, ``outcomes`` and
 ``asking`` find out what became of them, ``reconcile`` compares books; ``hooks`` holds all that is private to the

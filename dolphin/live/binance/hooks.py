@@ -2,7 +2,7 @@
 
 * In a position, a reconnect of the user stream asks for "X-PERP" and "X", doubles the fills and invents a closing one:
   the symbols of the cache are given in the exchange's spelling.
-* Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten messages a second: all names go out at once.
+* Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten a second: all names go out at once.
 * Times pass through a float on their way from ms to ns: they are put back on the millisecond.
 * ``max_retries`` above 0 sends an order again that was executed: it is None, and nothing is ever sent twice.
 """

@@ -88,4 +88,3 @@ class LiveJournal(SessionJournal):
         """A record of an operator or of risk."""
         self.writer.text(kind, json_text(document), self._bar)
         self.writer.flush()
-

@@ -91,9 +91,11 @@ def _config(data: Any, execution: Any) -> TradingNodeConfig:
         data_engine=LiveDataEngineConfig(**calm),
         risk_engine=LiveRiskEngineConfig(**calm, max_order_submit_rate="1000/00:00:01"),
         exec_engine=LiveExecEngineConfig(
-            **calm, reconciliation_lookback_mins=1440, reconciliation_startup_delay_secs=0.1,
+            **calm,
+            reconciliation_lookback_mins=1440,
+            reconciliation_startup_delay_secs=0.1,
             inflight_check_interval_ms=0,
-        ),  # fmt: skip
+        ),
         data_clients={BINANCE: data},
         exec_clients={BINANCE: execution},
         timeout_connection=20.0,

@@ -109,9 +109,7 @@ def writer_behind(path: Path, resumed: Resumed, config: Config, **options: Any) 
     """Go on writing where the journal is whole; a torn end is cut."""
     journal, index = Journal(path), resumed.index
     check = int.from_bytes(journal.bytes[index.good - 8 : index.good], "little") & 0xFFFFFFFF
-    writer = JournalWriter.resume(
-        path, journal.shape, length=index.good, seq=len(index.places), check=check, **options
-    )
+    writer = JournalWriter.resume(path, journal.shape, length=index.good, seq=len(index.places), check=check, **options)
     out = LiveJournal(writer)
     if resumed.unfinished is not None:
         out.unfinished, out.intents = resumed.unfinished.bar, dict(resumed.intents)

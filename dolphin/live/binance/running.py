@@ -125,7 +125,8 @@ def make_trader(plan: Plan, keys: Keys, *, stop_at: int | None = None) -> tuple[
     clients = Clients()
     trader = LiveTrader(
         session, feed, client, clients, scanner, plan.name, journal=journal, after=_known(feed, history, begun),
-        stop_at=stop_at, ready=_reconciling(plan, session, client), unfinished=_unfinished(plan, begun), ask_after=plan.ask_after,
+        stop_at=stop_at, ready=_reconciling(plan, session, client), unfinished=_unfinished(plan, begun),
+        ask_after=plan.ask_after,
     )  # fmt: skip
     return trader, clients, client
 
@@ -232,7 +233,12 @@ def _new_journal(plan: Plan, market: Market) -> LiveJournal:
 def _reconciling(plan: Plan, session: Session, client: Client) -> Callable[[], Any]:
     async def reconciled() -> None:
         found = reconcile(
-            books_of(session, plan), (), {}, await client.positions(), await client.open_orders(), prefix=f"{plan.name}-"
+            books_of(session, plan),
+            (),
+            {},
+            await client.positions(),
+            await client.open_orders(),
+            prefix=f"{plan.name}-",
         )
         raise_if_different(found.differences)
         for client_id in found.stale:

@@ -103,4 +103,3 @@ def raise_if_different(differences: Sequence[object]) -> None:
             where="reconciliation",
             details=[*map(str, differences), "see: dolphin trade adopt --reason, dolphin trade flatten --reason"],
         )
-

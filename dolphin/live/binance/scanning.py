@@ -48,4 +48,3 @@ class RowScanner:
             if name not in self._own:  # those the session computes itself
                 out[:, k] = scanner_column(columns, str(roles.get(name, name)), f"strategy '{strategy.name}'")
         return out
-

@@ -18,7 +18,13 @@ def test_a_row_closes_when_its_last_symbol_comes():
     one = Assembler(2, MINUTE, last_ms=0)
     assert feed(one, [(1, 1, 20.0)]) == []
     (row,) = feed(one, [(0, 1, 10.0)])
-    assert (row.close_ms, row.price.tolist(), row.age.tolist(), row.came, row.trade) == (MINUTE, [10, 20], [0, 0], 2, True)
+    assert (row.close_ms, row.price.tolist(), row.age.tolist(), row.came, row.trade) == (
+        MINUTE,
+        [10, 20],
+        [0, 0],
+        2,
+        True,
+    )
 
 
 def test_a_row_closes_at_its_deadline_by_the_exchanges_time():
@@ -40,7 +46,11 @@ def test_a_later_bar_closes_what_waits_whatever_this_machines_clock_says():
 def test_minutes_that_nobody_told_of_are_rows_without_trading():
     one = Assembler(1, MINUTE, last_ms=0, price=[5.0], age=[0])
     rows = feed(one, [(0, 3, 10.0)])
-    assert [(row.close_ms // MINUTE, row.trade, row.age[0]) for row in rows] == [(1, False, 1), (2, False, 2), (3, True, 0)]
+    assert [(row.close_ms // MINUTE, row.trade, row.age[0]) for row in rows] == [
+        (1, False, 1),
+        (2, False, 2),
+        (3, True, 0),
+    ]
 
 
 def test_late_repeated_and_corrected_bars_change_nothing_and_are_told():
@@ -55,14 +65,25 @@ def test_late_repeated_and_corrected_bars_change_nothing_and_are_told():
 @given(st.data())
 def test_rows_are_the_catalogs_fill_of_what_came_in_time_in_any_order(data):
     assets, minutes = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 8))
-    here = data.draw(st.lists(st.lists(st.booleans(), min_size=assets, max_size=assets), min_size=minutes, max_size=minutes))
-    close = np.array([[100.0 * (j + 1) + k if there else np.nan for j, there in enumerate(row)] for k, row in enumerate(here)])
+    here = data.draw(
+        st.lists(st.lists(st.booleans(), min_size=assets, max_size=assets), min_size=minutes, max_size=minutes)
+    )
+    close = np.array(
+        [[100.0 * (j + 1) + k if there else np.nan for j, there in enumerate(row)] for k, row in enumerate(here)]
+    )
     one = Assembler(assets, MINUTE, last_ms=0)
     rows = []
     for k in range(minutes):
         came = [(j, k + 1, close[k, j]) for j in range(assets) if here[k][j]]
         again = data.draw(st.lists(st.sampled_from(came), max_size=3)) if came else []
-        old = [(j, data.draw(st.integers(1, k)), 1.0) for j in data.draw(st.lists(st.integers(0, assets - 1), max_size=2))] if k else []
+        old = (
+            [
+                (j, data.draw(st.integers(1, k)), 1.0)
+                for j in data.draw(st.lists(st.integers(0, assets - 1), max_size=2))
+            ]
+            if k
+            else []
+        )
         # What is old may come at any moment once its row is closed: that is when a bar of this minute has come.
         order = data.draw(st.permutations(came + again))
         rows += feed(one, order[:1]) + feed(one, old if order else []) + feed(one, order[1:])

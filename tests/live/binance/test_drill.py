@@ -29,13 +29,17 @@ def update(do: str, what: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def config():
-    return parse_config({"strategy": "vel_div", **BUSY, "friction": {"slippage_bps": 0.0, "fee_bps": 5.0}}, where="drill")
+    return parse_config(
+        {"strategy": "vel_div", **BUSY, "friction": {"slippage_bps": 0.0, "fee_bps": 5.0}}, where="drill"
+    )
 
 
 @pytest.fixture(scope="module")
 def research(config, market):
     state = config.engine.new_state(market.price.shape[1], config.account.initial_capital)
-    return config.engine.run(state, config.params_record(), config.friction_record(), market, START, START + BARS).digests
+    return config.engine.run(
+        state, config.params_record(), config.friction_record(), market, START, START + BARS
+    ).digests
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import dolphin
 from dolphin.core.records import NONE
 from dolphin.journal import Journal, replay
 
-START, BARS, KILLED = 2300, 16, 2305
+START, BARS, KILLED = 2300, 10, 2305
 TESTS = Path(__file__).resolve().parents[2]
 
 

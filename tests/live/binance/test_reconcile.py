@@ -25,7 +25,9 @@ def test_equal_books_are_clean():
 
 def test_a_fill_that_the_journal_missed_is_booked_and_explains_the_position():
     intent = OpenIntent("s-1-0", "A", -1, D(2), frozenset({"7"}))
-    found = check({"A": D(-1)}, [intent], {"s-1-0": [part(9, "0.5"), part(7, "1"), part(8, "0.5"), part(9, "0.5")]}, {"A": D(-2)})
+    found = check(
+        {"A": D(-1)}, [intent], {"s-1-0": [part(9, "0.5"), part(7, "1"), part(8, "0.5"), part(9, "0.5")]}, {"A": D(-2)}
+    )
     assert found.clean and [p.trade_id for p in found.booked["s-1-0"]] == ["8", "9"]
 
 
@@ -45,7 +47,9 @@ def test_other_leverage_hedge_mode_and_foreign_orders_are_named():
 
 
 def test_an_order_that_is_filled_beyond_its_size_is_named():
-    found = check(intents=[OpenIntent("s-1-0", "A", 1, D(1))], executed={"s-1-0": [part(1, "2")]}, positions={"A": D(2)})
+    found = check(
+        intents=[OpenIntent("s-1-0", "A", 1, D(1))], executed={"s-1-0": [part(1, "2")]}, positions={"A": D(2)}
+    )
     assert [one.kind for one in found.differences] == ["order s-1-0 is filled too far"]
 
 

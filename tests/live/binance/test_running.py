@@ -29,7 +29,8 @@ def plan_of(dataset, config, path, url, **more):
     prices = dataset.prices()
     history = History(0, prices.ts[:START], prices.close[:START], prices.age[:START])
     return Plan(
-        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history, path, "plan", url=url, bars=500, **more
+        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history, path, "plan", url=url, bars=500,
+        **more,
     )  # fmt: skip
 
 
@@ -55,9 +56,7 @@ def account(exchange, instruments, leverage=None, keys=PLANTED):
 
 @pytest.fixture
 def exchange(dataset):
-    with ExchangeThread(
-        tape_of_rows(dataset, START, START + BARS), key=PLANTED.key, secret=PLANTED.secret
-    ) as thread:
+    with ExchangeThread(tape_of_rows(dataset, START, START + BARS), key=PLANTED.key, secret=PLANTED.secret) as thread:
         yield thread
 
 
@@ -131,7 +130,14 @@ def test_asking_settles_what_came_and_what_never_came(exchange, dataset):
     async def ask():
         client = Client(exchange.exchange.url, PLANTED)
         try:
-            limit = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "price": "0.01", "quantity": "1", "timeInForce": "GTC"}
+            limit = {
+                "symbol": symbol,
+                "side": "BUY",
+                "type": "LIMIT",
+                "price": "0.01",
+                "quantity": "1",
+                "timeInForce": "GTC",
+            }
             with pytest.raises(ExchangeError) as refused:
                 await client.request("POST", "/fapi/v1/order", **limit)
             return refused.value.code, await client.resolve(symbol, "never", wait=False)
@@ -143,7 +149,9 @@ def test_asking_settles_what_came_and_what_never_came(exchange, dataset):
 
 
 def test_too_many_requests_are_waited_out(exchange, dataset):
-    exchange.control(fault={"where": "GET /fapi/v1/time", "status": 429, "code": -1003, "headers": {"Retry-After": "0"}})
+    exchange.control(
+        fault={"where": "GET /fapi/v1/time", "status": 429, "code": -1003, "headers": {"Retry-After": "0"}}
+    )
 
     async def ask():
         client = Client(exchange.exchange.url)
