@@ -17,6 +17,7 @@ from dolphin.errors import BadInput
 from dolphin.exchange.account import Account
 from dolphin.exchange.endpoints import answer
 from dolphin.exchange.faults import Faults
+from dolphin.exchange.messages import BarMessages, levels_around
 from dolphin.exchange.orders import Orders
 from dolphin.exchange.refusing import Rejection
 from dolphin.exchange.signing import check_request
@@ -135,10 +136,7 @@ class FakeExchange:
 
     def levels(self, symbol: str) -> tuple[list[list[str]], list[list[str]]]:
         """Twenty bids and asks around the last price."""
-        rules, price = self.rules[symbol], self.prices[symbol]
-        sides = ([price + sign * rules.tick * k for k in range(20)] for sign in (-1, 1))
-        bids, asks = ([[f"{level:f}", rules.quantity_text(rules.step * 10**6)] for level in side] for side in sides)
-        return bids, asks
+        return levels_around(self.prices[symbol], self.rules[symbol])
 
     async def close_bar(self) -> int:
         """Play the next row of the tape: prices, limits that they reach, messages; its close in ms."""
@@ -157,36 +155,11 @@ class FakeExchange:
         return tape.now_ms
 
     async def _market_messages(self, symbol: str, bar: tuple[Any, ...], close_ms: int) -> None:
-        stream, now, number = symbol.lower(), close_ms + 1, self.next_sequence()
-        opened, high, low, close, volume = bar
-        last, amount = f"{close:f}", f"{volume:.3f}"
-        quote = f"{volume * float(close):.5f}"
-        publish = self.streams.publish
-        await publish("trade", f"{stream}@aggTrade", {
-            "e": "aggTrade", "E": now, "s": symbol, "a": number, "p": last, "q": "1.000", "f": number, "l": number,
-            "T": close_ms - 1, "m": False,
-        })  # fmt: skip
-        bids, asks = self.levels(symbol)
-        await publish("quote", f"{stream}@bookTicker", {
-            "e": "bookTicker", "u": number, "E": now, "T": now, "s": symbol, "b": bids[0][0], "B": bids[0][1],
-            "a": asks[0][0], "A": asks[0][1],
-        })  # fmt: skip
-        for name in ("markPrice", "markPrice@1s"):
-            await publish("mark", f"{stream}@{name}", {
-                "e": "markPriceUpdate", "E": now, "s": symbol, "p": last, "i": last, "P": last, "r": "0.00010000",
-                "T": close_ms + 3_600_000,
-            })  # fmt: skip
-        interval = self.tape.interval
-        await publish("kline", f"{stream}@kline_{interval}", {
-            "e": "kline", "E": now, "s": symbol, "k": {
-                "t": close_ms - self.tape.spacing_ms, "T": close_ms - 1, "s": symbol, "i": interval, "f": number,
-                "L": number, "o": f"{opened:f}", "c": last, "h": f"{high:f}", "l": f"{low:f}", "v": amount, "n": 3,
-                "x": True, "q": quote, "V": amount, "Q": quote, "B": "0",
-            },
-        })  # fmt: skip
-        levels = {"e": "depthUpdate", "E": now, "T": now, "s": symbol, "U": number, "u": number, "pu": number - 1}
-        for name in ("depth@0ms", "depth@100ms", "depth@500ms", "depth20@100ms", "depth20@500ms"):
-            await publish("depth", f"{stream}@{name}", {**levels, "b": bids, "a": asks})
+        """What the bar is on each stream that somebody listens to."""
+        told = BarMessages(self.rules[symbol], self.tape, bar, close_ms, self.next_sequence())
+        for kind, stream, make in told.streams():
+            if self.streams.market.get(stream):
+                await self.streams.publish(kind, stream, make())
 
     async def play(self, speed: float) -> None:
         """Play the tape to its end, a spacing of market time in ``spacing / speed`` of this machine's."""

@@ -10,16 +10,20 @@ import urllib.request
 
 import pytest
 
+from dolphin.catalog import open_dataset
 from dolphin.cli.exchange import _recorded, _shift, _tape
 from dolphin.cli.trade_live import CONSENT, require_consent
 from dolphin.errors import DolphinError
 from dolphin.gate.champions import install
-from dolphin.workspace import create
+from dolphin.workspace import Workspace, create
 
 
 def test_an_exchange_serves_until_it_is_interrupted():
-    command = [sys.executable, "-m", "dolphin", "exchange", "serve", "--symbols", "aausdt,BBUSDT", "--port", "0"]
-    with subprocess.Popen([*command, "--speed", "0", "--played", "5"], stderr=subprocess.PIPE, env=os.environ) as process:
+    serve = "exchange serve --symbols aausdt,BBUSDT --port 0 --speed 0 --played 5"
+    command = [sys.executable, "-m", "dolphin", *serve.split()]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=os.environ
+    ) as process:
         url = re.search(rb"http://127.0.0.1:\d+", process.stderr.readline()).group().decode()
         with urllib.request.urlopen(f"{url}/fapi/v1/exchangeInfo", timeout=30) as answer:
             assert [one["symbol"] for one in json.load(answer)["symbols"]] == ["AAUSDT", "BBUSDT"]
@@ -29,7 +33,8 @@ def test_an_exchange_serves_until_it_is_interrupted():
         assert process.wait(60) == 130
 
 
-def test_a_dataset_is_played_bar_for_bar(dataset):
+def test_a_dataset_is_played_bar_for_bar(pristine):
+    dataset = open_dataset(Workspace(pristine), "m")
     tape = _recorded(dataset, [dataset.symbols[1]], (int(dataset.first_ts), None))
     assert tape.interval == "1m" and len(tape.close_ms) == dataset.n_bars
     assert tape.rules[0].symbol == dataset.symbols[1]

@@ -61,14 +61,15 @@ class Clients:
 
         class DataFactory(BinanceLiveDataClientFactory):
             @staticmethod
-            def create(**given: Any) -> Any:
-                made["data"] = BinanceLiveDataClientFactory.create(**given)
+            def create(*given: Any, **named: Any) -> Any:
+                made["data"] = BinanceLiveDataClientFactory.create(*given, **named)
                 return made["data"]
 
         class ExecFactory(BinanceLiveExecClientFactory):
             @staticmethod
-            def create(**given: Any) -> Any:
-                client = made["exec"] = BinanceLiveExecClientFactory.create(**given)
+            def create(*given: Any, **named: Any) -> Any:
+                client: Any = BinanceLiveExecClientFactory.create(*given, **named)
+                made["exec"] = client
                 cached = client._get_cache_active_symbols
                 client._get_cache_active_symbols = lambda: {str(BinanceSymbol(symbol)) for symbol in cached()}
                 return client

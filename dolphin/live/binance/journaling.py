@@ -29,8 +29,8 @@ class LiveJournal(SessionJournal):
 
     def __init__(self, writer: JournalWriter) -> None:
         super().__init__(writer, write_ahead=True)
-        self.unfinished, self.intents = -1, {}
-        self.intents: dict[int, tuple[Any, ...]]
+        self.unfinished = -1
+        self.intents: dict[int, tuple[Any, ...]] = {}
         self._notes: dict[int, dict[str, str]] = {}
         self._orders: dict[int, Any] = {}
         self._bar = -1

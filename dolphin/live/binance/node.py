@@ -83,7 +83,7 @@ def _give_up(trader: LiveTrader, node: TradingNode) -> None:
 
 def _config(data: Any, execution: Any) -> TradingNodeConfig:
     # Without this an exception in a callback would end the process on the spot.
-    calm = {"graceful_shutdown_on_exception": True}
+    calm: dict[str, Any] = {"graceful_shutdown_on_exception": True}
     return TradingNodeConfig(
         trader_id=TraderId("DOLPHIN-001"),
         logging=LoggingConfig(log_level="OFF"),

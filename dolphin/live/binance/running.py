@@ -31,7 +31,7 @@ from dolphin.live.binance.resuming import Resumed, resume, writer_behind
 from dolphin.live.binance.safety import check_account, check_strategy, raise_if_different
 from dolphin.live.binance.scanning import RowScanner
 from dolphin.live.binance.trader import ASK_AFTER, LiveTrader, order_id
-from dolphin.live.feed import History
+from dolphin.live.feed import History, Row
 from dolphin.live.session import Session, own_market
 from dolphin.market.assemble import instrument_records
 
@@ -187,14 +187,7 @@ def _take_over(market: Market, begun: Resumed) -> None:
 def _scan_again(scanner: RowScanner, begun: Resumed) -> None:
     """Take the scanner over the journal's rows."""
     for bar in range(begun.first, begun.last + 1):
-        scanner(_Row(int(begun.rows.ts[bar]), begun.rows.price[bar]))
-
-
-class _Row(SimpleNamespace):
-    """A close and its prices."""
-
-    def __init__(self, ts: int, price: Any) -> None:
-        super().__init__(ts=ts, price=price)
+        scanner(Row(bar, int(begun.rows.ts[bar]), begun.rows.price[bar], begun.rows.age[bar]))
 
 
 def _known(feed: BinanceFeed, history: History, begun: Resumed | None) -> int:

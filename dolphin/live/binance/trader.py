@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -139,25 +139,27 @@ class LiveTrader(Strategy):
 
     async def _run(self) -> None:
         if self._unfinished is not None:
-            row, self._sent_before = self._unfinished
-            await self._decide(row)
-            self.done, self._sent_before = row.bar, {}
+            left, self._sent_before = self._unfinished
+            await self._decide(left)
+            self.done, self._sent_before = left.bar, {}
         if self._ready is not None:
             await self._ready()
         rows = self.feed.rows(self._after)
-        first = asyncio.ensure_future(anext(rows))
+        first = self._loop.create_task(_next(rows))
         await asyncio.sleep(0)  # from here on bars are taken
         self._clients.name_streams(self.feed.symbols, self.feed.interval)
         for symbol in self.feed.symbols:
             self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
         await self._clients.connect_streams()  # only now, so that no bar comes before its handler
-        row: Row | None = await first
-        while row is not None:
-            await self._decide(row)
-            self.done = row.bar
+        await self._take(await first)
+        async for row in rows:
+            await self._take(row)
             if self._stop_at is not None and row.bar >= self._stop_at:
                 return
-            row = await anext(rows, None)
+
+    async def _take(self, row: Row) -> None:
+        await self._decide(row)
+        self.done = row.bar
 
     async def _decide(self, row: Row) -> None:
         session = self.session
@@ -345,6 +347,10 @@ class LiveTrader(Strategy):
     def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or error
         self._end()
+
+
+async def _next(rows: AsyncIterator[Row]) -> Row:
+    return await anext(rows)
 
 
 def order_id(session: str, bar: int, slot: int) -> str:
