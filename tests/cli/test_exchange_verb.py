@@ -21,9 +21,7 @@ from dolphin.workspace import Workspace, create
 def test_an_exchange_serves_until_it_is_interrupted():
     serve = "exchange serve --symbols aausdt,BBUSDT --port 0 --speed 0 --played 5"
     command = [sys.executable, "-m", "dolphin", *serve.split()]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, env=os.environ
-    ) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ) as process:
         url = re.search(rb"http://127.0.0.1:\d+", process.stderr.readline()).group().decode()
         with urllib.request.urlopen(f"{url}/fapi/v1/exchangeInfo", timeout=30) as answer:
             assert [one["symbol"] for one in json.load(answer)["symbols"]] == ["AAUSDT", "BBUSDT"]

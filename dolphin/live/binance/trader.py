@@ -107,7 +107,7 @@ class LiveTrader(Strategy):
         self._waiting: dict[str, Outcome] = {}
         self._mine: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._trade, self._turn = True, 0
+        self._trade = True
         self._settled = asyncio.Event()
         self._end: Callable[[], Any] = lambda: None
 
@@ -151,19 +151,22 @@ class LiveTrader(Strategy):
         for symbol in self.feed.symbols:
             self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
         await self._clients.connect_streams()  # only now, so that no bar comes before its handler
-        await self._take(await first)
-        async for row in rows:
-            await self._take(row)
-            if self._stop_at is not None and row.bar >= self._stop_at:
+        row = await first
+        if row is None or await self._take(row):
+            return
+        async for later in rows:  # until the feed is closed
+            if await self._take(later):
                 return
 
-    async def _take(self, row: Row) -> None:
+    async def _take(self, row: Row) -> bool:
+        """Decide a row; whether it was to be the last."""
         await self._decide(row)
         self.done = row.bar
+        return self._stop_at is not None and row.bar >= self._stop_at
 
     async def _decide(self, row: Row) -> None:
         session = self.session
-        self._trade, self._turn = row.trade, 0
+        self._trade = row.trade
         self._settled.clear()
         session.open(row.bar, row.ts, row.price, row.age, self._scan(row), _risk(session, row), row.columns)
         session.matched()
@@ -349,8 +352,11 @@ class LiveTrader(Strategy):
         self._end()
 
 
-async def _next(rows: AsyncIterator[Row]) -> Row:
-    return await anext(rows)
+async def _next(rows: AsyncIterator[Row]) -> Row | None:
+    """The first row, or None where the feed is closed before it."""
+    async for row in rows:
+        return row
+    return None
 
 
 def order_id(session: str, bar: int, slot: int) -> str:
