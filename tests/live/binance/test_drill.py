@@ -109,8 +109,10 @@ def test_with_this_fault_every_digest_is_still_researchs(drill, research, fault)
     out = drill(HARMLESS[fault])
     np.testing.assert_array_equal(out.session.digests, research)
     asked = [why for _, why in out.trader.asked]
-    if fault in ("fill lost", "-1007 after execution", "5xx after execution"):
-        assert len(asked) == 1
+    if fault == "fill lost":
+        assert asked == ["no answer in time"]
+    elif "after execution" in fault:  # the fill may be told before the error: then there is no doubt
+        assert len(asked) <= 1
 
 
 #: Faults that change what is there to decide on, or what was filled.
