@@ -17,6 +17,7 @@ ROOT = {"errors", "files", "freshness", "workspace", "times", "locks", "ledger",
 #: above it in this list, unless ``ONLY`` says less; nothing imports downwards, so there is no circle.
 LEVELS = (
     "stores",
+    "exchange",
     "core",
     "features",
     "risk",
@@ -60,6 +61,7 @@ LEVELS = (
 CATALOG = {level for level in LEVELS if level.startswith("catalog")}
 ONLY: dict[str, set[str]] = {
     "stores": set(),
+    "exchange": set(),
     "core": set(),
     "features": {"core"},
     "risk": {"core"},

@@ -25,6 +25,7 @@ from dolphin.cli import (
     data_versions,
     demo,
     doctor,
+    exchange,
     feeds,
     forewarn,
     gate,
@@ -44,6 +45,7 @@ from dolphin.cli import (
     stress,
     sweep,
     trade,
+    trade_live,
     trials,
     why,
 )
@@ -104,12 +106,14 @@ app.command("ladder")(ladder.ladder)
 app.command("check")(check.check)
 app.command("selftest")(selftest.selftest)
 app.add_typer(service.app, name="service")
+app.add_typer(exchange.app, name="exchange")
 app.add_typer(gate.app, name="gate")
 app.add_typer(promote.app, name="promote")
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
 app.add_typer(trade.app, name="trade")
+trade.app.command("live")(trade_live.live)
 app.command("status")(status.status)
 app.command("halt")(status.halt)
 app.command("resume")(status.resume)

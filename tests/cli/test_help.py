@@ -15,7 +15,8 @@ HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "vectorbt", "n
 VERBS = {
     "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
     "promote", "report", "sql", "cache", "stress", "journal", "risk", "forewarn", "compare",
-    "selftest", "why", "runs", "demo", "feeds",
+    "selftest", "why", "runs", "demo", "feeds", "exchange", "trade", "status", "halt", "resume",
+    "service",
 }  # fmt: skip
 
 

@@ -1,0 +1,133 @@
+"""``dolphin exchange serve``: a futures exchange of one's own to drill against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dolphin.cli.common import From, To, note, window
+
+if TYPE_CHECKING:
+    from dolphin.exchange import Tape
+
+app = typer.Typer(help="A Binance futures exchange of one's own, on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def exchange() -> None:
+    """A Binance futures exchange of one's own, on this machine."""
+
+
+@app.command("serve")
+def serve(
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset whose bars are played.")] = None,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", help="Of the dataset these alone, or a random walk of them without one.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8899,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.0, help="Times as fast as the clock; 0: only on request.")
+    ] = 1.0,
+    balance: Annotated[float, typer.Option("--balance", min=1.0, help="USDT of the account at first.")] = 25_000.0,
+    start: From = None,
+    stop: To = None,
+    played: Annotated[int, typer.Option("--played", min=0, help="Bars that are history when it opens.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    at_now: Annotated[
+        bool, typer.Option("--now", help="Shift times so that the first bar to come is the next.")
+    ] = False,
+) -> None:
+    """Serve REST and streams on 127.0.0.1 until interrupted; key 'key', secret 'secret'.
+
+    POST /control asks for faults and bars, GET /control tells the state (docs/exchange.md).
+    """
+    import asyncio
+
+    tape = _tape(dataset, symbols, window(start, stop), seed)
+    if played >= len(tape.close_ms):
+        from dolphin.errors import DolphinError
+
+        raise DolphinError(f"{played} bars of {len(tape.close_ms)} are history", where="--played", mend="name fewer")
+    tape.at = played
+    if at_now:
+        _shift(tape)
+    asyncio.run(_serve(tape, port, speed, balance, seed))
+
+
+async def _serve(tape: Tape, port: int, speed: float, balance: float, seed: int) -> None:
+    import asyncio
+
+    from dolphin.exchange import FakeExchange
+
+    exchange = FakeExchange(tape, balance=balance, seed=seed)
+    await exchange.start(port)
+    try:
+        note(f"{len(exchange.rules)} symbols, {len(tape.close_ms)} bars of {tape.interval} at {exchange.url}")
+        if speed:
+            await exchange.play(speed)
+            note("the tape is over; still serving")
+        await asyncio.Event().wait()
+    finally:
+        await exchange.stop()
+
+
+def _tape(dataset: str | None, symbols: str | None, span: tuple[int | None, int | None], seed: int) -> Tape:
+    """The bars of a dataset, or a random walk."""
+    from dolphin.errors import DolphinError, nearest
+
+    wanted = [name.strip().upper() for name in symbols.split(",") if name.strip()] if symbols else []
+    if dataset is None:
+        if not wanted:
+            raise DolphinError("neither --dataset nor --symbols", mend="name what is to be played")
+        return _walk(wanted, seed)
+    from dolphin import workspace
+    from dolphin.catalog import open_dataset
+
+    data = open_dataset(workspace.find(), dataset)
+    for name in wanted:
+        if name not in data.symbols:
+            raise DolphinError(f"has no symbol '{name}'", where=dataset, mend=nearest(name, data.symbols))
+    return _recorded(data, wanted or list(data.symbols), span)
+
+
+def _recorded(data: Any, wanted: list[str], span: tuple[int | None, int | None]) -> Tape:
+    import numpy as np
+
+    from dolphin.errors import DolphinError
+    from dolphin.exchange.tape import tape_of
+
+    prices = data.prices()
+    low = 0 if span[0] is None else int(np.searchsorted(prices.ts, span[0]))
+    high = len(prices.ts) if span[1] is None else int(np.searchsorted(prices.ts, span[1]))
+    if low >= high:
+        raise DolphinError("no bar between --from and --to", where=data.name)
+    at = [data.symbols.index(name) for name in wanted]
+    rules = {}
+    for j in at:
+        one = data.instruments[j]
+        tick, lot = (f"{n}e-{e}" for n, e in ((one.tick_num, one.tick_exp), (one.lot_num, one.lot_exp)))
+        rules[one.symbol] = tick, lot, one.min_notional
+    close = np.where(prices.age[low:high][:, at] == 0, prices.close[low:high][:, at], np.nan)
+    return tape_of(rules, data.spacing_ns // 1_000_000, prices.ts[low:high] // 1_000_000, close=close)
+
+
+def _walk(symbols: list[str], seed: int, bars: int = 7 * 1440) -> Tape:
+    """A week of one-minute bars without memory, on the tick."""
+    import numpy as np
+
+    from dolphin.exchange.tape import tape_of
+
+    steps = np.random.default_rng(seed).normal(0.0, 1e-3, (bars, len(symbols)))
+    close = np.round(100.0 * np.exp(np.cumsum(steps, axis=0)), 2)
+    rules = dict.fromkeys(symbols, ("0.01", "0.001", 5.0))
+    return tape_of(rules, 60_000, 60_000 * (1 + np.arange(bars)), close=close)
+
+
+def _shift(tape: Tape) -> None:
+    """Move times by whole bars."""
+    import time
+
+    spacing = tape.spacing_ms
+    due = (int(time.time() * 1000) // spacing + 1) * spacing
+    tape.close_ms = tape.close_ms + (due - int(tape.close_ms[tape.at]))

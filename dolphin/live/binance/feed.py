@@ -1,0 +1,188 @@
+"""Binance's klines as a feed: rows by the exchange's time, history from its REST interface."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import numpy as np
+
+from dolphin.catalog import Instrument
+from dolphin.catalog.store.filling import Filler
+from dolphin.errors import BadInput
+from dolphin.live.binance.asking import Client
+from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Late
+from dolphin.live.feed import History, Row
+
+#: Kline intervals of the exchange by spacing, ns.
+INTERVALS = {
+    minutes * 60_000_000_000: name
+    for minutes, name in (
+        (1, "1m"), (3, "3m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (120, "2h"), (240, "4h"), (360, "6h"),
+        (480, "8h"), (720, "12h"), (1440, "1d"),
+    )
+}  # fmt: skip
+
+#: Klines that one request gives at most.
+_PAGE = 1500
+_MS = 1_000_000
+
+#: Seconds behind its plan at which a timer says that the process was stalled.
+_STALLED = 0.1
+
+
+class BinanceFeed:
+    """Rows of closed klines.
+
+    Whoever hears the exchange's bars hands them to :meth:`bar`, in the event loop's thread.
+
+    Parameters
+    ----------
+    client : Client
+        For history.
+    instruments : sequence of Instrument
+        By column.
+    reference : str
+    spacing_ns : int
+        A kline interval of the exchange.
+    anchor_ns : int
+        Close of the row that has number 0.
+    deadline_ms : int
+    on_late : callable, optional
+        Is told of each bar that changed nothing.
+    name : str
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        instruments: Sequence[Instrument],
+        reference: str,
+        spacing_ns: int,
+        anchor_ns: int,
+        *,
+        deadline_ms: int = DEADLINE_MS,
+        on_late: Callable[[Late], None] | None = None,
+        name: str = "binance",
+    ) -> None:
+        if spacing_ns not in INTERVALS:
+            raise BadInput(
+                f"the exchange has no klines of {spacing_ns / 1e9:g} s", mend=f"one of {', '.join(INTERVALS.values())}"
+            )
+        self.name, self.instruments = name, tuple(instruments)
+        self.symbols = tuple(instrument.symbol for instrument in instruments)
+        self.reference, self.spacing_ns, self.interval = reference, spacing_ns, INTERVALS[spacing_ns]
+        self.last_message = 0
+        self._client, self._anchor, self._deadline, self._on_late = client, anchor_ns, deadline_ms, on_late
+        self._history: History | None = None
+        self._queue: asyncio.Queue[Row | None] = asyncio.Queue()
+        self._assembler: Assembler | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Bars in ------------------------------------------------------------------------------------------------------
+
+    def bar(self, column: int, close_ms: int, price: float) -> None:
+        """A closed kline, as it comes."""
+        if self._assembler is None:  # nobody takes rows yet
+            return
+        self.last_message = time.perf_counter_ns()
+        self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0))
+
+    def _due(self, planned: float) -> None:
+        """The deadline; where this process was stalled beyond it, what waits to be read is read first."""
+        assert self._assembler is not None
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if loop.time() - planned > _STALLED:
+            self._timer = loop.call_later(_STALLED, self._due, loop.time() + _STALLED)
+            return
+        self._give(self._assembler.due(time.monotonic() * 1000.0))
+
+    def _give(self, closed: list[Closed]) -> None:
+        assembler = self._assembler
+        assert assembler is not None
+        for row in closed:
+            self._queue.put_nowait(self._row(row))
+        if assembler.late and self._on_late is not None:
+            for late in assembler.late:
+                self._on_late(late)
+        assembler.late.clear()
+        wait = assembler.wait_ms(time.monotonic() * 1000.0)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wait is not None:
+            loop, seconds = asyncio.get_running_loop(), wait / 1000.0 + 0.001
+            self._timer = loop.call_later(seconds, self._due, loop.time() + seconds)
+
+    def _row(self, closed: Closed) -> Row:
+        ts = closed.close_ms * _MS
+        return Row(
+            bar=self.number(ts), ts=ts, price=closed.price, age=closed.age, trade=closed.trade, local=time.time_ns()
+        )
+
+    def number(self, ts: int) -> int:
+        """The number of the row that closes then."""
+        return (ts - self._anchor) // self.spacing_ns
+
+    # Rows out -----------------------------------------------------------------------------------------------------
+
+    async def history(self, rows: int, after: int | None) -> History:
+        """See :class:`~dolphin.live.feed.Feed`."""
+        closes = [await self._closes(symbol, rows, after) for symbol in self.symbols]
+        known = [close for one in closes for close in one]
+        if not known:
+            return History(0, np.zeros(0, np.int64), np.empty((0, len(closes))), np.empty((0, len(closes)), np.int32))
+        last = max(known) if after is None else after // _MS
+        spacing = self.spacing_ns // _MS
+        first = max(min(known), last - (rows - 1) * spacing)
+        grid = np.arange(first, last + 1, spacing, dtype=np.int64)
+        price = np.full((len(grid), len(closes)), np.nan)
+        for j, one in enumerate(closes):
+            for close_ms, value in one.items():
+                if first <= close_ms <= last:
+                    price[(close_ms - first) // spacing, j] = value
+        age = np.empty(price.shape, np.int32)
+        Filler(len(closes))(price, age)
+        self._history = History(self.number(int(grid[0]) * _MS), grid * _MS, price, age)
+        return self._history
+
+    async def _closes(self, symbol: str, rows: int, after: int | None) -> dict[int, float]:
+        """Closes of the last rows by time, ms, in pages."""
+        spacing = self.spacing_ns // _MS
+        end = None if after is None else after // _MS - spacing
+        found: dict[int, float] = {}
+        while len(found) < rows:
+            limit = min(rows - len(found), _PAGE)
+            page = await self._client.klines(symbol, self.interval, limit, end)
+            new = {int(one[6]) + 1: float(one[4]) for one in page}
+            if not new.keys() - found.keys():
+                break
+            found |= new
+            end = min(new) - 2 * spacing
+        return found
+
+    async def rows(self, after: int | None) -> AsyncIterator[Row]:
+        """See :class:`~dolphin.live.feed.Feed`; what was missed since ``after`` comes without trading."""
+        known = self._history
+        price = age = None
+        if known is not None and len(known.ts) and (after is None or int(known.ts[-1]) == after):
+            after, price, age = int(known.ts[-1]), known.price[-1], known.age[-1]
+        last_ms = None if after is None else after // _MS
+        self._assembler = Assembler(
+            len(self.symbols), self.spacing_ns // _MS, self._deadline, last_ms=last_ms, price=price, age=age
+        )
+        while (row := await self._queue.get()) is not None:
+            yield row
+
+    def know(self, history: History) -> None:
+        """History from elsewhere, such as the catalog: rows go on behind it."""
+        self._history = history
+
+    async def close(self) -> None:
+        """See :class:`~dolphin.live.feed.Feed`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._queue.put_nowait(None)

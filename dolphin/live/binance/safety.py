@@ -1,0 +1,105 @@
+"""What must be so before an order may go out: clock, position mode, leverage, symbols and their grids, the strategy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from dolphin.catalog import Instrument
+from dolphin.config import Config, columns_needed
+from dolphin.errors import Refused
+from dolphin.live.binance.asking import Client
+
+#: Ms that this machine's clock may be off the exchange's.
+MOST_SKEW_MS = 500
+
+
+def check_strategy(config: Config) -> None:
+    """Refuse a configuration whose orders or inputs live trading does not carry.
+
+    Raises
+    ------
+    Refused
+        For orders that rest in the market, several positions of one account, columns beside closes.
+    """
+    strategy, reasons = config.strategy, []
+    if strategy.orders:
+        reasons.append("it sends limits or stops; live carries market orders")
+    if strategy.slots != 1:
+        reasons.append("it holds several positions at once; live carries one per account")
+    if columns := columns_needed(config):
+        reasons.append(f"it reads {', '.join(columns)}; live feeds closes")
+    if reasons:
+        raise Refused("cannot be traded live", where=f"strategy '{strategy.name}'", details=reasons)
+
+
+async def check_account(client: Client, instruments: Sequence[Instrument], leverage: int | None) -> None:
+    """Refuse an account or a market that is not what the champion was made for.
+
+    Parameters
+    ----------
+    client : Client
+    instruments : sequence of Instrument
+        As research knows them.
+    leverage : int, optional
+        What every symbol must be set to; None for any.
+
+    Raises
+    ------
+    Refused
+        With a line per mismatch.
+    """
+    before = time.time()
+    server = await client.server_time()
+    skew = server - (before + time.time()) * 500.0
+    if abs(skew) > MOST_SKEW_MS:
+        raise Refused(f"this machine's clock is {-skew:.0f} ms ahead of the exchange's", where="clock")
+    reasons = ["the account is in hedge mode; set it to one-way"] if await client.hedged() else []
+    reasons += grid_differences(instruments, await client.exchange_info())
+    if leverage is not None:
+        found = await client.symbol_config()
+        for one in instruments:
+            theirs = found.get(one.symbol, {}).get("leverage")
+            if theirs is not None and int(theirs) != leverage:
+                reasons.append(f"{one.symbol}: leverage {theirs} at the exchange, {leverage} wanted")
+    if reasons:
+        raise Refused(f"{len(reasons)} mismatches between champion and exchange", where="account", details=reasons)
+
+
+def grid_differences(instruments: Sequence[Instrument], found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Symbols that the exchange does not trade, or whose tick, lot or least notional is another than research's."""
+    reasons = []
+    for one in instruments:
+        theirs = found.get(one.symbol)
+        if theirs is None:
+            reasons.append(f"{one.symbol}: unknown to the exchange")
+            continue
+        if theirs["status"] != "TRADING":
+            reasons.append(f"{one.symbol}: is {theirs['status']}")
+        filters = {each["filterType"]: each for each in theirs["filters"]}
+        ours = {
+            "tick": Decimal(one.tick_num).scaleb(-one.tick_exp),
+            "lot": Decimal(one.lot_num).scaleb(-one.lot_exp),
+            "least notional": Decimal(repr(one.min_notional)),
+        }
+        said = {
+            "tick": filters["PRICE_FILTER"]["tickSize"],
+            "lot": filters["LOT_SIZE"]["stepSize"],
+            "least notional": filters["MIN_NOTIONAL"]["notional"],
+        }
+        for what, value in ours.items():
+            if Decimal(said[what]) != value:
+                reasons.append(f"{one.symbol}: {what} {Decimal(said[what]).normalize():f}, was {value.normalize():f}")
+    return reasons
+
+
+def raise_if_different(differences: Sequence[object]) -> None:
+    """Refuse to trade on books that the exchange contradicts."""
+    if differences:
+        raise Refused(
+            f"{len(differences)} differences between our books and the exchange's; nothing was touched",
+            where="reconciliation",
+            details=[*map(str, differences), "see: dolphin trade adopt --reason, dolphin trade flatten --reason"],
+        )

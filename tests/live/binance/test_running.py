@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from drill_for_tests import ExchangeThread, tape_of_rows
+from small_market import BUSY
+
+from dolphin.config import parse_config
+from dolphin.errors import DolphinError, Refused
+from dolphin.journal import Journal, replay
+from dolphin.live.binance.asking import Client, ExchangeError
+from dolphin.live.binance.keys import Keys, read_keys
+from dolphin.live.binance.running import Plan, trade_live
+from dolphin.live.binance.safety import check_account, check_strategy
+from dolphin.live.binance.trader import order_id
+from dolphin.live.feed import History
+
+START, BARS = 2300, 12
+PLANTED = Keys("PLANTEDKEY0123456789abcdef", "PLANTEDSECRET9876543210fedcba")
+
+
+@pytest.fixture(scope="module")
+def config():
+    return parse_config({"strategy": "vel_div", **BUSY, "friction": {"slippage_bps": 0.0}}, where="drill")
+
+
+def plan_of(dataset, config, path, url, **more):
+    prices = dataset.prices()
+    history = History(0, prices.ts[:START], prices.close[:START], prices.age[:START])
+    return Plan(
+        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history, path, "plan", url=url, bars=500,
+        **more,
+    )  # fmt: skip
+
+
+async def play(exchange, path, assets):
+    for bar in range(START, START + BARS):
+        while exchange.state()["kline_listeners"] < assets or not exchange.streams.users:
+            await asyncio.sleep(0.01)
+        await exchange.close_bar()
+        while (last := Journal(path).last) is None or last.bar < bar:
+            await asyncio.sleep(0.01)
+
+
+def account(exchange, instruments, leverage=None, keys=PLANTED):
+    async def check():
+        client = Client(exchange.exchange.url, keys)
+        try:
+            await check_account(client, instruments, leverage)
+        finally:
+            await client.close()
+
+    asyncio.run(check())
+
+
+@pytest.fixture
+def exchange(dataset):
+    with ExchangeThread(tape_of_rows(dataset, START, START + BARS), key=PLANTED.key, secret=PLANTED.secret) as thread:
+        yield thread
+
+
+@pytest.mark.slow
+def test_a_key_shows_up_nowhere(exchange, dataset, config, tmp_path, capfd):
+    path = tmp_path / "journal.arrow"
+    playing = exchange.spawn(play(exchange.exchange, path, len(dataset.symbols)))
+    trader = trade_live(plan_of(dataset, config, path, exchange.exchange.url), PLANTED, stop_at=START + BARS - 1)
+    playing.result(60)
+    assert replay(Journal(path)).equal and trader.done == START + BARS - 1
+    wrong = Keys(PLANTED.key, PLANTED.secret + "x")
+    with pytest.raises(DolphinError) as refused:
+        trade_live(plan_of(dataset, config, tmp_path / "other.arrow", exchange.exchange.url), wrong)
+    texts = [str(refused.value), *capfd.readouterr(), repr(PLANTED), repr(trader), str(vars(refused.value))]
+    texts += [file.read_bytes().decode("latin1") for file in tmp_path.rglob("*") if file.is_file()]
+    for text in texts:
+        assert PLANTED.key not in text and PLANTED.secret not in text
+
+
+def test_keys_come_from_the_environment_and_are_never_shown():
+    keys = read_keys({"BINANCE_API_KEY": " abcdef ", "BINANCE_API_SECRET": "ghijkl"})
+    assert (keys.key, keys.secret, repr(keys)) == ("abcdef", "ghijkl", "Keys(***)")
+    assert keys.hidden("a ghijkl b abcdef") == "a *** b ***"
+    with pytest.raises(DolphinError, match="BINANCE_API_SECRET is not set"):
+        read_keys({"BINANCE_API_KEY": "x"})
+
+
+def test_an_account_that_is_not_what_was_frozen_is_refused_with_each_mismatch(exchange, dataset):
+    account(exchange, dataset.instruments, 20)
+    exchange.control(hedge=True, leverage={dataset.symbols[0]: 5})
+    with pytest.raises(Refused) as refused:
+        account(exchange, dataset.instruments, 20)
+    assert [*refused.value.details] == [
+        "the account is in hedge mode; set it to one-way",
+        f"{dataset.symbols[0]}: leverage 5 at the exchange, 20 wanted",
+    ]
+
+
+def test_a_changed_tick_and_an_unknown_symbol_are_named(exchange, dataset):
+    from dataclasses import replace
+
+    one, other = dataset.instruments[:2]
+    finer = replace(one, tick_num=1, tick_exp=one.tick_exp + 1)
+    with pytest.raises(Refused) as refused:
+        account(exchange, [finer, replace(other, symbol="ZZUSDT")])
+    assert [line.split(":")[0] for line in refused.value.details] == [one.symbol, "ZZUSDT"]
+    assert "tick" in refused.value.details[0] and "unknown" in refused.value.details[1]
+
+
+def test_a_clock_that_is_off_is_refused(exchange, dataset):
+    exchange.control(skew_ms=900)
+    with pytest.raises(Refused, match="clock"):
+        account(exchange, dataset.instruments)
+
+
+def test_strategies_whose_orders_rest_are_refused():
+    with pytest.raises(Refused, match="cannot be traded live") as refused:
+        check_strategy(parse_config({"strategy": "breakout"}, where="x"))
+    assert any("limits or stops" in line or "several" in line or "reads" in line for line in refused.value.details)
+
+
+def test_client_order_ids_fit_the_exchange():
+    assert order_id("blue0123abcd", 1234567, 3) == "blue0123abcd-1234567-3"
+    with pytest.raises(DolphinError, match="shorter"):
+        order_id("x" * 30, 1234567, 3)
+
+
+def test_asking_settles_what_came_and_what_never_came(exchange, dataset):
+    symbol = dataset.symbols[0]
+
+    async def ask():
+        client = Client(exchange.exchange.url, PLANTED)
+        try:
+            limit = {
+                "symbol": symbol,
+                "side": "BUY",
+                "type": "LIMIT",
+                "price": "0.01",
+                "quantity": "1",
+                "timeInForce": "GTC",
+            }
+            with pytest.raises(ExchangeError) as refused:
+                await client.request("POST", "/fapi/v1/order", **limit)
+            return refused.value.code, await client.resolve(symbol, "never", wait=False)
+        finally:
+            await client.close()
+
+    code, answer = asyncio.run(ask())
+    assert code in (-4164, -1111, -4014) and not answer.came and answer.parts == ()
+
+
+def test_too_many_requests_are_waited_out(exchange, dataset):
+    exchange.control(
+        fault={"where": "GET /fapi/v1/time", "status": 429, "code": -1003, "headers": {"Retry-After": "0"}}
+    )
+
+    async def ask():
+        client = Client(exchange.exchange.url)
+        try:
+            return await client.server_time()
+        finally:
+            await client.close()
+
+    assert asyncio.run(ask()) > 0 and exchange.control()["calls"]["GET /fapi/v1/time"] == 2
