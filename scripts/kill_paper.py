@@ -35,7 +35,7 @@ from dolphin.journal.reader import Journal
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 from dolphin.times import parse_time
-from dolphin.trade import paper, snapshot, writing
+from dolphin.trade import paper, snapshot
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.feeds import FeedOptions, open_feed
 from dolphin.trade.folder import StateFolder
@@ -114,7 +114,7 @@ def plan(place: str, after: int, rng: random.Random) -> None:
         snapshot.np.savez = torn  # type: ignore[assignment]
     elif place == "day begun":
         left[0] = 1
-        before(writing.os, "rename")
+        before(Path, "rename")
     elif place == "day named":
         left[0] = 1
         behind(paper, "begin_day")
@@ -178,7 +178,8 @@ def read(state: Path) -> dict[str, Any]:
         journal = Journal(path)
         held = hold(journal, journal.index())
         rows += zip(held.bars.tolist(), held.digests.tolist(), strict=True)
-        orders += [(int(b), int(s), *o.item()) for o, s, b in zip(held.intents, held.intent_slots, held.intent_bars)]
+        intents = zip(held.intents, held.intent_slots, held.intent_bars, strict=True)
+        orders += [(int(b), int(s), *o.item()) for o, s, b in intents]
         fills += [tuple(b.item()) for b in held.bookings.records]
         again = again and replay(journal).equal
     status = json.loads((state / "status.json").read_text())

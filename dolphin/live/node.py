@@ -115,10 +115,14 @@ def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
         data_engine=LiveDataEngineConfig(**calm),
         risk_engine=LiveRiskEngineConfig(**calm, max_order_submit_rate="1000000/00:00:01"),
         exec_engine=LiveExecEngineConfig(
-            **calm, reconciliation=False, inflight_check_interval_ms=0, purge_closed_orders_interval_mins=1,
-            purge_closed_orders_buffer_mins=0, purge_closed_positions_interval_mins=1,
+            **calm,
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            purge_closed_orders_interval_mins=1,
+            purge_closed_orders_buffer_mins=0,
+            purge_closed_positions_interval_mins=1,
             purge_closed_positions_buffer_mins=0,
-        ),  # fmt: skip
+        ),
         data_clients={SCAN_CLIENT.value: LiveDataClientConfig(routing=RoutingConfig(default=True))},
         exec_clients={VENUE.value: exec_config(capital, hedging)},
         timeout_connection=PATIENCE,

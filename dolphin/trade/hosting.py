@@ -1,4 +1,4 @@
-"""The strategy of a session in a node: limits before orders, the operator's wishes, positions brought back after a restart."""
+"""The strategy of a session in a node: limits before orders, the operator's wishes, positions after a restart."""
 
 from __future__ import annotations
 
@@ -120,4 +120,3 @@ class GuardedStrategy(NodeStrategy):
                     continue
                 if not session.close_out(slot):
                     session.take_out(slot)
-

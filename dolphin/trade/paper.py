@@ -78,7 +78,11 @@ def trade_paper(
             account = workspace.root / "runs" / "trade" / f".{runs.account}.lock"
             busy = f"another session trades the account of {runs.account}"
             held.enter_context(hold(account, busy=busy, mend="stop it first"))
-        return PaperSession(folder, runs, opened, settings, feed, say).run()
+        session = PaperSession(folder, runs, opened, settings, feed, say)
+        try:
+            return session.run()
+        finally:
+            session.close()
 
 
 class PaperSession:
@@ -147,6 +151,11 @@ class PaperSession:
                 session.journal.writer.abandon()
             raise
         return self._end(told)
+
+    def close(self) -> None:
+        """Let go of the event loop, if the node did not."""
+        if not self._loop.is_closed():
+            self._loop.close()
 
     def _prefix(self) -> str:
         return f"{self.runs.account[:12]}-{self.config.hash[:6]}"
@@ -325,4 +334,3 @@ class PaperSession:
             status = self._status("interrupted" if interrupted else "the feed ended")
         seconds = time.perf_counter() - self._began
         return Ended(status, self._bars, interrupted, told, seconds, self._first)
-

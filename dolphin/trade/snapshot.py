@@ -52,12 +52,12 @@ def snapshots(folder: Path) -> Iterator[Snapshot]:
     for path in sorted(folder.glob("*.npz"), reverse=True):
         try:
             yield _read(path)
-        except (DolphinError, OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (DolphinError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             continue
 
 
 def _read(path: Path) -> Snapshot:
-    with np.load(path, allow_pickle=False) as held:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
         about = json.loads(str(held["about"]))
         parts: dict[str, dict[str, Any]] = {"engine": {}, "scanner": {}}
         for name in held.files:

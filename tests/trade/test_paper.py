@@ -20,6 +20,7 @@ from dolphin.errors import Busy, Damaged, DolphinError
 from dolphin.journal import replay
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
+from dolphin.journal.replaying import Replayer
 from dolphin.locks import hold as hold_lock
 from dolphin.times import parse_time
 from dolphin.trade.champion import UNFROZEN, Runs
@@ -122,15 +123,10 @@ def test_a_journal_that_decides_otherwise_stops_the_session(pristine, tmp_path, 
     other = dataclasses.replace(CONFIG, friction=CONFIG.friction.model_copy(update={"fee_bps": 9.0}))
     with pytest.raises(DolphinError, match="holds another session: config_hash"):
         trade(pristine, half, config=other)
-    monkeypatch.setattr("dolphin.trade.recovery.Replayer", lambda journal, config: _other_player(journal, other))
+    sooner = parse_config({"params": BUSY["params"] | {"max_hold_bars": 3}}, where="sooner")
+    monkeypatch.setattr("dolphin.trade.recovery.Replayer", lambda journal, config: Replayer(journal, config=sooner))
     with pytest.raises(Damaged, match=r"bar \d+ .* decides otherwise now, first in stage"):
         trade(pristine, half)
-
-
-def _other_player(journal, config):
-    from dolphin.journal.replaying import Replayer
-
-    return Replayer(journal, config=dataclasses.replace(config, params=config.params))
 
 
 def test_a_second_session_is_refused(pristine, tmp_path):
