@@ -92,7 +92,6 @@ class PaperSession:
         self, folder: StateFolder, runs: Runs, opened: Opened, settings: Settings, feed: str, say: Say
     ) -> None:  # fmt: skip
         self._began = time.perf_counter()
-        self._loop = asyncio.new_event_loop()
         self.folder, self.runs, self.settings, self._say = folder, runs, settings, say
         self.feed, self.config = opened.feed, runs.config
         self.columns = tuple(columns_needed(self.config))
@@ -123,6 +122,7 @@ class PaperSession:
 
     def run(self) -> Ended:
         """From where it was to the end of the feed."""
+        self._loop = asyncio.new_event_loop()
         found = recover(self.folder, self.config, self.feed, self.dresser)
         told = None if found is None else self._go_on_from(found)
         config = self.config
