@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from nautilus_trader.common import Environment
 from nautilus_trader.config import (
@@ -106,7 +107,7 @@ def _cancel_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
 
 def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
     # Without this an exception in one of Nautilus' queues would end the process on the spot.
-    calm = {"graceful_shutdown_on_exception": True}
+    calm: dict[str, Any] = {"graceful_shutdown_on_exception": True}
     return TradingNodeConfig(
         environment=Environment.SANDBOX,
         trader_id=TraderId(trader),
