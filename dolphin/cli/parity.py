@@ -18,7 +18,10 @@ _SIDE = "Run folder, journal, DATASET@rung0 or @rung2 (with --config), JOURNAL@r
 
 def parity(
     left: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
-    right: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+    right: Annotated[str | None, typer.Argument(metavar="B", help=_SIDE)] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="research: A is a session, whose days are decided again.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Config file of the rungs that are run.")] = None,
     start: From = None,
     stop: To = None,
@@ -31,6 +34,42 @@ def parity(
     as_json: Json = False,
 ) -> None:
     """The first bar, stage and field where two runs, journals or rungs differ, and why."""
+    from dolphin.errors import BadInput
+
+    if against is not None:
+        if right is not None or against != "research":
+            raise BadInput(f"--against {against}", mend="write: dolphin parity SESSION --against research")
+        _prove(Path(left), html, as_json)
+        return
+    if right is None:
+        raise BadInput("names one side", mend="name another, or --against research")
+    _compare(left, right, config, start, stop, sets, tolerance, html, as_json)
+
+
+def _prove(path: Path, html: Path | None, as_json: bool) -> None:
+    from dolphin import workspace
+    from dolphin.trade.proof import prove
+
+    found = prove(workspace.find(), path)
+    if html is not None and found.first is not None:
+        from dolphin.report import write_parity_page
+
+        write_parity_page(found.first.as_dict(), html)
+
+    def tell() -> None:
+        say(found.sentence)
+        if found.first is not None:
+            _tell(found.first)
+
+    emit(found.as_dict(), as_json, tell)
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+def _compare(
+    left: str, right: str, config: Path | None, start: str | None, stop: str | None, sets: list[str] | None,
+    tolerance: float | None, html: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     from dolphin import workspace
     from dolphin.errors import BadInput, NotFound
     from dolphin.parity.divergence import compare

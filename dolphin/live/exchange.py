@@ -15,6 +15,7 @@ from nautilus_trader.model.enums import BookType, CurrencyType, OrderSide, Order
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
+from numpy.typing import NDArray
 
 from dolphin.catalog import Instrument
 from dolphin.core.fill_models import TOUCH
@@ -193,7 +194,7 @@ class Exchange(SimulationModule):
         self._hidden[j] = bid, ask
         self.quote(j, bid, self._ts, ask)
 
-    def match(self, orders: Sequence[Records], age: Records) -> None:
+    def match(self, orders: Sequence[Records], age: NDArray[np.int32]) -> None:
         """The bar's prices, for instruments that have an order waiting and a real price: worst first."""
         waiting: dict[int, list[Records]] = {}
         for order in orders:

@@ -58,8 +58,8 @@ class Row:
 class History:
     """Rows before a session's first: arrays have a row per bar, oldest first, and are consecutive on the grid.
 
-    ``first`` is the number of the first row; ``features`` (T,) each by scanner column, where the feed brings its own. ``whole``
-    says that nothing came before it anywhere: however short, it is all that research has.
+    ``first`` is the number of the first row; ``features`` (T,) each by scanner column, where the feed
+    brings its own. ``whole`` says that nothing came before it anywhere: however short, it is all that research has.
     """
 
     first: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from nautilus_trader.common import Environment
 from nautilus_trader.config import (
@@ -106,7 +107,7 @@ def _cancel_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
 
 def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
     # Without this an exception in one of Nautilus' queues would end the process on the spot.
-    calm = {"graceful_shutdown_on_exception": True}
+    calm: dict[str, Any] = {"graceful_shutdown_on_exception": True}
     return TradingNodeConfig(
         environment=Environment.SANDBOX,
         trader_id=TraderId(trader),
@@ -115,10 +116,14 @@ def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
         data_engine=LiveDataEngineConfig(**calm),
         risk_engine=LiveRiskEngineConfig(**calm, max_order_submit_rate="1000000/00:00:01"),
         exec_engine=LiveExecEngineConfig(
-            **calm, reconciliation=False, inflight_check_interval_ms=0, purge_closed_orders_interval_mins=1,
-            purge_closed_orders_buffer_mins=0, purge_closed_positions_interval_mins=1,
+            **calm,
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            purge_closed_orders_interval_mins=1,
+            purge_closed_orders_buffer_mins=0,
+            purge_closed_positions_interval_mins=1,
             purge_closed_positions_buffer_mins=0,
-        ),  # fmt: skip
+        ),
         data_clients={SCAN_CLIENT.value: LiveDataClientConfig(routing=RoutingConfig(default=True))},
         exec_clients={VENUE.value: exec_config(capital, hedging)},
         timeout_connection=PATIENCE,

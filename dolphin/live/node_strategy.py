@@ -21,7 +21,6 @@ from dolphin.live.exchange import Exchange
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 
-
 #: Turns of the event loop that must find all queues empty.
 TURNS = 3
 

@@ -97,7 +97,7 @@ def exec_factory(fills: SlippedFills, exchange: Exchange) -> type[LiveExecClient
 
     class Factory(LiveExecClientFactory):
         @staticmethod
-        def create(loop, name, config, portfolio, msgbus, cache, clock):  # type: ignore[no-untyped-def]
+        def create(loop, name, config, portfolio, msgbus, cache, clock):  # type: ignore[no-untyped-def, override]
             client = SandboxExecutionClient(
                 loop=loop, clock=clock, portfolio=portfolio, msgbus=msgbus, cache=cache, config=config
             )

@@ -20,6 +20,7 @@ from nautilus_trader.model.events import (
 from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.trading.strategy import Strategy
+from numpy.typing import NDArray
 
 from dolphin.core.records import BRACKET, MARKET, Records
 from dolphin.live.exchange import Exchange
@@ -96,7 +97,9 @@ class KernelStrategy(Strategy):
         self._asked_for = asked_for(market)
         known = session.start - 1
         self._price = market.price[known].copy() if known >= 0 else np.full(len(self._instruments), np.nan)
-        self._age = market.age[known].copy() if known >= 0 else np.full(len(self._instruments), -1, np.int32)
+        self._age: NDArray[np.int32] = (
+            market.age[known].copy() if known >= 0 else np.full(len(self._instruments), -1, np.int32)
+        )
         self._came = np.zeros(len(self._instruments), bool)
 
     def on_start(self) -> None:

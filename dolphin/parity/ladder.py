@@ -95,7 +95,8 @@ def ladder(
         Any strategy, any number of slots, either fill timing.
     rungs : iterable of int or str
         Of 0 (core), "R" (plain Python), 1 (vectorbt), 2 (Nautilus, with scans, then with bars and with quotes),
-        3 (a Nautilus TradingNode with the sandbox exchange, in lockstep), 4 (the journal of 3 decided again), 5 (fresh processes: hash seeds, threads, CPU targets, other interpreters).
+        3 (a Nautilus TradingNode with the sandbox exchange, in lockstep), 4 (the journal of 3 decided again),
+        5 (fresh processes: hash seeds, threads, CPU targets, other interpreters).
     full_bars : int, optional
         Bars of the Nautilus run that goes through every instrument's bars, those with the most orders;
         one day, or about 30,000 bar events, unless given.

@@ -48,4 +48,3 @@ def replay_rung(case: Case) -> Outcome:
     found = replay(Journal(path), config=case.config)
     facts = {"bars": found.bars, "seconds_of_replay": found.seconds, "differing_bars": found.differing}
     return found.equal and found.bars == case.bars, found.sentence, facts
-

@@ -1,1 +1,1 @@
-"""Sessions: a frozen champion on a feed, its journal, its state, its limits, and the proof that it did what research does."""
+"""Sessions: a champion on a feed, its journal, state and limits, and the proof that it did what research does."""

@@ -60,7 +60,9 @@ def champion_problems(workspace: Workspace, champion: Champion) -> list[str]:
     here = {name: sha256_bytes(data) for name, data in sources(load(frozen["name"], workspace.research)).items()}
     then = frozen["sources"]
     return problems + [
-        f"strategy source {name}: not as it was frozen" for name in sorted({*then, *here}) if then.get(name) != here.get(name)
+        f"strategy source {name}: not as it was frozen"
+        for name in sorted({*then, *here})
+        if then.get(name) != here.get(name)
     ]  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from dolphin.trade.folder import StateFolder
 from dolphin.trade.limits import Guard
 
 
-def status_of(session: Session, guard: Guard, symbols: tuple[str, ...], about: dict[str, Any], state: str) -> dict[str, Any]:  # fmt: skip
+def status_of(
+    session: Session, guard: Guard, symbols: tuple[str, ...], about: dict[str, Any], state: str
+) -> dict[str, Any]:  # fmt: skip
     """Plain JSON types."""
     account, bar, market = session.state.account[0], session.bar, session.market
     risk = market.risk[bar]
@@ -93,5 +95,3 @@ def day_line(document: dict[str, Any]) -> str:
         f"{document['date']}: P&L {document['pnl']:+,.2f}, {document['trades']} trades, fees {document['fees']:,.2f}, "
         f"capital {document['capital']:,.2f}, boost {document['boost']:g}, {document['posture']}"
     )
-
-

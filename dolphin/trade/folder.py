@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +105,12 @@ def claim(folder: StateFolder, about: dict[str, Any]) -> dict[str, Any]:
             if held.get(key) != about.get(key)
         ]
         if differ:
-            raise DolphinError(
-                f"holds another session: {'; '.join(differ)}", where=str(folder.root), mend="name another --state folder"
-            )
+            what, mend = f"holds another session: {'; '.join(differ)}", "name another --state folder"
+            raise DolphinError(what, where=str(folder.root), mend=mend)
         return dict(held)
-    if folder.root.is_dir() and any(name not in (".lock",) for name in os.listdir(folder.root)):
-        raise DolphinError("holds other files than a session", where=str(folder.root), mend="name a new --state folder")
+    if folder.root.is_dir() and any(path.name != folder.lock.name for path in folder.root.iterdir()):
+        mend = "name a new --state folder"
+        raise DolphinError("holds other files than a session", where=str(folder.root), mend=mend)
     for path in (folder.journals, folder.snapshots, folder.days):
         path.mkdir(parents=True, exist_ok=True)
     write_json(folder.about, about)

@@ -1,8 +1,9 @@
-"""The strategy of a session in a node: limits before orders, the operator's wishes, positions brought back after a restart."""
+"""The strategy of a session in a node: limits before orders, the operator's wishes, positions after a restart."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from collections.abc import Callable, Sequence
 
@@ -47,10 +48,10 @@ class GuardedStrategy(NodeStrategy):
             self._ts = int(session.market.ts[session.bar])
             self._exchange.begin(session.market.price[session.bar].copy(), {}, self._ts)
             for slot in np.flatnonzero(session.state.slots["side"]).tolist():
-                self._actions.append(lambda slot=slot: self._bring_back(slot))
+                self._actions.append(functools.partial(self._bring_back, slot))
             for slot in session.resting:
                 order = session.order(slot).copy()
-                self._actions.append(lambda slot=slot, order=order: KernelStrategy.rest(self, slot, order))
+                self._actions.append(functools.partial(KernelStrategy.rest, self, slot, order))
             while self._actions:
                 self._actions.popleft()()
                 await self._quiet()
@@ -120,4 +121,3 @@ class GuardedStrategy(NodeStrategy):
                     continue
                 if not session.close_out(slot):
                     session.take_out(slot)
-

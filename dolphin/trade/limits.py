@@ -1,4 +1,4 @@
-"""The account's limits, outside the strategy: what they stop is a rejection in the journal, so that a replay knows it."""
+"""The account's limits, outside the strategy: what they stop is a rejection in the journal, so a replay knows it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dolphin.core.records import INCREASE, LIMIT, OPEN, REVERSE, STOP, Records
-from dolphin.live.session import Session
 from dolphin.core.units import SECOND_NS
+from dolphin.live.session import Session
 from dolphin.trade.control import Wanted
 from dolphin.trade.settings import Limits
 

@@ -78,7 +78,11 @@ def trade_paper(
             account = workspace.root / "runs" / "trade" / f".{runs.account}.lock"
             busy = f"another session trades the account of {runs.account}"
             held.enter_context(hold(account, busy=busy, mend="stop it first"))
-        return PaperSession(folder, runs, opened, settings, feed, say).run()
+        session = PaperSession(folder, runs, opened, settings, feed, say)
+        try:
+            return session.run()
+        finally:
+            session.close()
 
 
 class PaperSession:
@@ -88,7 +92,6 @@ class PaperSession:
         self, folder: StateFolder, runs: Runs, opened: Opened, settings: Settings, feed: str, say: Say
     ) -> None:  # fmt: skip
         self._began = time.perf_counter()
-        self._loop = asyncio.new_event_loop()
         self.folder, self.runs, self.settings, self._say = folder, runs, settings, say
         self.feed, self.config = opened.feed, runs.config
         self.columns = tuple(columns_needed(self.config))
@@ -119,6 +122,7 @@ class PaperSession:
 
     def run(self) -> Ended:
         """From where it was to the end of the feed."""
+        self._loop = asyncio.new_event_loop()
         found = recover(self.folder, self.config, self.feed, self.dresser)
         told = None if found is None else self._go_on_from(found)
         config = self.config
@@ -147,6 +151,11 @@ class PaperSession:
                 session.journal.writer.abandon()
             raise
         return self._end(told)
+
+    def close(self) -> None:
+        """Let go of the event loop, if the node did not."""
+        if not self._loop.is_closed():
+            self._loop.close()
 
     def _prefix(self) -> str:
         return f"{self.runs.account[:12]}-{self.config.hash[:6]}"
@@ -325,4 +334,3 @@ class PaperSession:
             status = self._status("interrupted" if interrupted else "the feed ended")
         seconds = time.perf_counter() - self._began
         return Ended(status, self._bars, interrupted, told, seconds, self._first)
-

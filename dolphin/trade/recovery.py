@@ -96,7 +96,8 @@ def recover(folder: StateFolder, config: Config, feed: Feed, dresser: Dresser) -
         journal=journal, index=index, state=state, bar=bar, ts=ts, market=market,
         first=int(numbers.min()) if len(numbers) else bar + 1, dressed=dressed,
         row=_open_row(journal, index, rows, numbers, bar), tail=tail_of(journal, index, last),
-        halted=_halted(journal, index), entries=_entries(held), day_equity=begin.equity, replayed=replayed, cold=taken is None,
+        halted=_halted(journal, index), entries=_entries(held), day_equity=begin.equity, replayed=replayed,
+        cold=taken is None,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Snapshot:
 def write_snapshot(folder: Path, bar: int, ts: int, state: State, scanner: dict[str, Any]) -> None:
     """Write the file whole, and let the oldest go."""
     about = json.dumps({"bar": bar, "ts": ts, "digest": int(state.account["digest"][0])})
-    arrays = {f"engine/{name}": values for name, values in to_arrays(state).items()}
+    arrays: dict[str, Any] = {f"engine/{name}": values for name, values in to_arrays(state).items()}
     arrays |= {f"scanner/{name}": values for name, values in scanner.items()}
     with publish(folder / f"{bar:012d}.npz") as part, part.open("wb") as stream:
         np.savez(stream, about=np.array(about), **arrays)
@@ -52,12 +52,12 @@ def snapshots(folder: Path) -> Iterator[Snapshot]:
     for path in sorted(folder.glob("*.npz"), reverse=True):
         try:
             yield _read(path)
-        except (DolphinError, OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (DolphinError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             continue
 
 
 def _read(path: Path) -> Snapshot:
-    with np.load(path, allow_pickle=False) as held:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
         about = json.loads(str(held["about"]))
         parts: dict[str, dict[str, Any]] = {"engine": {}, "scanner": {}}
         for name in held.files:

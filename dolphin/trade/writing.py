@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -86,7 +85,7 @@ def begin_day(
         writer.state(state, start - 1, int(market.ts[start - 1]) if start else 0)
     writer.flush()
     writer.sync()
-    os.rename(part, path)
+    part.rename(path)
     writer.path = path
     sync(path.parent)
     return journal

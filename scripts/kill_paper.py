@@ -1,0 +1,243 @@
+"""Kill a paper session again and again, and hold what it did against a session that was never killed.
+
+    python scripts/kill_paper.py --kills 200 [--seed 1] [--json]
+
+Each life of the session is a process of its own that ends with SIGKILL at a place that is drawn: after a row was
+written, between the intent and the order, between the order and its fill, between the fill and its booking, after an
+event, after a bar was closed, in the middle of a snapshot, before, while and after a day's journal is begun, and at any
+moment at all. In the end digests, orders, trades and positions must be those of the session that was never killed, and
+the journal must decide itself again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dolphin.catalog import generate
+from dolphin.config import parse_config
+from dolphin.journal import SessionJournal, replay
+from dolphin.journal.held import hold
+from dolphin.journal.reader import Journal
+from dolphin.live.session import Session
+from dolphin.live.strategy import KernelStrategy
+from dolphin.times import parse_time
+from dolphin.trade import paper, snapshot
+from dolphin.trade.champion import UNFROZEN, Runs
+from dolphin.trade.feeds import FeedOptions, open_feed
+from dolphin.trade.folder import StateFolder
+from dolphin.trade.settings import Settings
+from dolphin.workspace import Workspace, create
+
+PLACES = ("row", "intent", "submit", "fill", "event", "closed", "snapshot", "day begun", "day named", "moment")
+#: A configuration that trades often on the generated market.
+BUSY = {
+    "params": {
+        "direction": "bidirectional", "short_threshold": -0.004, "short_extreme": -0.02, "long_threshold": 0.004,
+        "long_extreme": 0.02, "vol_gate_mode": "off", "tp_pct": 0.002, "stop_pct": 0.004, "max_hold_bars": 30,
+    }
+}  # fmt: skip
+WINDOW = "2025-01-01T22:00:00Z", "2025-01-03T02:00:00Z"
+
+
+def die() -> None:
+    """As a power cut of the process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plan(place: str, after: int, rng: random.Random) -> None:
+    """Have this process die at the ``after``-th time that it comes to a place."""
+    left = [after]
+
+    def here(*_: Any, **__: Any) -> None:
+        left[0] -= 1
+        if left[0] <= 0:
+            die()
+
+    def behind(owner: Any, name: str, when: Any = lambda *a, **k: True) -> None:
+        inner = getattr(owner, name)
+
+        def outer(*args: Any, **kwargs: Any) -> Any:
+            out = inner(*args, **kwargs)
+            if when(*args, **kwargs):
+                here()
+            return out
+
+        setattr(owner, name, outer)
+
+    def before(owner: Any, name: str) -> None:
+        inner = getattr(owner, name)
+
+        def outer(*args: Any, **kwargs: Any) -> Any:
+            here()
+            return inner(*args, **kwargs)
+
+        setattr(owner, name, outer)
+
+    if place == "row":
+        behind(SessionJournal, "opened")
+    elif place == "intent":
+        behind(SessionJournal, "decided", lambda self, state, bar: state.intents["action"].any())
+    elif place == "submit":
+        behind(KernelStrategy, "_submit")
+    elif place == "fill":
+        before(Session, "filled")
+    elif place == "event":
+        behind(SessionJournal, "event")
+    elif place == "closed":
+        behind(SessionJournal, "closed")
+    elif place == "snapshot":
+        left[0] = 1 + after // 20
+        write = np.savez
+
+        def torn(stream: Any, **arrays: Any) -> None:
+            write(stream, **arrays)
+            stream.truncate(stream.tell() // 2)
+            stream.flush()
+            here()
+            stream.seek(0)
+            write(stream, **arrays)
+
+        snapshot.np.savez = torn  # type: ignore[assignment]
+    elif place == "day begun":
+        left[0] = 1
+        before(Path, "rename")
+    elif place == "day named":
+        left[0] = 1
+        behind(paper, "begin_day")
+    else:
+        wait = rng.uniform(0.0, 1.5)
+        threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
+
+
+def in_child(work: Any) -> int:
+    """Do it in a process of its own; its exit code, or minus the signal.
+
+    The parent does nothing but import: libraries that have started threads do not survive a fork.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def live(home: Workspace, state: Path, doing: Any = None) -> int:
+    """One life of a session."""
+
+    def work() -> None:
+        if doing is not None:
+            doing()
+        config = parse_config(BUSY, where="busy")
+        options = FeedOptions(0.0, *(parse_time(text) for text in WINDOW))
+        opened = open_feed(home, "replay:m", config, options)
+        runs = Runs(config, UNFROZEN, "busy")
+        settings = Settings(fsync="seconds:5", snapshot_bars=20)
+        paper.trade_paper(home, runs, opened, state, settings, feed="replay:m", say=lambda line: None)
+
+    return in_child(work)
+
+
+def told(state: Path) -> dict[str, Any]:
+    """What :func:`read` finds, from a process of its own."""
+    path = state.with_suffix(".told")
+    if in_child(lambda: path.write_text(json.dumps(read(state)))) != 0:
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def read(state: Path) -> dict[str, Any]:
+    """What a session's journals say it did, and whether they decide themselves again."""
+    rows: list[tuple[int, int]] = []
+    orders: list[tuple[Any, ...]] = []
+    fills: list[tuple[Any, ...]] = []
+    again = True
+    for path in StateFolder(state).sessions_journals():
+        journal = Journal(path)
+        held = hold(journal, journal.index())
+        rows += zip(held.bars.tolist(), held.digests.tolist(), strict=True)
+        intents = zip(held.intents, held.intent_slots, held.intent_bars, strict=True)
+        orders += [(int(b), int(s), *o.item()) for o, s, b in intents]
+        fills += [tuple(b.item()) for b in held.bookings.records]
+        again = again and replay(journal).equal
+    status = json.loads((state / "status.json").read_text())
+    return {
+        "rows": rows, "orders": orders, "fills": fills, "again": again,
+        "end": [status[name] for name in ("positions", "capital", "equity", "trades", "digest")],
+    }  # fmt: skip
+
+
+def prove(kills: int, seed: int, root: Path) -> dict[str, Any]:
+    """Kill a session so often (or until it has nothing left to do), then compare; the findings."""
+    home = create(root / "home")
+    made = in_child(lambda: generate(home, "m", preset="edge", days=3, assets=8, spacing_ns=60 * 10**9, seed=3))
+    assert made == 0, "no market could be made"
+    assert live(home, root / "whole") == 0, "the session that is not killed ended badly"
+    whole = told(root / "whole")
+    rng, killed, findings, done, turn = random.Random(seed), Counter[str](), [], 0, 0
+    while done < kills:
+        turn += 1
+        state, finished = root / f"killed{turn}", False
+        while not finished and done < kills:
+            place = rng.choice(PLACES)
+            after = rng.randint(1, 60 if place in ("row", "closed", "snapshot") else 6)
+            code = live(home, state, lambda place=place, after=after: plan(place, after, rng))
+            if code == -signal.SIGKILL:
+                killed[place] += 1
+                done += 1
+            finished = code == 0
+            if code not in (0, -signal.SIGKILL):
+                findings.append(f"life {done} of session {turn} ended with {code} (to be killed at '{place}')")
+                return {"kills": done, "places": dict(killed), "sessions": turn, "findings": findings}
+        if not finished and live(home, state) != 0:
+            findings.append(f"session {turn} could not be ended")
+            break
+        found = told(state)
+        findings += [f"session {turn}: other {name}" for name in whole if found.get(name) != whole[name]]
+        for name in ("rows", "orders", "fills"):
+            if len({tuple(one) for one in found.get(name, ())}) != len(found.get(name, ())):
+                findings.append(f"session {turn}: doubled {name}")
+    return {
+        "kills": done, "places": dict(sorted(killed.items())), "sessions": turn, "bars": len(whole["rows"]),
+        "orders": len(whole["orders"]), "fills": len(whole["fills"]), "findings": findings,
+    }  # fmt: skip
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dolphin-kill-") as folder:
+        began = time.perf_counter()
+        found = prove(given.kills, given.seed, Path(folder)) | {"seconds": round(time.perf_counter() - began, 1)}
+    print(json.dumps(found, indent=1) if given.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+    return 1 if found["findings"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
