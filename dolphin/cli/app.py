@@ -28,6 +28,7 @@ from dolphin.cli import (
     init,
     journal,
     ladder,
+    new,
     parity,
     promote,
     report,
@@ -50,6 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("init")(init.init)
+app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 data.app.command("pull")(data_pull.pull)
