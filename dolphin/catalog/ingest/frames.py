@@ -62,7 +62,7 @@ def import_frame(
     --------
     >>> import dolphin, polars as pl
     >>> bars = pl.DataFrame({"time": ["2025-01-01", "2025-01-02", "2025-01-03"], "close": [10.0, 10.5, 10.25]})
-    >>> home = dolphin.workspace("lab")
+    >>> home = dolphin.workspace.create("lab")
     >>> dolphin.import_frame(bars, name="gold", workspace=home).dataset.symbols
     ('GOLD',)
     """
