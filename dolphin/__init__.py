@@ -13,7 +13,7 @@ The command line is the front door (``dolphin --help``), and this is the other:
 >>> dp.open("demo", home).bars.collect().height
 2304
 
-``run.plot()``, ``run.trades``, ``run.report("run.html")``; ``dp.sweep``, ``dp.ladder``, ``dp.gate`` take the same words.
+``run.plot()``, ``run.trades``, ``run.report("run.html")``; ``dp.sweep``, ``dp.ladder``, ``dp.gate`` take the same.
 """
 
 from __future__ import annotations
@@ -24,21 +24,33 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dolphin import workspace as workspace
     from dolphin import indicators as indicators
-    from dolphin.api import Config, backtest, champion, gate, generate, ladder, parity, promote, scan, stress, sweep
-    from dolphin.catalog import Dataset, import_klines, open_dataset
-    from dolphin.catalog.ingest.frames import import_frame
+    from dolphin import workspace as workspace
+    from dolphin.api import Config as Config
+    from dolphin.api import backtest as backtest
+    from dolphin.api import champion as champion
+    from dolphin.api import gate as gate
+    from dolphin.api import generate as generate
+    from dolphin.api import ladder as ladder
+    from dolphin.api import parity as parity
+    from dolphin.api import promote as promote
+    from dolphin.api import scan as scan
+    from dolphin.api import stress as stress
+    from dolphin.api import sweep as sweep
+    from dolphin.catalog import Dataset as Dataset
+    from dolphin.catalog import import_klines as import_klines
+    from dolphin.catalog import open_dataset as open_dataset
+    from dolphin.catalog.ingest.frames import import_frame as import_frame
     from dolphin.catalog.query.handle import open_handle as open
-    from dolphin.config import read_config
-    from dolphin.core.strategy import Strategy
-    from dolphin.errors import DolphinError
-    from dolphin.features import Feature
-    from dolphin.gate import evaluate
-    from dolphin.parity.divergence import compare
-    from dolphin.report import tear_sheet
-    from dolphin.study.findings.books import books
-    from dolphin.study.sweep import read_study
+    from dolphin.config import read_config as read_config
+    from dolphin.core.strategy import Strategy as Strategy
+    from dolphin.errors import DolphinError as DolphinError
+    from dolphin.features import Feature as Feature
+    from dolphin.gate import evaluate as evaluate
+    from dolphin.parity.divergence import compare as compare
+    from dolphin.report import tear_sheet as tear_sheet
+    from dolphin.study.findings.books import books as books
+    from dolphin.study.sweep import read_study as read_study
     from dolphin.workspace import find as find_workspace
 
 __version__ = "0.1.0"

@@ -92,7 +92,8 @@ def name_of(strategy: Strategy, workspace: Workspace | None) -> str:
     for module in sorted(research.glob("*.py")):
         if module.resolve() != strategy.source.resolve():
             continue
-        for attribute in (line.split("=")[0].strip() for line in module.read_text().splitlines() if "= Strategy(" in line):
+        lines = [line for line in module.read_text().splitlines() if "= Strategy(" in line]
+        for attribute in (line.split("=")[0].strip() for line in lines):
             if load(f"{module.stem}:{attribute}", research).digest == strategy.digest:
                 return f"{module.stem}:{attribute}"
     mend = f"write it into a module of {research}, where other processes find it"

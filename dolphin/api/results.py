@@ -112,11 +112,11 @@ class RunResult:
         return path
 
     def __repr__(self) -> str:
-        m = self.run.metrics
+        m, name = self.run.metrics, self.config.strategy_name
         synthetic = ", synthetic" if self.run.dataset.synthetic else ""
         return (
-            f"<run of {self.config.strategy_name} on {self.run.dataset.name}{synthetic}: "
-            f"sharpe {m['sharpe_365']:.2f}, roi {m['roi']:+.2%}, drawdown {m['max_drawdown']:.2%}, {m['trades']} trades>"
+            f"<run of {name} on {self.run.dataset.name}{synthetic}: sharpe {m['sharpe_365']:.2f}, "
+            f"roi {m['roi']:+.2%}, drawdown {m['max_drawdown']:.2%}, {m['trades']} trades>"
         )
 
     def _repr_html_(self) -> str:

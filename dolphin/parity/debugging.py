@@ -40,7 +40,11 @@ class PlainRun:
 
 
 def debug(
-    workspace: Workspace, config: Config, name: str | None = None, start_ns: int | None = None, stop_ns: int | None = None
+    workspace: Workspace,
+    config: Config,
+    name: str | None = None,
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
 ) -> PlainRun:
     """Run the strategy uncompiled on a generated market, or on the first bars of a dataset beyond its warm-up.
 

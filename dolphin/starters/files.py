@@ -62,7 +62,8 @@ def start(
     if kind == "strategy":
         config = f"research/{name}.toml"
         written = _write(workspace, {
-            research / f"{name}.py": _text("strategy.py", NAME=name), workspace.root / config: _text("config.toml", NAME=name),
+            research / f"{name}.py": _text("strategy.py", NAME=name),
+            workspace.root / config: _text("config.toml", NAME=name),
         })  # fmt: skip
         return Started(written, (
             f"dolphin check strategy {name}:STRATEGY",
@@ -75,7 +76,8 @@ def start(
         written = _write(workspace, {research / f"{name}.py": _text("feature.py", NAME=name)})
         return Started(written, (f"dolphin check feature {name}:FEATURE {on}",))
     settings = parse_config({"strategy": strategy or "vel_div"}, where=strategy or "vel_div", research=research)
-    text = _text("study.toml", NAME=name, DATASET=on, STRATEGY=settings.strategy_name, SEARCH=_search(settings.strategy))
+    search = _search(settings.strategy)
+    text = _text("study.toml", NAME=name, DATASET=on, STRATEGY=settings.strategy_name, SEARCH=search)
     written = _write(workspace, {workspace.experiments / f"{name}.toml": text})
     return Started(written, (
         f"dolphin sweep experiments/{name}.toml --report {name}.html",

@@ -48,7 +48,8 @@ def test_a_study_of_keywords_and_of_a_file(home: Workspace) -> None:
     assert study.best.params.tp_pct == study.trials["tp_pct"][0]
     assert len(study.plot().data) == 3 and study._repr_html_().count("<tr>") == 9
     assert study.to_pandas().shape[0] == 8
-    (home.root / "second.toml").write_text('dataset = "demo"\nmin_trades = 1\n[search]\ntp_pct = {low = 0.001, high = 0.01}\n')
+    file = 'dataset = "demo"\nmin_trades = 1\n[search]\ntp_pct = {low = 0.001, high = 0.01}\n'
+    (home.root / "second.toml").write_text(file)
     assert dp.sweep("second.toml", trials=4, workspace=home).trials.height == 4
 
 

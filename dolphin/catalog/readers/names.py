@@ -1,4 +1,4 @@
-"""Symbols as people and exchanges write them, in the one form that the catalog has: 1 to 20 capital letters or digits."""
+"""Symbols as people and exchanges write them, in the one form of the catalog: 1 to 20 capital letters or digits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ _KIND = r"klines?|ohlcv?t?|bars?|candles?|prices?|quotes?|history|historical|spo
 _PASSING = re.compile(rf"(?:{_INTERVAL}|{_KIND}|\d+|[0-9a-f]{{5}})", re.IGNORECASE)
 #: Whose name some programs put before the symbol.
 _VENUES = frozenset(
-    ["AMEX", "BATS", "BINANCE", "BITFINEX", "BITGET", "BITMEX", "BITSTAMP", "BYBIT", "CAPITALCOM", "CBOE", "CME", "COINBASE", "CRYPTO", "CRYPTOCOM", "DERIBIT", "FOREXCOM", "FTX", "FX", "FXCM", "GATEIO", "GEMINI", "HUOBI", "KRAKEN", "KUCOIN", "LSE", "MEXC", "NASDAQ", "NYSE", "OANDA", "OKX", "POLONIEX", "PYTH", "TVC", "XETR"]
-)  # fmt: skip
+    """
+    AMEX BATS BINANCE BITFINEX BITGET BITMEX BITSTAMP BYBIT CAPITALCOM CBOE CME COINBASE CRYPTO CRYPTOCOM DERIBIT
+    FOREXCOM FTX FX FXCM GATEIO GEMINI HUOBI KRAKEN KUCOIN LSE MEXC NASDAQ NYSE OANDA OKX POLONIEX PYTH TVC XETR
+    """.split()  # noqa: SIM905
+)
 
 
 def symbol_of(text: str) -> str:
