@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from dolphin.report import tear_sheet as tear_sheet
     from dolphin.study.findings.books import books as books
     from dolphin.study.sweep import read_study as read_study
-    from dolphin.workspace import find as find_workspace
+    from dolphin.workspace import find as find_workspace  # noqa: F401
 
 __version__ = "0.1.0"
 

@@ -77,7 +77,7 @@ def rsi(n: int = 14, asset: int = 0) -> Feature:
     @inline
     def update(state, bar, out):  # type: ignore[no-untyped-def]
         price = known(bar.price, asset)
-        if not price == price:
+        if price != price:  # NaN
             return
         if state[0] >= 1.0:
             move = price - state[1]
@@ -100,7 +100,7 @@ def macd(fast: int = 12, slow: int = 26, signal: int = 9, asset: int = 0) -> Fea
     @inline
     def update(state, bar, out):  # type: ignore[no-untyped-def]
         price = known(bar.price, asset)
-        if not price == price:
+        if price != price:  # NaN
             return
         first = state[0] == 0.0
         state[1] = price if first else state[1] + quick * (price - state[1])

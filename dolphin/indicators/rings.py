@@ -16,7 +16,7 @@ def known(values, asset):  # type: ignore[no-untyped-def]
 @inline
 def push(state, n, value):  # type: ignore[no-untyped-def]
     """Take a value into the ring; whether it holds ``n`` by now. A NaN is left out."""
-    if not value == value:
+    if value != value:  # NaN
         return False
     count = int(state[0])
     state[1 + count % n] = value
