@@ -90,7 +90,7 @@ def import_(
     from dolphin.catalog import parse_spacing
     from dolphin.catalog.ingest.importer import import_data
 
-    roles = _pairs("columns", (columns or "").split(",") if columns else (), "time=DATUM,close=SCHLUSS")
+    roles = _pairs("columns", columns.split(",") if columns else (), "ROLE=COLUMN", "time=DATUM,close=SCHLUSS")
     if dry_run:
         _show_preview(source, roles, allow_pickle, as_json)
         return
@@ -114,17 +114,17 @@ def import_(
             second=second,
             notes=tuple(notes or ()),
             allow_pickle=allow_pickle,
-            lags=_pairs("lag", lags or (), "CPI=14d"),
+            lags=_pairs("lag", lags or (), "SERIES=DURATION", "CPI=14d"),
             progress=progress,
         )
     _show_made(made, html, as_json)
 
 
-def _pairs(option: str, items: Sequence[str], example: str) -> dict[str, str]:
-    """``NAME=VALUE`` options by name."""
+def _pairs(option: str, items: Sequence[str], form: str, example: str) -> dict[str, str]:
+    """Options of the form ``NAME=VALUE`` by name."""
     for item in items:
         if not all(part.strip() for part in item.partition("=")):
-            raise DolphinError(f"--{option} {item}: not of the form NAME=VALUE", mend=f"e.g. --{option} {example}")
+            raise DolphinError(f"--{option} {item}: not of the form {form}", mend=f"e.g. --{option} {example}")
     return {name.strip(): value.strip() for name, _, value in (item.partition("=") for item in items)}
 
 
