@@ -100,7 +100,8 @@ def _text(file: str, **words: str) -> bytes:
     """A file of the package with its words in capitals filled in."""
     text = (_HERE / f"{file}.txt").read_text(encoding="utf-8")
     for word, value in words.items():
-        text = re.sub(rf"(?<![A-Za-z]){word}(?![A-Za-z])", lambda _, value=value: value, text)
+        # A replacement's backslashes would be read as groups.
+        text = re.sub(rf"(?<![A-Za-z]){word}(?![A-Za-z])", value.replace("\\", r"\\"), text)
     return text.encode()
 
 

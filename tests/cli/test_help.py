@@ -15,7 +15,7 @@ HEAVY = ("numba", "polars", "pandas", "numpy", "scipy", "plotly", "vectorbt", "n
 VERBS = {
     "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
     "promote", "report", "sql", "cache", "stress", "journal", "risk", "forewarn", "compare",
-    "selftest",
+    "new", "selftest",
 }  # fmt: skip
 
 

@@ -74,10 +74,10 @@ def roles_of(columns: Sequence[str], source: Source, asked: Mapping[str, str] | 
         by_key.setdefault(key_of(name), name)
     for role, aliases in ALIASES.items():
         if role not in found:
-            name = next((by_key[a] for a in aliases if a in by_key and by_key[a] not in found.values()), None)
-            name = name or (_of_quantity(columns, found) if role == "volume" else None)
-            if name is not None:
-                found[role] = name
+            told = next((by_key[a] for a in aliases if a in by_key and by_key[a] not in found.values()), None)
+            told = told or (_of_quantity(columns, found) if role == "volume" else None)
+            if told is not None:
+                found[role] = told
     clock = None
     if key_of(found.get("time", "")) in ("date", "day", "tradedate") and "time" in by_key:
         clock = by_key["time"]
