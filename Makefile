@@ -1,6 +1,6 @@
 # Everything sets up what it needs: a virtual environment from the pinned lock, then the job.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo gate champion test test-slow lint docs bench lock clean
+.PHONY: help setup demo gate champion test test-slow lint docs bench notebooks lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +44,10 @@ docs: $(READY) ## the documentation as a site that opens from the disk: build/si
 
 bench: $(READY) ## every speed claim, side by side with its peer
 	@$(BIN)/python -m benchmarks
+
+notebooks: $(READY) ## the notebooks in jupyterlab (installs what they need)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[notebooks]'
+	@DOLPHIN_HOME="$${DOLPHIN_HOME:-$(CURDIR)/build/notebooks}" $(BIN)/jupyter lab notebooks
 
 lock: ## renew requirements.lock (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \

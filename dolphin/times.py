@@ -9,23 +9,34 @@ from typing import Any
 from dolphin.core.units import DAY_NS, SECOND_NS
 from dolphin.errors import DolphinError
 
+WEEK_NS = 7 * DAY_NS
 _UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS, "d": DAY_NS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_spacing(text: str) -> int:
-    """Nanoseconds of a bar spacing such as ``5s``, ``1m``, ``5m``, ``1h`` or ``1d``.
+    """Nanoseconds of a bar spacing such as ``5s``, ``1m``, ``5m``, ``1h``, ``1d`` or ``7d``.
 
     Raises
     ------
     DolphinError
-        If it is not of that form or does not divide a day (bars are aligned to UTC midnight).
+        If it is not of that form, or neither divides a day (bars are aligned to UTC midnight) nor is a week.
     """
     match = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
     spacing = int(match[1]) * _UNITS[match[2]] if match else 0
-    if spacing <= 0 or DAY_NS % spacing:
-        raise DolphinError(f"'{text}' is no bar spacing", mend="use one that divides a day: 5s, 1m, 1h")
+    if not is_spacing(spacing):
+        raise DolphinError(f"'{text}' is no bar spacing", mend="use one that divides a day: 5s, 1m, 1h, or a week: 7d")
     return spacing
+
+
+def is_spacing(spacing_ns: int) -> bool:
+    """Whether bars may be so far apart: it divides a day, or is a week."""
+    return spacing_ns > 0 and (DAY_NS % spacing_ns == 0 or spacing_ns == WEEK_NS)
+
+
+def grid_origin(spacing_ns: int) -> int:
+    """A close that bars of this spacing are aligned to: 1970-01-01, and for weeks the first Monday after."""
+    return 4 * DAY_NS if spacing_ns == WEEK_NS else 0
 
 
 def format_spacing(spacing_ns: int) -> str:

@@ -9,7 +9,15 @@ PACKAGE = TESTS.parent / "dolphin"
 #: The independent slow engine and strategies, which the package's are held against, live among the tests.
 OWN_ROOMS = {"reference"}
 #: What is about the whole package and no module of it.
-ABOUT_THE_WHOLE = {"test_architecture", "test_examples", "test_house", "test_mirror", "test_public"}
+ABOUT_THE_WHOLE = {
+    "test_architecture",
+    "test_examples",
+    "test_house",
+    "test_mirror",
+    "test_notebooks",
+    "test_public",
+    "test_snippets",
+}
 
 
 def rooms(root: Path, pattern: str) -> set[str]:

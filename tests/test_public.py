@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dolphin
+from dolphin.errors import DolphinError
 
 PACKAGE = Path(dolphin.__file__).parent
 #: One module each, for every room.
@@ -21,6 +22,7 @@ LEVELS = (
     "core",
     "features",
     "risk",
+    "indicators",
     "strategies",
     "config",
     "catalog.store",
@@ -51,9 +53,11 @@ LEVELS = (
     "service",
     "parity",
     "selftest",
+    "starters",
     "report",
     "gate",
     "trade",
+    "api",
     "cli",
 )
 
@@ -65,7 +69,9 @@ ONLY: dict[str, set[str]] = {
     "core": set(),
     "features": {"core"},
     "risk": {"core"},
+    "indicators": {"core", "features"},
     "strategies": {"core", "features"},
+    "starters": {"core", "strategies", "config", "catalog"},
     "config": {"core", "strategies"},
     "report": set(),
     "journal": {"core", "strategies", "config"} | CATALOG,
@@ -77,10 +83,21 @@ ONLY: dict[str, set[str]] = {
 
 def test_every_public_name_is_there_and_named_once():
     assert dolphin.__all__ == sorted(dolphin._PUBLIC)
-    for name in dolphin.__all__:
+    assert dir(dolphin) == dolphin.__all__
+    for name in (*dolphin.__all__, *dolphin._MORE):
         assert getattr(dolphin, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         _ = dolphin.nonsense
+
+
+def test_rooms_that_are_verbs_can_be_called():
+    import dolphin.gate
+    import dolphin.parity
+
+    for room in (dolphin.gate, dolphin.parity):
+        assert callable(room) and room.__path__
+    with pytest.raises(DolphinError, match="no such"):
+        dolphin.parity("absent_a", "absent_b")
 
 
 def room_of(module: str) -> str:

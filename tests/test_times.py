@@ -29,7 +29,7 @@ def test_spacing_takes_the_largest_unit() -> None:
     assert format_spacing(parse_spacing("500ms")) == "500ms"
 
 
-@pytest.mark.parametrize("text", ["", "5", "m", "0s", "-1m", "7s", "5 m", "1.5h", "2d", "1w"])
+@pytest.mark.parametrize("text", ["", "5", "m", "0s", "-1m", "7s", "5 m", "1.5h", "2d", "14d", "1w"])
 def test_what_is_no_spacing(text: str) -> None:
     with pytest.raises(DolphinError, match="no bar spacing"):
         parse_spacing(text)

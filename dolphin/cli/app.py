@@ -32,6 +32,7 @@ from dolphin.cli import (
     init,
     journal,
     ladder,
+    new,
     parity,
     promote,
     report,
@@ -81,6 +82,7 @@ def _dolphin(
 
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
+app.command("new")(new.new)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 data.app.command("pull")(data_pull.pull)

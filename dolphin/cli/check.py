@@ -48,6 +48,9 @@ def check(
     start: From = None,
     stop: To = None,
     sets: Sets = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Of a strategy: run it in plain Python; it may print, bounds are checked.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """No look-ahead, no warm-up dependence, nothing rewritten; every rule of a plug-in feature, of a strategy."""
@@ -61,6 +64,11 @@ def check(
     home = workspace.find()
     if kind is Kind.feature:
         check_feature(home, name, of, config, start, stop, sets, as_json)
+        return
+    if debug:
+        if kind is not Kind.strategy:
+            raise DolphinError("--debug is of a strategy", mend="dolphin check strategy NAME --debug")
+        debug_strategy(home, name, of, config, start, stop, sets, as_json)
         return
     if kind is Kind.strategy:
         check_strategy(home, name, of, config, start, stop, sets, as_json)
@@ -130,6 +138,27 @@ def check_strategy(
         found = run_suite(home, settings, dataset_name, *window(start, stop), progress)
     markets = ", ".join(found.markets)
     _conclude(found.passed, found.as_dict(), as_json, f"strategy {found.strategy} on {markets}\n{found}")
+
+
+def debug_strategy(
+    home: Workspace,
+    name: str,
+    dataset_name: str | None,
+    config: Path | None,
+    start: str | None,
+    stop: str | None,
+    sets: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Some hundred bars of a strategy in plain Python, what it prints included."""
+    from dolphin.parity.debugging import debug
+
+    settings = load_config(config, sets) if config else default_config(home, name, sets)
+    found = debug(home, settings, dataset_name, *window(start, stop))
+    wishes = ", ".join(f"{count} {action}" for action, count in found.wishes.items()) or "nothing"
+    told = f"{found.strategy} in plain Python on {found.market}: {found.bars} bars, asked for {wishes}; "
+    told += f"{found.fills} fills, {found.trades} trades"
+    emit(vars(found), as_json, lambda: say(told))
 
 
 def _conclude(passed: bool, document: Mapping[str, Any], as_json: bool, told: str) -> None:

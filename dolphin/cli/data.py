@@ -40,6 +40,13 @@ class OnJump(StrEnum):
     reject = "reject"
 
 
+class Stamped(StrEnum):
+    """What of a bar its time is."""
+
+    open = "open"
+    close = "close"
+
+
 Spacing = Annotated[str | None, typer.Option("--spacing", help="Bar spacing such as 5s, 1m, 5m, 1h.")]
 Name = Annotated[str, typer.Option("--name", help="Name of the dataset.")]
 
@@ -54,9 +61,15 @@ def import_(
     spacing: Spacing = None,
     instruments: Annotated[Path | None, typer.Option("--instruments", help="instruments.json.")] = None,
     symbols: Annotated[str | None, typer.Option("--symbols", help="Only these, comma separated.")] = None,
-    reference: Annotated[str, typer.Option("--reference", help="Symbol whose volatility gates.")] = "BTCUSDT",
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Symbol whose volatility gates; BTCUSDT if there, else the first.")
+    ] = None,
     start: From = None,
     stop: To = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="Columns of a table by role: time=Datum,close=Schluss.")
+    ] = None,
+    stamped: Annotated[Stamped, typer.Option("--stamped", help="What of a bar its time is.")] = Stamped.open,
     calendar: Annotated[str | None, typer.Option("--calendar", help="Sessions: ALWAYS_OPEN, XNYS, CME.")] = None,
     on_bad: Annotated[OnBad, typer.Option("--on-bad", help="Bad rows: stop, or set aside and count.")] = OnBad.error,
     on_jump: Annotated[OnJump, typer.Option("--on-jump", help="Lone wrong prices: count, or set aside.")] = OnJump.flag,
@@ -68,6 +81,7 @@ def import_(
         list[str] | None, typer.Option("--note", help="A caveat shown in every report; repeatable.")
     ] = None,
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Load pickles: they can run any code.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read; write nothing.")] = False,
     html: Html = None,
     as_json: Json = False,
 ) -> None:
@@ -76,6 +90,10 @@ def import_(
     from dolphin.catalog import parse_spacing
     from dolphin.catalog.ingest.importer import import_data
 
+    roles = _pairs("columns", columns.split(",") if columns else (), "ROLE=COLUMN", "time=DATUM,close=SCHLUSS")
+    if dry_run:
+        _show_preview(source, roles, allow_pickle, as_json)
+        return
     start_ns, stop_ns = window(start, stop)
     with progress_bar() as progress:
         made = import_data(
@@ -89,23 +107,52 @@ def import_(
             start_ns=start_ns,
             stop_ns=stop_ns,
             calendar=calendar,
+            columns=roles or None,
+            stamped=stamped.value,
             on_bad=on_bad.value,
             on_jump=on_jump.value,
             second=second,
             notes=tuple(notes or ()),
             allow_pickle=allow_pickle,
-            lags=_pairs(lags or ()),
+            lags=_pairs("lag", lags or (), "SERIES=DURATION", "CPI=14d"),
             progress=progress,
         )
     _show_made(made, html, as_json)
 
 
-def _pairs(items: Sequence[str]) -> dict[str, str]:
-    """``SERIES=2d`` options by series."""
+def _pairs(option: str, items: Sequence[str], form: str, example: str) -> dict[str, str]:
+    """Options of the form ``NAME=VALUE`` by name."""
     for item in items:
         if not all(part.strip() for part in item.partition("=")):
-            raise DolphinError(f"--lag {item}: not of the form SERIES=DURATION", mend="e.g. --lag CPI=14d")
-    return {series.strip(): lag.strip() for series, _, lag in (item.partition("=") for item in items)}
+            raise DolphinError(f"--{option} {item}: not of the form {form}", mend=f"e.g. --{option} {example}")
+    return {name.strip(): value.strip() for name, _, value in (item.partition("=") for item in items)}
+
+
+def _show_preview(source: list[Path], columns: dict[str, str], allow_pickle: bool, as_json: bool) -> None:
+    """What an import would read of every file."""
+    from dolphin.catalog import format_time
+    from dolphin.catalog.ingest.preview import preview
+
+    found = preview(source, columns=columns or None, allow_pickle=allow_pickle)
+
+    def tell() -> None:
+        for one in found[:SHOWN]:
+            symbols = f"{len(one.symbols)}: {', '.join(one.symbols[:5])}{', ...' if one.symbols[5:] else ''}"
+            told = {"kind": one.kind, "rows": one.rows, "symbols": symbols if one.symbols else "-",
+                    "spacing": one.spacing or "-", "first": one.first, "last": one.last, **one.facts}  # fmt: skip
+            table(one.file, ("", ""), list(told.items()))
+            head = one.head.to_dicts()
+            if head:
+                clock = {"ts", "reference_ts", "available_ts", "received_ts"}
+                rows = [[format_time(v) if k in clock and v else str(v) for k, v in row.items()] for row in head]
+                table(None, tuple(head[0])[:9], [row[:9] for row in rows])
+            for line in one.notes:
+                say(f"note: {line}")
+        if found[SHOWN:]:
+            say(f"and {len(found) - SHOWN} more files, {sum(one.rows for one in found):,} rows in all")
+        say("nothing was written; leave --dry-run out to import")
+
+    emit({"dry_run": True, "files": [one.document() for one in found]}, as_json, tell)
 
 
 @app.command()
@@ -259,6 +306,7 @@ def verify(
         raise typer.Exit(1)
 
 
+SHOWN = 4  # files of a dry run
 LISTED = ("name", "data", "kind", "spacing", "symbols", "rows", "first", "last", "digest", "source")
 
 
@@ -307,6 +355,7 @@ def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
     quality = report.quality if report else data.manifest.get("quality", {})
     summary = _summary(data) | {"unchanged": made.unchanged}
     changes, skipped = (report.changes, report.skipped) if report else ((), ())
+    advice = report.advice if report else ()
     if html and report:
         from dolphin.catalog.quality.report import read_quality
 
@@ -317,14 +366,17 @@ def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
     def tell() -> None:
         table(None, ("", ""), list(summary.items()))
         _show_quality(quality)
-        for line in changes:
+        for line in (*changes, *advice):
             say(line)
+        for line in data.manifest.get("notes", ()) if report else ():
+            say(f"note: {line}")
         for path in skipped:
             say(f"left out, no reader takes it: {path}")
         if html:
             say(f"written: {html}")
 
     document = {"digest": data.digest, "quality": quality, "changes": list(changes), "skipped": list(skipped)}
+    document["advice"] = list(advice)
     emit(summary | document, as_json, tell)
 
 

@@ -26,6 +26,7 @@ OPTIONAL = {
     "exchange_calendars": ("session calendars", "pip install exchange_calendars"),
     "flint": ("dolphin scan --certify", "pip install python-flint"),
     "httpx": ("dolphin data pull", "pip install httpx tenacity"),
+    "fastexcel": ("Excel files", "pip install fastexcel"),
     "hazelcast": ("the shared feature store", "pip install hazelcast-python-client"),
     "apscheduler": ("dolphin service run-jobs", "pip install apscheduler"),
     "prometheus_client": ("dolphin service status-port", "pip install prometheus_client"),

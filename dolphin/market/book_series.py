@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from dolphin.catalog.readers.names import PERPETUAL
 from dolphin.catalog.readers.reading import Source
-from dolphin.catalog.readers.streams import PERPETUAL, stream_lines
+from dolphin.catalog.readers.streams import stream_lines
 from dolphin.catalog.store.tables import Part, Table, write_table
 from dolphin.core.records import Floats
 from dolphin.errors import DolphinError

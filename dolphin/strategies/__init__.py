@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,5 +135,8 @@ def _import_file(file: Path):  # type: ignore[no-untyped-def]
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise DolphinError(f"does not import: {type(error).__name__}: {error}", where=str(file)) from error
+        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
+        where = f"{file}:{line}" if line else str(file)
+        raise DolphinError(f"does not import: {type(error).__name__}: {error}", where=where) from error
     return module

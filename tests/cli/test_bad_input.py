@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -46,7 +47,11 @@ SOURCES: dict[str, tuple[Callable[[], list[pl.DataFrame]], str, list[str]]] = {
     "mixed spacing": (lambda: [klines(), klines(("XRPUSDT",), step=5 * MINUTE)], "", ["does not fit", "XRPUSDT"]),
     "times off the grid": (lambda: [klines().with_columns(pl.col("ts") + 1)], "", ["off its grid"]),
     "unknown symbol": (lambda: [klines()], "--symbols BTCUSDT,ETHUST", ["unknown symbol 'ETHUST'", "'ETHUSDT'"]),
-    "unknown reference": (lambda: [klines(("ETHUSDT",))], "", ["reference symbol BTCUSDT is not in the data"]),
+    "unknown reference": (
+        lambda: [klines(("ETHUSDT",))],
+        "--reference BTCUSDT",
+        ["reference symbol BTCUSDT is not in the data"],
+    ),
     "bad symbol": (lambda: [klines(("BTC-USDT",))], "", ["BTC-USDT, bar closing"]),
     "no rows": (lambda: [klines()[:0]], "", ["holds no rows"]),
     "window without data": (lambda: [klines()], "--from 2030-01-01", ["no row is left"]),
@@ -204,7 +209,7 @@ def test_a_declaration_that_cannot_hold(home: Path, tmp_path: Path, call: Call, 
     config.write_text('strategy = "mine:X"\n')
     done = call(home, "check", "lookahead", "m", "--config", config)
     assert done.code == 2 and done.out == "" and done.complaint.strip().count("\n") == 0
-    assert "research/mine.py: does not import: TypeError: " in done.complaint and said in done.complaint
+    assert re.search(r"research/mine\.py:\d+: does not import: TypeError: ", done.complaint) and said in done.complaint
 
 
 STUDIES: dict[str, tuple[str, list[str]]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from dolphin.catalog.quality.rules import PRICES, Quality
 from dolphin.catalog.store.draft import Draft
 from dolphin.catalog.store.instruments import DecimalCount, load_instruments, round_prices
 from dolphin.catalog.store.layout import Identity, writing
-from dolphin.catalog.store.sessions import Calendar
+from dolphin.catalog.store.sessions import ALWAYS_OPEN, Calendar
+from dolphin.catalog.store.sessions import calendar as sessions_of
 from dolphin.errors import DolphinError, nearest
 from dolphin.files import sha256_file
 from dolphin.progress import Progress
-from dolphin.times import DAY_NS, format_day, format_spacing, format_time
+from dolphin.times import DAY_NS, format_day, format_spacing, format_time, is_spacing
 
+REFERENCE = "BTCUSDT"  # where the data has it and none is named
 FIT_SHARE = 0.1  # of a symbol's steps must be one spacing, else the spacing does not fit
 
 
@@ -44,11 +46,16 @@ class ImportJob:
         spacing_ns: int | None,
         symbols: Sequence[str] | None,
         infer: bool,
+        columns: Mapping[str, str] | None = None,
+        stamped: str = "open",
     ) -> None:
         self.draft, self.quality, self.grid = draft, quality, grid
+        self.columns, self.stamped = columns, stamped
         self.files = [path for path, _ in files]
         self.labels = dict(files)
-        self._spacing = spacing_ns
+        self._spacing: int | None = None
+        if spacing_ns is not None:
+            self._settle(spacing_ns)
         self.wanted = tuple(sorted(set(symbols))) if symbols is not None else None
         self.infer = infer
         self.decimals = DecimalCount()
@@ -58,6 +65,8 @@ class ImportJob:
         self.steps: Counter[tuple[str, int]] = Counter()
         self.lineage: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self._chosen: str | None = None
+        self._told: dict[str, list[str]] = {}
         self.rounded = 0
         self.rows = 0
         self.jumps: Jumps
@@ -83,11 +92,14 @@ class ImportJob:
 
     def spill(self, start_ns: int | None, stop_ns: int | None, allow_pickle: bool, progress: Progress | None) -> None:
         """First pass: every piece of every file read, checked and parted by the day of the close."""
-        for index, (path, reading) in enumerate(readings_of(self.files, "bars", allow_pickle, progress)):
+        opened = readings_of(self.files, "bars", allow_pickle, progress, self.columns)
+        for index, (path, reading) in enumerate(opened):
             read = 0
-            self.notes += [f"{self.labels[path]}: {note}" for note in reading.notes]
+            for note in reading.notes:
+                self._told.setdefault(note, []).append(self.labels[path])
             for number, frame in enumerate(self._pieces(reading.frames, path)):
-                frame = frame.with_columns(pl.col("ts") + self.spacing)
+                if self.stamped == "open":
+                    frame = frame.with_columns(pl.col("ts") + self.spacing)
                 if start_ns is not None:
                     frame = frame.filter(pl.col("ts") >= start_ns)
                 if stop_ns is not None:
@@ -97,6 +109,8 @@ class ImportJob:
                 self.quality.order(frame, str(path), first=number == 0)
                 self._spill(frame, index, number)
             self.lineage.append({"file": self.labels[path], "sha256": sha256_file(path), "rows": read})
+        for note, files in self._told.items():
+            self.notes.append(f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {note}")
 
     def _spill(self, frame: pl.DataFrame, index: int, number: int) -> None:
         if frame.is_empty():
@@ -136,13 +150,20 @@ class ImportJob:
         steps = _steps(frame).group_by("step").agg(pl.col("len").sum()).sort("len", "step", descending=[True, False])
         if steps.is_empty():
             return
-        self._spacing = int(steps["step"][0])
-        if DAY_NS % self._spacing:
+        step = int(steps["step"][0])
+        if not is_spacing(step):
             raise DolphinError(
-                f"its steps of {self._spacing / 1e9:g} s do not divide a day",
+                f"its steps of {step / 1e9:g} s neither divide a day nor are a week",
                 where=str(path),
                 mend="give the spacing of the bars: --spacing 5m",
             )
+        self._settle(step)
+
+    def _settle(self, spacing_ns: int) -> None:
+        """The spacing is known, and with it what a session is: daily bars are of one as a whole."""
+        self._spacing = spacing_ns
+        self.grid = sessions_of(self.grid.name, spacing_ns)
+        self.quality.day_of = self.grid.days_of
 
     def _hold_spacing(self, frame: pl.DataFrame, path: Path) -> None:
         for symbol, step, number in _steps(frame).iter_rows():
@@ -167,7 +188,9 @@ class ImportJob:
                 self.decimals.add(str(symbol), "price", rows[column].to_numpy())
             self.decimals.add(str(symbol), "volume", rows["volume"].to_numpy())
 
-    def identify(self, instruments: Path | None, reference: str, source: str, listed: Sequence[str] | None) -> None:
+    def identify(
+        self, instruments: Path | None, reference: str | None, source: str, listed: Sequence[str] | None
+    ) -> None:
         """Symbols, reference and instruments of the dataset, once all rows are known."""
         for symbol in self.wanted or listed or ():
             if symbol not in self.known:
@@ -175,6 +198,10 @@ class ImportJob:
         if not self.seen:
             raise DolphinError("no row is left", where=source, mend="check --from, --to and the data")
         symbols = tuple(sorted(self.seen))
+        if reference is None:
+            reference = REFERENCE if REFERENCE in symbols else symbols[0]
+            if reference != REFERENCE and len(symbols) > 1:
+                self._chosen = f"the reference symbol is {reference}, the first; another: --reference SYMBOL"
         if reference not in self.seen:
             closest = difflib.get_close_matches(reference, symbols, n=1, cutoff=0.0)[0]
             raise DolphinError(
@@ -275,6 +302,23 @@ class ImportJob:
         """Counts per date, symbol and rule, the gaps among them."""
         return pl.concat([self.quality.report(), self.gaps.report()]).sort("date", "symbol", "rule")
 
+    def advice(self) -> tuple[str, ...]:
+        """Why rows lie in no session, and which calendar would count the gaps of such data rightly."""
+        lines = [self._chosen] if self._chosen else []
+        outside = self.quality.rejected["outside_session"]
+        if outside:
+            row = self.quality.set_aside()["outside_session"].head(1).collect()
+            what = "days without a session" if self.spacing >= DAY_NS else "closes before or after trading hours"
+            lines.append(
+                f"{outside:,} rows lie outside the sessions of {self.grid.name} ({what}) and are set aside, the first "
+                f"{row['symbol'][0]} closing {format_time(row['ts'][0])}; without --calendar all are kept"
+            )
+        days = {(entry["first_ts"] - 1) // DAY_NS for entry in self.draft.days.values()}
+        week = {(day + 3) % 7 for day in days}  # 1970-01-01 was a Thursday; Monday is 0
+        if self.grid.name == ALWAYS_OPEN and self.spacing == DAY_NS and len(days) > 9 and not week & {5, 6}:
+            lines.append("no bars on Saturdays and Sundays: with --calendar NYSE (or another) these are no gaps")
+        return tuple(lines)
+
     def summary(self) -> dict[str, Any]:
         """The quality numbers, as they go into manifest and report."""
         gaps, quality = self.gaps.table(), self.quality
@@ -290,13 +334,17 @@ class ImportJob:
 
 
 def readings_of(
-    paths: Sequence[Path], kind: str, allow_pickle: bool, progress: Progress | None
+    paths: Sequence[Path],
+    kind: str,
+    allow_pickle: bool,
+    progress: Progress | None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Path, readers.Reading]]:
     """Every file opened in its turn; all must be of one kind."""
     for index, path in enumerate(paths):
         if progress:
             progress(index, len(paths), f"reading {path.name}")
-        reading = readers.read(path, allow_pickle=allow_pickle)
+        reading = readers.read(path, allow_pickle=allow_pickle, columns=columns)
         if reading.kind != kind:
             raise DolphinError(
                 f"holds {reading.kind}, the files before it {kind}",

@@ -31,7 +31,7 @@ from dolphin.workspace import Workspace
 if TYPE_CHECKING:
     from dolphin.catalog.store.tables import Table
 
-_FOR_BARS: dict[str, Any] = {"on_bad": "error", "on_jump": "flag", "reference": "BTCUSDT"}
+_FOR_BARS: dict[str, Any] = {"on_bad": "error", "on_jump": "flag", "stamped": "open"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class ImportReport:
         Files of the source folder that no reader takes.
     changes : tuple of str
         What is different from the version that the name meant before: sources, notes, definition.
+    advice : tuple of str
+        What a user should know of what became of the rows, such as why some lie in no session.
     """
 
     dataset: Dataset
@@ -58,6 +60,7 @@ class ImportReport:
     unchanged: bool
     skipped: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 def import_data(
@@ -93,14 +96,17 @@ def import_data(
     DolphinError
         On any input it cannot take whole; the dataset of that name stays what it was.
     """
-    found = _find(source)
-    kind = readers.read(found.files[0][0], allow_pickle=allow_pickle).kind
+    found = find_sources(source)
+    first = found.files[0][0]
+    kind = readers.read(first, allow_pickle=allow_pickle, columns=options.get("columns")).kind
     if lags and kind != "series":
         raise DolphinError("lags: only for series", where=found.text, mend=f"leave that out: it is {kind}")
     if kind == "bars":
         return import_klines(workspace, source, name, allow_pickle=allow_pickle, progress=progress, **options)
     definition = options.pop("definition", None)
-    given = [key for key, value in options.items() if key != "notes" and value != _FOR_BARS.get(key)]
+    # A definition names its reference by default.
+    plain = _FOR_BARS | {"reference": "BTCUSDT" if definition else None}
+    given = [key for key, value in options.items() if key != "notes" and value and value != plain.get(key)]
     if definition and (definition.symbols or definition.limits != Limits()):
         given.append("symbols and limits of the definition")
     if given:
@@ -114,16 +120,18 @@ def import_data(
 
 def import_klines(
     workspace: Workspace,
-    source: Path | Sequence[Path],
+    source: Path | Sequence[Path] | Sources,
     name: str,
     *,
     spacing_ns: int | None = None,
     instruments: Path | None = None,
     symbols: Sequence[str] | None = None,
-    reference: str = "BTCUSDT",
+    reference: str | None = None,
     start_ns: int | None = None,
     stop_ns: int | None = None,
     calendar: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    stamped: str = "open",
     on_bad: str = "error",
     on_jump: str = "flag",
     second: str | None = None,
@@ -137,19 +145,23 @@ def import_klines(
     Parameters
     ----------
     source : Path or sequence of Path
-        Files or folders of bars with candle *open* times.
+        Files or folders of bars with candle *open* times (or see ``stamped``).
     spacing_ns : int, optional
         Bar spacing; told from the data when not given.
     instruments : Path, optional
         An ``instruments.json``; by default the one beside the data, else ticks are inferred from it.
     symbols : sequence of str, optional
         Take only these.
-    reference : str
-        The symbol whose volatility is measured.
+    reference : str, optional
+        The symbol whose volatility is measured; BTCUSDT where the data has it, else the first.
     start_ns, stop_ns : int, optional
         Take bars that close at or after ``start_ns`` and before ``stop_ns``.
     calendar : str, optional
         An exchange calendar (``XNYS``, ``CME``): a file per session date, gaps counted on its closes.
+    columns : mapping of str to str, optional
+        Of tables that people made: role to column, where the names do not tell it.
+    stamped : {"open", "close"}
+        What of a bar its time is.
     on_bad : {"error", "reject"}
         What a row with a NaN, a price <= 0, or an unsorted or duplicate time does: stop the import, or
         be set aside in ``rejected/`` (unsorted rows are sorted and counted).
@@ -173,7 +185,8 @@ def import_klines(
     """
     _check_choice("on-bad", on_bad, ("error", "reject"))
     _check_choice("on-jump", on_jump, ("flag", "reject"))
-    found = _find(source)
+    _check_choice("stamped", stamped, ("open", "close"))
+    found = source if isinstance(source, Sources) else find_sources(source)
     if instruments is None:
         instruments = next((p for p in (folder / "instruments.json" for folder in found.folders) if p.is_file()), None)
     listed = definition.symbols if definition else None
@@ -181,7 +194,8 @@ def import_klines(
     other = open_dataset(workspace, second) if second else None
     with drafting(workspace.catalog, name) as draft:
         quality = Quality(on_bad == "reject", draft.stage, grid.days_of, listed)
-        job = ImportJob(draft, found.files, quality, grid, spacing_ns, symbols, instruments is None)
+        job = ImportJob(draft, found.files, quality, grid, spacing_ns, symbols, instruments is None,
+                        columns, stamped)  # fmt: skip
         job.spill(start_ns, stop_ns, allow_pickle, progress)
         job.identify(instruments, reference, found.text, listed)
         job.jumps = Jumps(job.symbols, _closes_of(other) if other else None)
@@ -196,6 +210,7 @@ def import_klines(
         }
         if grid.name != ALWAYS_OPEN:
             about["calendar"] = grid.name
+        advice = job.advice()
         if other:
             about["second"] = {"name": other.name, "digest": other.digest}
         report = QualityReport(name, about, summary, job.report(), job.jumps.table(), job.spacing, *job.span)
@@ -203,12 +218,12 @@ def import_klines(
         manifest, unchanged = draft.publish(about)
         changes = _changes(draft.current, manifest)
     dataset = from_manifest(workspace.catalog, manifest, manifest_path(workspace.catalog, name))
-    return ImportReport(dataset, summary, unchanged, tuple(str(p) for p in found.skipped), changes)
+    return ImportReport(dataset, summary, unchanged, tuple(str(p) for p in found.skipped), changes, advice)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The files of a source: with the name each has in the lineage, and how a command names them."""
+class Sources:
+    """The files of an import: with the name each has in the lineage, and how a command names them."""
 
     files: list[tuple[Path, str]]
     skipped: list[Path]
@@ -217,7 +232,8 @@ class _Found:
     command: str
 
 
-def _find(source: Path | Sequence[Path]) -> _Found:
+def find_sources(source: Path | Sequence[Path]) -> Sources:
+    """All files of files and folders."""
     sources = [Path(source)] if isinstance(source, str | Path) else [Path(p) for p in source]
     files: list[tuple[Path, str]] = []
     skipped: list[Path] = []
@@ -226,7 +242,9 @@ def _find(source: Path | Sequence[Path]) -> _Found:
         files += [(path, path.relative_to(one).as_posix() if one.is_dir() else path.name) for path in here]
         skipped += odd
     folders = [one if one.is_dir() else one.parent for one in sources]
-    return _Found(files, skipped, folders, ", ".join(map(str, sources)), " ".join(shlex.quote(str(p)) for p in sources))
+    return Sources(
+        files, skipped, folders, ", ".join(map(str, sources)), " ".join(shlex.quote(str(p)) for p in sources)
+    )
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -235,12 +253,16 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _made(
-    name: str, found: _Found, definition: Definition | None, symbols: Sequence[str] | None = None
+    name: str, found: Sources, definition: Definition | None, symbols: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """What a manifest says of where the data came from: the source, the command, the definition."""
     wanted = f" --symbols {','.join(symbols)}" if symbols else ""
-    command = f"build {name}" if definition else f"import {found.command} --name {name}{wanted}"
-    made: dict[str, Any] = {"source": found.text, "made": f"dolphin data {command}"}
+    command = f"dolphin data import {found.command} --name {name}{wanted}"
+    if not found.folders:
+        command = found.command
+    made: dict[str, Any] = {
+        "source": found.text, "made": f"dolphin data build {name}" if definition else command,
+    }  # fmt: skip
     if definition:
         made["definition"] = {"hash": definition.hash, **definition.document()}
     return made

@@ -12,7 +12,7 @@ import polars as pl
 from dolphin.catalog.store.instruments import SYMBOL
 from dolphin.catalog.store.layout import VALUES, writing
 from dolphin.errors import DolphinError
-from dolphin.times import DAY_NS, format_time
+from dolphin.times import DAY_NS, format_time, grid_origin
 
 PRICES = VALUES[:4]
 OFF_GRID_SHARE = 0.01  # more than this share of a file off the grid: the spacing does not fit
@@ -108,7 +108,10 @@ class Quality:
             On a fatal rule (unless rows are to be set aside), naming file, symbol, time and count.
         """
         frame = frame.with_columns(self.day_of(frame["ts"]).alias("day"))
-        own = {"off_grid": pl.col("ts") % spacing_ns != 0, "outside_session": pl.col("day").is_null()}
+        own = {
+            "off_grid": (pl.col("ts") - grid_origin(spacing_ns)) % spacing_ns != 0,
+            "outside_session": pl.col("day").is_null(),
+        }
         if self.listed is not None:
             own["unknown_symbol"] = ~pl.col("symbol").is_in(list(self.listed))
         tests = [(rule.name, rule.broken if rule.broken is not None else own.get(rule.name)) for rule in RULES]

@@ -16,16 +16,18 @@ of :mod:`dolphin.catalog.readers.layouts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dolphin.catalog.readers.archives import read_zip
 from dolphin.catalog.readers.columnar import read_arrow, read_parquet
 from dolphin.catalog.readers.documents import read_json, read_json_lines
+from dolphin.catalog.readers.headers import NotTold
 from dolphin.catalog.readers.indicators import read_npz
 from dolphin.catalog.readers.layouts import KLINE_COLUMNS
 from dolphin.catalog.readers.pickles import read_pickle, refuse_pickle
-from dolphin.catalog.readers.reading import Kind, Reading
+from dolphin.catalog.readers.reading import Kind, NoLayout, Reading
+from dolphin.catalog.readers.tables import read_table
 from dolphin.catalog.readers.text import read_csv, read_gz
 from dolphin.errors import DolphinError
 
@@ -34,6 +36,9 @@ __all__ = ["KLINE_COLUMNS", "READERS", "Kind", "Reading", "find_files", "read"]
 READERS: dict[str, Callable[[Path], Reading]] = {
     ".parquet": read_parquet,
     ".csv": read_csv,
+    ".tsv": read_csv,
+    ".txt": read_csv,
+    ".xlsx": read_table,
     ".zip": read_zip,
     ".gz": read_gz,
     ".feather": read_arrow,
@@ -62,13 +67,16 @@ def suffix_of(path: Path) -> str | None:
     return max((s for s in READERS if name.endswith(s) and name != s), key=len, default=None)
 
 
-def read(path: Path, *, allow_pickle: bool = False) -> Reading:
+def read(path: Path, *, allow_pickle: bool = False, columns: Mapping[str, str] | None = None) -> Reading:
     """Read any supported file.
 
     Parameters
     ----------
     allow_pickle : bool
         Load pickles (they can run any code) instead of refusing them.
+    columns : mapping of str to str, optional
+        Of a table of bars: role to column, such as ``{"close": "Adj Close"}``. Where no producer's layout fits, the
+        columns are told by their names (:mod:`dolphin.catalog.readers.headers`).
 
     Raises
     ------
@@ -83,7 +91,20 @@ def read(path: Path, *, allow_pickle: bool = False) -> Reading:
         return read_pickle(path)
     if allow_pickle and READERS[suffix] is read_npz:
         return read_npz(path, allow_pickle=True)
-    return READERS[suffix](path)
+    if columns:
+        return read_table(path, columns)
+    try:
+        return READERS[suffix](path)
+    except NoLayout as unknown:
+        return _by_header(path, unknown)
+
+
+def _by_header(path: Path, unknown: NoLayout) -> Reading:
+    """A table of no known producer by its header; where that tells no candle, what was wrong at first is said."""
+    try:
+        return read_table(path)
+    except NotTold as error:
+        raise (unknown if error.candle == 0 else error) from None
 
 
 def find_files(source: Path) -> tuple[list[Path], list[Path]]:

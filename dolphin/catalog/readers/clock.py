@@ -14,7 +14,7 @@ _UNITS = {"ms": 10**6, "us": 10**3, "ns": 1}
 class Clock:
     """The unit of a file's integers, told once from their size and then held to.
 
-    From 2000 to 2100 milliseconds, microseconds and nanoseconds since 1970 do not overlap, so that the
+    From 2000 to 2100 seconds, milliseconds, microseconds and nanoseconds since 1970 do not overlap, so that the
     size tells the unit; a file that changes it on the way is refused.
     """
 
@@ -48,7 +48,7 @@ class Clock:
             raise DolphinError(
                 f"{odd} of {counts.len()} times are empty or not between 2000 and 2100",
                 where=self.where,
-                mend="times are milliseconds, microseconds or nanoseconds since 1970, one unit per file",
+                mend="times are seconds, milliseconds, microseconds or nanoseconds since 1970, one unit per file",
             )
         return counts * factor
 
@@ -56,7 +56,7 @@ class Clock:
         if self.factor is None and counts.len() > counts.null_count():
             last = counts.max()
             assert isinstance(last, int)
-            self.factor = 10**6 if last < 10**14 else 10**3 if last < 10**17 else 1
+            self.factor = 10**9 if last < 10**11 else 10**6 if last < 10**14 else 10**3 if last < 10**17 else 1
         return self.factor or 1
 
     def _parse(self, text: str) -> int:

@@ -37,6 +37,29 @@ SMALL_BYTES = 1 << 24  # no file is a bomb that unpacks to less
 
 def read_parquet(path: Path) -> Reading:
     """Parquet of any layout: klines, ticks, scans, series."""
+    source, schema, batches = _open_parquet(path)
+    return _reading(path, source, "Parquet", schema, batches)
+
+
+def whole_parquet(path: Path) -> pl.DataFrame:
+    """Every row and column of a Parquet file, once they are known to be sound."""
+    _, schema, batches = _open_parquet(path)
+    return _whole(schema, batches)
+
+
+def whole_arrow(path: Path) -> pl.DataFrame:
+    """The same of an Arrow IPC file or stream."""
+    _, schema, batches, _ = _open_arrow(path)
+    return _whole(schema, batches)
+
+
+def _whole(schema: pa.Schema, batches: Any) -> pl.DataFrame:
+    frames = list(validated(batches(list(schema.names))))
+    return pl.concat(frames) if frames else _frame(schema.empty_table())
+
+
+def _open_parquet(path: Path) -> tuple[Source, Any, Any]:
+    """A Parquet file whose claims are checked: its source, schema, and what gives its batches."""
     import pyarrow.parquet as pq
 
     check_begins(path, b"PAR1", "Parquet")
@@ -49,7 +72,7 @@ def read_parquet(path: Path) -> Reading:
         with pq.ParquetFile(path) as file:
             yield from file.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False)
 
-    return _reading(path, source, "Parquet", schema, batches)
+    return source, schema, batches
 
 
 def read_arrow(path: Path) -> Reading:
@@ -57,6 +80,13 @@ def read_arrow(path: Path) -> Reading:
 
     Also Feather of version 2, which is an IPC file: freqtrade's candles and trades.
     """
+    source, schema, batches, ended = _open_arrow(path)
+    notes = () if ended else ("it ends without the mark of a stream's end: its writer was stopped, or it is cut",)
+    return _reading(path, source, "Arrow IPC", schema, batches, notes)
+
+
+def _open_arrow(path: Path) -> tuple[Source, Any, Any, bool]:
+    """An Arrow file whose claims are checked; also whether it has the mark of its end."""
     import pyarrow as pa
 
     source = Source.of(path)
@@ -85,8 +115,7 @@ def read_arrow(path: Path) -> Reading:
         ended = check_batches(path, as_file, MAX_RATIO, SMALL_BYTES)
         with pa.OSFile(str(path)) as stream:
             schema = (pa.ipc.open_file if as_file else pa.ipc.open_stream)(stream).schema
-    notes = () if ended else ("it ends without the mark of a stream's end: its writer was stopped, or it is cut",)
-    return _reading(path, source, "Arrow IPC", schema, batches, notes)
+    return source, schema, batches, ended
 
 
 def _reading(

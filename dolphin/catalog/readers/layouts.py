@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.readers.clock import Clock
-from dolphin.catalog.readers.reading import Kind, Source
+from dolphin.catalog.readers.names import symbol_of_file
+from dolphin.catalog.readers.reading import Kind, NoLayout, Source
 from dolphin.catalog.store.instruments import check_symbol
 from dolphin.catalog.store.layout import COLUMNS, VALUES
 from dolphin.catalog.store.scan_layout import FEATURES, SCAN_NUMBER
@@ -30,6 +31,10 @@ TICK_COLUMNS: dict[str, Any] = {
     "trade_id": pl.Int64, "bid": PRICE, "ask": PRICE, "received_ts": pl.Int64,
 }  # fmt: skip
 Make = Callable[[pl.DataFrame, Source, Clock], pl.DataFrame]
+TOLD = "--columns time=COLUMN,close=COLUMN"
+CANDLES = "freqtrade candles"
+FREQTRADE = re.compile(r"([A-Z0-9]+)_([A-Z0-9]+)(?:_[A-Z0-9]+)?-(?:\d+(?:s|m|h|d|w|Mo?|y)(?:-(\w+))?|trades)")
+_FREQTRADE_NAMES = "freqtrade writes BTC_USDT-5m.feather or BTC_USDT_USDT-5m-futures.feather"
 SCAN_COLUMNS = ("vel_div", "lambda_max_w50", "lambda_max_w150", "instability", "timestamp")
 
 
@@ -73,13 +78,20 @@ def recognise(columns: Iterable[str], source: Source) -> Layout:
 
     Raises
     ------
+    NoLayout
+        If it is none; the line lists what is read, or the column that is missing.
     DolphinError
-        If it is none or not one alone; the line lists what is read, or the column that is missing.
+        If it is not one alone.
     """
     names = list(columns)
     if len(set(names)) != len(names):
-        raise DolphinError("a column name occurs twice", where=source.where, mend="name every column once")
+        raise NoLayout("a column name occurs twice", where=source.where, mend="name every column once")
     fitting = [layout for layout in LAYOUTS if set(layout.columns) <= set(names)]
+    # A candle file of the same columns that freqtrade did not name is of somebody else.
+    foreign = [layout for layout in fitting if layout.title == CANDLES and not FREQTRADE.fullmatch(source.stem)]
+    if foreign and len(fitting) == 1:
+        raise NoLayout(f"'{source.name}' names no pair and timeframe", where=source.where, mend=_FREQTRADE_NAMES)
+    fitting = [layout for layout in fitting if layout not in foreign]
     if len(fitting) == 1:
         return fitting[0]
     if len({layout.kind for layout in fitting}) > 1:
@@ -90,9 +102,13 @@ def recognise(columns: Iterable[str], source: Source) -> Layout:
     closest = max(LAYOUTS, key=lambda layout: sum(c in names for c in layout.columns) / len(layout.columns))
     missing = [c for c in closest.columns if c not in names]
     if 2 * len(missing) <= len(closest.columns) and len(closest.columns) > 3:
-        raise DolphinError(f"column '{missing[0]}' is missing", where=source.where, mend=nearest(missing[0], names))
+        raise NoLayout(f"column '{missing[0]}' is missing", where=source.where, mend=nearest(missing[0], names))
     shown = ", ".join(map(str, names[:8]))
-    raise DolphinError(f"no known layout (columns {shown[:120]})", where=source.where, mend=f"it reads {known()}")
+    raise NoLayout(
+        f"no known layout (columns {shown[:120]})",
+        where=source.where,
+        mend=f"name them: {TOLD}; or it is one of {known()}",
+    )
 
 
 def known() -> str:
@@ -168,10 +184,8 @@ def _one_symbol(time: str, symbol_of: Callable[[Source], str]) -> Make:
 
 
 def exchange_symbol(source: Source) -> str:
-    """``BTCUSDT`` of ``BTCUSDT-5m-2025-01.csv``."""
-    symbol = source.stem.split("-", 1)[0]
-    check_symbol(symbol, f"{source.where} (the file name)")
-    return symbol
+    """``BTCUSDT`` of ``BTCUSDT-5m-2025-01.csv``, ``BTCUSD`` of ``BTC-USD.csv``."""
+    return symbol_of_file(source)
 
 
 def freqtrade_symbol(source: Source) -> str:
@@ -182,14 +196,12 @@ def freqtrade_symbol(source: Source) -> str:
     DolphinError
         On another name, and on mark, index, premium and funding candles: nothing traded there.
     """
-    match = re.fullmatch(
-        r"([A-Z0-9]+)_([A-Z0-9]+)(?:_[A-Z0-9]+)?-(?:\d+(?:s|m|h|d|w|Mo?|y)(?:-(\w+))?|trades)", source.stem
-    )
+    match = FREQTRADE.fullmatch(source.stem)
     if not match:
         raise DolphinError(
             f"'{source.name}' names no pair and timeframe",
             where=source.where,
-            mend="freqtrade writes BTC_USDT-5m.feather or BTC_USDT_USDT-5m-futures.feather",
+            mend=_FREQTRADE_NAMES,
         )
     if match[3] not in (None, "spot", "futures"):
         raise DolphinError(
@@ -288,7 +300,7 @@ LAYOUTS = (
         integers=frozenset({"open_time"}),
     ),
     Layout(
-        "freqtrade candles", "bars", ("date", *VALUES), _one_symbol("date", freqtrade_symbol),
+        CANDLES, "bars", ("date", *VALUES), _one_symbol("date", freqtrade_symbol),
         texts=frozenset({"date"}),
     ),
     Layout(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -34,11 +34,18 @@ class Reading:
         :class:`DolphinError` on the way means that the file cannot be taken whole.
     notes : tuple of str
         What a user should know of it, such as columns that were left out.
+    facts : mapping of str to str
+        How a table was read that is told by its header: its columns by role, how it writes times.
     """
 
     kind: Kind
     frames: Iterator[pl.DataFrame]
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class NoLayout(DolphinError):
+    """A table whose columns are of no known producer; its header may tell what they are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,19 @@ class Source:
     def stem(self) -> str:
         """The name without its suffixes."""
         name = self.name
-        for suffix in (".gz", ".csv", ".json", ".parquet", ".feather", ".arrow", ".ipc"):
+        for suffix in (
+            ".gz",
+            ".csv",
+            ".tsv",
+            ".txt",
+            ".json",
+            ".parquet",
+            ".feather",
+            ".arrow",
+            ".arrows",
+            ".ipc",
+            ".xlsx",
+        ):
             name = name.removesuffix(suffix)
         return name
 

@@ -18,12 +18,12 @@ import polars as pl
 
 from dolphin.catalog.readers.layouts import PRICE, TICK_COLUMNS
 from dolphin.catalog.readers.lines import blocks, unpacked_limit
+from dolphin.catalog.readers.names import PERPETUAL
 from dolphin.catalog.readers.reading import MAX_ROWS, Reading, Source, explained, filled
 from dolphin.catalog.store.instruments import check_symbol
 from dolphin.errors import DolphinError
 
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"]*)"')
-PERPETUAL = "PERP"  # after the symbol: a perpetual future has another price than the spot pair of its name
 _TEXT = {name: pl.String if dtype == PRICE else dtype for name, dtype in TICK_COLUMNS.items()}
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from dolphin.catalog.readers.clock import Clock
 from dolphin.catalog.readers.layouts import KLINE_COLUMNS, Layout, recognise
 from dolphin.catalog.readers.lines import Opener, blocks, first_line, unpacked_limit
-from dolphin.catalog.readers.reading import MAX_FILE_BYTES, Reading, Source, filled
+from dolphin.catalog.readers.reading import MAX_FILE_BYTES, NoLayout, Reading, Source, explained, filled
 from dolphin.catalog.readers.streams import read_stream
 from dolphin.errors import DolphinError
 
@@ -61,6 +61,8 @@ def csv_reading(
     """
     header, names = columns_of(first_line(opener, source, "CSV"), source)
     layout = recognise(names, source)
+    if header and layout.kind == "bars" and layout.integers and not _counts_time(opener, names, layout, source):
+        raise NoLayout("its times are no counts since 1970", where=source.where)
     if layout.kind == "series":
         if path is None:
             raise DolphinError("a packed series", where=source.where, mend="unpack it first")
@@ -95,12 +97,21 @@ def columns_of(line: bytes, source: Source) -> tuple[bool, list[str]]:
         if flags[:1] == [at] and len(cells) <= len(columns):
             return False, list(columns[: len(cells)])
     if len(cells) != len(KLINE_COLUMNS):
-        raise DolphinError(
+        raise NoLayout(
             f"{len(cells)} columns without a header",
             where=source.where,
             mend=f"klines have {len(KLINE_COLUMNS)}; other tables need a header",
         )
     return False, list(KLINE_COLUMNS)
+
+
+def _counts_time(opener: Opener, names: list[str], layout: Layout, source: Source) -> bool:
+    """Whether the first row writes its time as an integer; text is for the reader of people's tables."""
+    with explained(source.where, "CSV"), opener() as stream:
+        lines = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip().splitlines()
+    cells = lines[1].split(b",") if len(lines) > 1 else []
+    at = names.index(next(name for name in names if name in layout.integers))
+    return len(cells) <= at or re.fullmatch(rb"-?\d*", cells[at].strip()) is not None
 
 
 def _table(block: bytes, names: list[str], layout: Layout, source: Source) -> pl.DataFrame:

@@ -84,14 +84,14 @@ class Dataset:
     @property
     def days(self) -> tuple[str, ...]:
         """Every UTC day that has a bar of the grid (``YYYY-MM-DD``), also those without a row."""
-        if self.calendar == ALWAYS_OPEN:
+        if self.calendar == ALWAYS_OPEN and self.spacing_ns <= DAY_NS:
             return tuple(format_day(d) for d in days_between(self.first_ts, self.last_ts))
         return tuple(format_day(int(d)) for d in np.unique(self.grid() // DAY_NS))
 
     @property
     def session_dates(self) -> tuple[str, ...]:
         """Every session date of the grid: its UTC days where it is always open."""
-        sessions = calendar(self.calendar)
+        sessions = calendar(self.calendar, self.spacing_ns)
         first, last = sessions.date_of(np.array([self.first_ts, self.last_ts])).tolist()
         return tuple(format_day(d) for d in sessions.days(first, last + 1))
 

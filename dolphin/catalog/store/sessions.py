@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dolphin.errors import DolphinError, nearest
-from dolphin.times import DAY_NS, format_day, format_spacing, format_time
+from dolphin.times import DAY_NS, WEEK_NS, format_day, format_spacing, format_time, grid_origin
 
 ALWAYS_OPEN = "ALWAYS_OPEN"
 NO_SESSION = np.iinfo(np.int64).min
@@ -73,6 +73,11 @@ class Calendar:
         dates = np.unique(self._date)
         return dates[(dates >= first) & (dates < stop)]
 
+    def daily(self) -> Calendar:
+        """The same session dates for daily bars: each from the UTC midnight that begins its date to the one after."""
+        dates = np.unique(self._date)
+        return Calendar(self.name, dates * DAY_NS, (dates + 1) * DAY_NS, dates)
+
     def bounds(self, date: int) -> tuple[int, int]:
         """Opening and closing of a session, ns UTC.
 
@@ -123,7 +128,9 @@ class AlwaysOpen(Calendar):
         return True
 
     def closes(self, first_ts: int, last_ts: int, spacing_ns: int) -> NDArray[np.int64]:
-        return np.arange(-(-first_ts // spacing_ns), last_ts // spacing_ns + 1, dtype=np.int64) * spacing_ns
+        origin = grid_origin(spacing_ns)
+        first, last = -(-(first_ts - origin) // spacing_ns), (last_ts - origin) // spacing_ns
+        return origin + np.arange(first, last + 1, dtype=np.int64) * spacing_ns
 
     def dates(self, first: int, stop: int) -> NDArray[np.int64]:
         return np.arange(first, stop, dtype=np.int64)
@@ -132,18 +139,35 @@ class AlwaysOpen(Calendar):
         return date * DAY_NS, (date + 1) * DAY_NS
 
     def closes_of(self, day: int, spacing_ns: int) -> NDArray[np.int64]:
+        if spacing_ns > DAY_NS:
+            return self.closes(day * DAY_NS, (day + 1) * DAY_NS - 1, spacing_ns)
         return np.arange(day * DAY_NS, (day + 1) * DAY_NS, spacing_ns, dtype=np.int64)
 
 
 @cache
-def calendar(name: str) -> Calendar:
+def calendar(name: str, spacing_ns: int | None = None) -> Calendar:
     """The calendar of this name: ``ALWAYS_OPEN``, or an exchange's code or alias (``NYSE``, ``CME``).
+
+    Parameters
+    ----------
+    spacing_ns : int, optional
+        Of the bars. Daily ones are of a session as a whole: each closes at the UTC midnight after its date.
 
     Raises
     ------
     DolphinError
-        On an unknown name; the nearest is suggested.
+        On an unknown name (the nearest is suggested); for weekly bars, which no session has.
     """
+    found = _calendar(name)
+    if found.name == ALWAYS_OPEN or spacing_ns is None or spacing_ns < DAY_NS:
+        return found
+    if spacing_ns >= WEEK_NS:
+        raise DolphinError(f"weekly bars lie in no session of {name}", mend="leave --calendar out")
+    return found.daily()
+
+
+@cache
+def _calendar(name: str) -> Calendar:
     wanted = name.strip().upper()
     if wanted == ALWAYS_OPEN:
         return AlwaysOpen()
@@ -177,7 +201,7 @@ def session_closes(name: str, first_ts: int, last_ts: int, spacing_ns: int) -> N
     DolphinError
         If the spacing leaves no close in its sessions.
     """
-    closes = calendar(name).closes(first_ts, last_ts, spacing_ns)
+    closes = calendar(name, spacing_ns).closes(first_ts, last_ts, spacing_ns)
     if not closes.size or closes[0] != first_ts or closes[-1] != last_ts:
         raise DolphinError(f"bars of {format_spacing(spacing_ns)} do not lie in the sessions of {name}")
     return closes

@@ -41,6 +41,7 @@ class Producer:
     name: Callable[[pl.DataFrame], str]
     write: Callable[[pl.DataFrame, Path], None]
     allow_pickle: bool = False
+    cut_tells: bool = True  # a file that ends within a number is not taken for one with another number
 
     def file(self, frame: pl.DataFrame, folder: Path) -> Path:
         """Write ``frame`` the way the producer does."""
@@ -265,6 +266,104 @@ def seal(path: Path) -> None:
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
 
 
+@st.composite
+def candles(draw: st.DrawFn, step: int = MINUTE_NS, volume: bool = True) -> pl.DataFrame:
+    """Bars of one symbol as people's exports have them: times on the grid, a symbol of letters."""
+    rows, first = draw(st.integers(2, 12)), draw(st.integers(20_000, 25_000)) * 86_400 * 10**9
+    cells = {c: draw(st.lists(prices, min_size=rows, max_size=rows)) for c in VALUES}
+    symbol = draw(st.from_regex(r"Q[A-Z]{4}X", fullmatch=True))
+    if not volume:
+        cells["volume"] = [0.0] * rows
+    return pl.DataFrame({"symbol": [symbol] * rows, "ts": [first + step * i for i in range(rows)], **cells})
+
+
+def export(
+    header: str | None, form: str, separator: str = ",", *, columns: tuple[str, ...] = VALUES, tail: str = ""
+) -> Callable[[pl.DataFrame, Path], None]:
+    """A writer of text: the time by ``form`` (of strftime, or a unit), then these columns, then what nobody reads."""
+
+    def write(frame: pl.DataFrame, path: Path) -> None:
+        time = (
+            pl.from_epoch("ts", time_unit="ns").dt.strftime(form)
+            if "%" in form
+            else pl.col("ts") // (UNITS | {"s": 10**9})[form]
+        )
+        table = frame.select(time.cast(pl.String).alias("time"), *columns)
+        lines = [separator.join(map(str, row)) + tail for row in table.iter_rows()]
+        path.write_text("\n".join([*([header] if header else []), *lines]) + "\n", newline="\n")
+
+    return write
+
+
+def write_download(frame: pl.DataFrame, path: Path) -> None:
+    """As ``yfinance.download(...).to_csv()``: fields and tickers in two rows, the index' name in a third."""
+    import pandas as pd
+
+    symbol = frame["symbol"][0]
+    fields = ["Close", "High", "Low", "Open", "Volume"]
+    index = pd.DatetimeIndex(pd.to_datetime(frame["ts"].to_numpy()), name="Date")
+    columns = pd.MultiIndex.from_product([fields, [symbol]], names=["Price", "Ticker"])
+    pd.DataFrame(frame.select(f.lower() for f in fields).to_numpy(), index, columns).to_csv(path)
+
+
+def write_frame(form: str) -> Callable[[pl.DataFrame, Path], None]:
+    """A pandas frame with its times in the index, as Parquet or Feather."""
+
+    def write(frame: pl.DataFrame, path: Path) -> None:
+        import pandas as pd
+
+        table = pd.DataFrame({name.title(): frame[name].to_numpy() for name in VALUES})
+        table.index = pd.DatetimeIndex(pd.to_datetime(frame["ts"].to_numpy()), name="Date")
+        if form == "feather":
+            table = table.reset_index()
+        getattr(table, f"to_{form}")(path)
+
+    return write
+
+
+DAY_FRAMES, FLAT = candles(86_400 * 10**9), candles(volume=False)
+
+
+def _exports() -> list[Producer]:
+    """Files that people have: charting programs, terminals, exchanges, spreadsheets, and frames that were saved."""
+    text = [
+        ("yfinance history", DAY_FRAMES, "{}.csv",
+         export("Date,Open,High,Low,Close,Volume,Dividends,Stock Splits", "%Y-%m-%d 00:00:00-05:00", tail=",0.0,0.0")),
+        ("yfinance download", DAY_FRAMES, "prices.csv", write_download),
+        ("ccxt frame", candles(), "{}-1m.csv", export("timestamp,open,high,low,close,volume", "ms")),
+        ("ccxt lists", candles(), "binance_{}_1m.csv", export(None, "ms")),
+        ("TradingView in seconds", candles(), "BINANCE_{}, 1.csv", export("time,open,high,low,close,Volume", "s")),
+        ("TradingView in ISO", candles(), "BINANCE_{}, 1_a1b2c.csv",
+         export("time,open,high,low,close,Volume", "%Y-%m-%dT%H:%M:%S+00:00")),
+        ("MetaTrader 5", candles(), "{}_M1_202001020000_202012312345.csv",
+         export("<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>", "%Y.%m.%d\t%H:%M:%S",
+                "\t", tail="\t0\t3")),
+        ("MetaTrader 4", candles(), "{}1.csv", export(None, "%Y.%m.%d,%H:%M")),
+        ("Kraken", candles(), "{}_1.csv", export(None, "s", tail=",17")),
+        ("spreadsheet with commas", FLAT, "{}.csv", None),
+        ("TSV without volume", FLAT, "{}.tsv", export("datetime\topen\thigh\tlow\tclose", "%Y-%m-%d %H:%M:%S", "\t",
+                                                     columns=VALUES[:4])),
+    ]  # fmt: skip
+
+    def with_commas(frame: pl.DataFrame, path: Path) -> None:
+        export("Date;Open;High;Low;Close", "%d.%m.%Y %H:%M", ";", columns=VALUES[:4])(frame, path)
+        head, _, rows = path.read_text().partition("\n")
+        lines = [";".join([t, *(c.replace(".", ",") for c in cells)])
+                 for t, *cells in (line.split(";") for line in rows.splitlines())]  # fmt: skip
+        path.write_text("\n".join([head, *lines]) + "\n")
+
+    made = [
+        Producer(
+            title, "bars", frames, lambda f, n=name: n.format(one_symbol(f)), write or with_commas, cut_tells=False
+        )
+        for title, frames, name, write in text
+    ]
+    for form in ("parquet", "feather"):
+        name = lambda f, s=form: f"{one_symbol(f)}.{s}"  # noqa: E731
+        made.append(Producer(f"pandas {form}", "bars", DAY_FRAMES, name, write_frame(form)))
+    return made
+
+
 def write_pickle(frame: pl.DataFrame, path: Path) -> None:
     import pickle
 
@@ -398,4 +497,4 @@ def _producers() -> list[Producer]:
     return made
 
 
-PRODUCERS = _producers()
+PRODUCERS = _producers() + _exports()

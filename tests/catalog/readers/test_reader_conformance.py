@@ -88,7 +88,9 @@ def test_a_cut_file_is_refused_or_shorter(producer: Producer, files: dict[str, t
             except DolphinError as error:
                 assert "\n" not in str(error) and path.name in str(error)
             else:
-                assert whole.suffix not in (".parquet", ".feather", ".arrow", ".zip", ".gz", ".npz")
+                assert whole.suffix not in (".parquet", ".feather", ".arrow", ".zip", ".gz", ".npz", ".xlsx")
+                if not producer.cut_tells:
+                    found = found.head(-1)
                 assert_frame_equal(found, frame.head(found.height), check_exact=True)
 
     check()
