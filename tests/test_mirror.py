@@ -10,6 +10,7 @@ PACKAGE = TESTS.parent / "dolphin"
 OWN_ROOMS = {"reference"}
 #: What is about the whole package and no module of it.
 ABOUT_THE_WHOLE = {
+    "test_docs",
     "test_architecture",
     "test_examples",
     "test_house",
