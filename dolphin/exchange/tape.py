@@ -19,6 +19,9 @@ INTERVALS = {
     14_400_000: "4h", 21_600_000: "6h", 28_800_000: "8h", 43_200_000: "12h", 86_400_000: "1d",
 }  # fmt: skip
 
+#: Open, high, low, close, volume.
+Bar = tuple[Decimal, Decimal, Decimal, Decimal, float]
+
 
 @dataclass
 class Tape:
@@ -86,16 +89,16 @@ class Tape:
             found[rules.symbol] = decimal_of(price, rules)
         return found
 
-    def row(self, k: int) -> dict[str, tuple[Decimal, Decimal, Decimal, Decimal, float]]:
+    def row(self, k: int) -> dict[str, Bar]:
         """Open, high, low, close and volume of row ``k`` for the symbols that have one."""
-        out = {}
-        for j, rules in enumerate(self.rules):
-            if self.close[k, j] == self.close[k, j]:
-                close = float(self.close[k, j])
-                bar = (_at(table, k, j, close) for table in (self.open, self.high, self.low))
-                first, high, low = (decimal_of(value, rules) for value in bar)
-                out[rules.symbol] = (first, high, low, decimal_of(close, rules), _at(self.volume, k, j, 1.0))
-        return out
+        real = np.flatnonzero(~np.isnan(self.close[k])).tolist()
+        return {self.rules[j].symbol: self.bar(k, j) for j in real}
+
+    def bar(self, k: int, j: int) -> Bar:
+        """Open, high, low, close and volume of row ``k`` in column ``j``."""
+        rules, close = self.rules[j], float(self.close[k, j])
+        first, high, low = (decimal_of(_at(table, k, j, close), rules) for table in (self.open, self.high, self.low))
+        return first, high, low, decimal_of(close, rules), _at(self.volume, k, j, 1.0)
 
     def klines(self, symbol: str, start: int | None, end: int | None, limit: int) -> list[list[Any]]:
         """``GET /fapi/v1/klines``: those that opened from ``start`` on, or the last ``limit`` without it."""
@@ -110,7 +113,7 @@ class Tape:
         rules = self.rules[j]
         out = []
         for k in rows.tolist():
-            first, high, low, close, volume = self.row(k)[symbol]
+            first, high, low, close, volume = self.bar(k, j)
             prices = [rules.price_text(value) for value in (first, high, low, close)]
             quote = f"{volume * float(close):.5f}"
             t = int(opens[k])
