@@ -31,7 +31,7 @@ def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
 
 SOURCES: dict[str, tuple[Callable[[], list[pl.DataFrame]], str, list[str]]] = {
     # frames, further options, what the line must say
-    "wrong columns": (lambda: [klines().rename({"close": "clos"})], "", ["column 'close' is missing", "'clos'"]),
+    "wrong columns": (lambda: [klines().rename({"close": "clos"})], "", ["no column for the close", "'clos'"]),
     "text in a price": (lambda: [klines().with_columns(pl.lit("x").alias("low"))], "", ["column 'low'", "no number"]),
     "negative price": (lambda: [klines().with_columns(at(70, "low", -1.0))], "", ["price <= 0", "ETHUSDT", "1 row "]),
     "zero price": (lambda: [klines().with_columns(at(5, "open", 0.0))], "", ["price <= 0", "BTCUSDT"]),
@@ -90,6 +90,10 @@ def text_file(folder: Path) -> Path:
     return folder / "notes.txt"
 
 
+def other_file(folder: Path) -> Path:
+    return text_file(folder).rename(folder / "notes.md")
+
+
 def binary_csv(folder: Path) -> Path:
     (folder / "BTCUSDT-1m.csv").write_bytes(b"\x00\x01\x02" * 99)
     return folder
@@ -109,11 +113,11 @@ PLACES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "missing folder": (lambda folder: folder / "nowhere", ["nowhere", "no such file or folder"]),
     "empty folder": (lambda folder: folder, ["no data file in this folder"]),
     "folder without data": (lambda folder: text_file(folder).parent, ["no data file in this folder"]),
-    "file of another kind": (text_file, ["no reader for '.txt' files", ".parquet"]),
+    "file of another kind": (other_file, ["no reader for '.md' files", ".parquet"]),
     "not Parquet": (not_parquet, ["x.parquet", "not a Parquet file"]),
     "half a Parquet": (cut_parquet, ["x.parquet", "not readable as Parquet"]),
     "binary CSV": (binary_csv, ["not a CSV text file"]),
-    "CSV of other columns": (other_csv, ["no known layout"]),
+    "CSV of other columns": (other_csv, ["no column for the time", "--columns time="]),
     "empty zip": (empty_zip, ["an empty zip"]),
 }
 

@@ -57,6 +57,8 @@ READERS: dict[str, Callable[[Path], Reading]] = {
     ".p": refuse_pickle,
     ".joblib": refuse_pickle,
 }
+#: Read where it is named, and left alone in a folder, where it may be anything.
+_NAMED_ONLY = ".txt"
 _NO_DATA = ("instruments.json", "manifest.json", "readme.md", "readme.txt", "readme")
 _COMPANIONS = (".sha256", ".checksum")
 
@@ -123,10 +125,10 @@ def find_files(source: Path) -> tuple[list[Path], list[Path]]:
         raise DolphinError("no such file or folder", where=str(source), mend="check the path")
     files = sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith("."))
     files = [p for p in files if p.name.lower() not in _NO_DATA and not p.name.lower().endswith(_COMPANIONS)]
-    readable = [p for p in files if suffix_of(p)]
+    readable = [p for p in files if suffix_of(p) not in (None, _NAMED_ONLY)]
     if not readable:
         raise DolphinError("no data file in this folder", where=str(source), mend=f"it reads {', '.join(READERS)}")
-    return readable, [p for p in files if not suffix_of(p)]
+    return readable, [p for p in files if p not in readable]
 
 
 def _no_reader(path: Path) -> DolphinError:
