@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("dolphin", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("dolphin")
 
+# How long a command takes on a busy machine must not change what it says.
+os.environ["DOLPHIN_PROGRESS"] = "0"
+
 pytest_plugins = ["cpu", "small_market"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,17 +88,19 @@ def progress_bar() -> Iterator[Progress]:
         yield advance
 
 
-#: Seconds between two lines of progress where there is no terminal.
-EVERY = 10.0
+#: Seconds between two lines of progress where there is no terminal; the variable says another number, 0 none.
+EVERY, EVERY_VARIABLE = 10.0, "DOLPHIN_PROGRESS"
 
 
 def _told_in_lines() -> Progress:
     """Progress as a line on stderr every ten seconds, for logs; what is done sooner says nothing."""
-    told = time.monotonic()
+    told, every = time.monotonic(), EVERY
+    with contextlib.suppress(KeyError, ValueError):
+        every = float(os.environ[EVERY_VARIABLE]) or math.inf
 
     def advance(done: int, total: int, text: str) -> None:
         nonlocal told
-        if time.monotonic() - told >= EVERY:
+        if time.monotonic() - told >= every:
             told = time.monotonic()
             note(f"{text}: {done:,} of {total:,}" if total else f"{text}: {done:,}")
 

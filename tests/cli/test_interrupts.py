@@ -180,7 +180,7 @@ FULL = {
     "scan": "scan m",
     "backtest": "backtest m --config {home}/config.toml --out {home}/runs/run --set tp_pct=0.0031 --force",
     "sweep": "sweep {home}/study.toml",
-    "report": "report {home}/runs/run --out {home}/sheet.html",
+    "report": "report {home}/runs/run --out {home}/sheet.html --force",
 }
 
 
