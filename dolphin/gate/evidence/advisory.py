@@ -23,6 +23,7 @@ from dolphin.gate.evidence.searches import Search
 from dolphin.gate.evidence.sharpe import deflated, expected_best, moments, probabilistic, shortest_record
 from dolphin.gate.measure import Measure
 from dolphin.gate.policy import Policy
+from dolphin.study.findings.histogram import histogram
 from dolphin.study.findings.study_plan import read_plan
 from dolphin.study.findings.study_summary import plateau_of
 from dolphin.study.measure.measured import run_alone
@@ -129,7 +130,7 @@ def _overfitting(search: Search | None, policy: Policy) -> Iterator[Advice]:
     if returns.shape[0] < 10 or returns.shape[1] < 2 * blocks:
         return
     found = cscv(returns, blocks)
-    counts = np.histogram(found.logits, 15)[0]
+    counts = histogram(found.logits, 15)[0]
     yield Advice(
         "probability of overfitting", found.probability, policy.advisory("pbo"), "<=",
         f"How often the best trial on one half of the train window ({blocks} blocks) is in the worse half of the "

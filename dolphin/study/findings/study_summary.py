@@ -14,6 +14,7 @@ from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput, Damaged, NotFound, nearest
 from dolphin.files import json_bytes, json_value, read_json
 from dolphin.manifests import check_manifest, write_listed
+from dolphin.study.findings.histogram import histogram
 from dolphin.study.findings.importance import importances
 from dolphin.study.findings.sensitivity import Plateau, pair_map, plateau, stability
 from dolphin.study.findings.study_plan import StudyPlan, read_plan
@@ -185,7 +186,7 @@ def _spread(judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
     values = values[np.isfinite(values)]
     if not len(values):
         return {"edges": [], "counts": [], "chosen": None, "median": None, "positive": None}
-    counts, edges = np.histogram(values, bins=min(60, max(5, round(len(values) ** 0.5))))
+    counts, edges = histogram(values, min(60, max(5, round(len(values) ** 0.5))))
     return {
         "edges": _short(edges),
         "counts": counts.tolist(),
