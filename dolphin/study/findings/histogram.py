@@ -14,9 +14,9 @@ def histogram(values: Floats, bins: int) -> tuple[Ints, Floats]:
     """
     low, high = float(values.min()), float(values.max())
     scale = max(abs(low), abs(high))
-    if high - low > 1e-9 * scale:
+    if high - low > max(1e-9 * scale, 1e-290):
         counts, edges = np.histogram(values, bins)
     else:
-        half = 0.5 * scale or 0.5
+        half = 0.5 * scale if scale > 1e-280 else 0.5
         counts, edges = np.histogram(values, bins, range=(low - half, low + half))
     return counts.astype(np.int64), edges
