@@ -79,7 +79,7 @@ def test_a_module_that_does_not_import_is_named_and_forgotten(research: Path, co
     file.write_text(code)
     with pytest.raises(DolphinError) as caught:
         load("broken:X", research)
-    assert f"{file}: {said}" in str(caught.value)
+    assert f"{file}:1: {said}" in str(caught.value)
     file.write_text(OWN)
     assert load("broken:COPY", research).name == "copy"
 
