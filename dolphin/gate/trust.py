@@ -6,6 +6,7 @@ from typing import Any
 
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
+from dolphin.gate.floors import read_floors
 from dolphin.gate.policy import Policy
 from dolphin.workspace import Workspace
 
@@ -13,7 +14,7 @@ FILE = "calibration.json"
 
 
 def own_error(workspace: Workspace, policy: Policy) -> dict[str, Any]:
-    """The measured figures of exactly this policy, or that there are none, or that they are stale."""
+    """The measured figures of exactly this policy and these floors, or that there are none, or that they are stale."""
     path = workspace.promote / FILE
     if not path.is_file():
         return {"status": "not measured here: run 'dolphin gate calibrate STUDY'"}
@@ -21,6 +22,8 @@ def own_error(workspace: Workspace, policy: Policy) -> dict[str, Any]:
         document = read_json(path)
         if document["policy_sha256"] != policy.sha256:
             return {"status": "stale: measured for another policy; run 'dolphin gate calibrate STUDY' again"}
+        if document["floors_sha256"] != read_floors(workspace).sha256:
+            return {"status": "stale: measured for other floors; run 'dolphin gate calibrate STUDY' again"}
         kinds = document["kinds"]
         found = {"status": "measured for this policy", "study": document["study"], "words": _words(kinds)}
         return found | {"kinds": kinds}

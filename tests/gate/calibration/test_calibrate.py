@@ -107,9 +107,15 @@ def test_a_calibration_is_resumed_and_quoted(home: Workspace, study: Study, monk
     text = (home.promote / "policy.toml").read_text()
     try:
         (home.promote / "policy.toml").write_text(text + "\n# another file\n")
-        assert own_error(home, read_policy(home))["status"].startswith("stale")
+        assert own_error(home, read_policy(home))["status"].startswith("stale: measured for another policy")
     finally:
         (home.promote / "policy.toml").write_text(text)
+    floors = (home.promote / "floors.toml").read_text()
+    try:
+        (home.promote / "floors.toml").write_text(floors + "\n# another file\n")
+        assert own_error(home, read_policy(home))["status"].startswith("stale: measured for other floors")
+    finally:
+        (home.promote / "floors.toml").write_text(floors)
 
 
 def test_own_reruns_and_a_generated_market(home: Workspace, study: Study) -> None:
