@@ -37,7 +37,12 @@ class ExchangeError(DolphinError):
 
     def __init__(self, code: int, status: int, message: str, where: str) -> None:
         self.code, self.status = code, status
-        super().__init__(f"the exchange answers {code or status}: {message}", where=where)
+        if code or status:
+            super().__init__(f"the exchange answers {code or status}: {message}", where=where)
+        else:
+            super().__init__(
+                f"the exchange does not answer: {message}", where=where, mend="is it up, and the address right?"
+            )
 
 
 @dataclass(frozen=True)
