@@ -32,7 +32,8 @@ class FloorResult:
     def line(self) -> str:
         """One line that names the floor, its value and its limit."""
         value, limit = (figure(self.metric, x) for x in (self.value, self.limit))
-        line = f"{self.name}: {self.metric} is {value}, must be {self.op} {limit}"
+        said = "cannot be told" if math.isnan(self.value) else f"is {value}"
+        line = f"{self.name}: {self.metric} {said}, must be {self.op} {limit}"
         return f"{line} ({self.reason}; {self.window})" if self.reason else f"{line} ({self.window})"
 
 
