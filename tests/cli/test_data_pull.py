@@ -47,7 +47,10 @@ def test_pull_and_import_up_to_the_last_closed_candle(
 ) -> None:
     answer = call(tmp_path / "w", *words(archive, "--name", "live", "--json"))
     assert answer.code == 0, answer.err
-    assert answer.json["fetched"] >= 10 and answer.json["absent"] == []
+    assert answer.json["fetched"] >= 10
+    # In the first hour of a day none of its candles has closed.
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    assert all(name.endswith(today) for name in answer.json["absent"])
     hours = (time.time_ns() // 1_000_000 - 5 * DAY_MS) // DAY_MS * DAY_MS
     assert abs(answer.json["bars"] - (time.time_ns() // 1_000_000 - hours) // HOUR_MS) <= 1
     again = call(tmp_path / "w", *words(archive))

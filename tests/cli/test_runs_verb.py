@@ -119,9 +119,15 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
+    monkeypatch.delenv("DOLPHIN_PROGRESS")
     monkeypatch.setattr(common.time, "monotonic", lambda: now[0])
     with common.progress_bar() as progress:
         for second in range(26):
             now[0] = float(second)
             progress(second, 26, "counting")
     assert capsys.readouterr().err.splitlines() == ["counting: 10 of 26", "counting: 20 of 26"]
+    monkeypatch.setenv("DOLPHIN_PROGRESS", "0")
+    with common.progress_bar() as progress:
+        now[0] = 1e6
+        progress(1, 2, "counting")
+    assert capsys.readouterr().err == ""
