@@ -18,6 +18,7 @@ The command line is the front door (``dolphin --help``), and this is the other:
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from dolphin.study.findings.books import books as books
     from dolphin.study.sweep import read_study as read_study
     from dolphin.workspace import find as find_workspace  # noqa: F401
+
+# numba paints its messages where it finds colorama; ours are lines that may be piped. Read when numba is imported.
+os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
 
 __version__ = "0.1.0"
 
