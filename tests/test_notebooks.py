@@ -22,5 +22,6 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DOLPHIN_HOME", str(home))
     monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
     notebook = jupytext.read(path)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", cwd=str(home)).execute()
+    where = {"metadata": {"path": str(home)}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
     assert any(cell.get("outputs") for cell in notebook.cells)
