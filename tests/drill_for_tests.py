@@ -25,8 +25,8 @@ from dolphin.live.binance.hooks import Clients
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.node import run_node
-from dolphin.live.binance.scanning import RowScanner
 from dolphin.live.binance.trader import LiveTrader
+from dolphin.live.dressing import Dresser
 from dolphin.live.feed import History
 from dolphin.live.session import Session, own_market
 
@@ -153,10 +153,11 @@ class Drill:
         )  # fmt: skip
         history = self.history()
         feed.know(history)
-        scanner = RowScanner(config, history, dataset.reference_column)
+        dresser = Dresser(config, feed)
+        warm = dresser.take_history(history)
         clients = Clients()
         trader = LiveTrader(
-            session, feed, client, clients, scanner, self.name, journal=journal,
+            session, feed, client, clients, dresser.features, self.name, journal=journal,
             after=int(history.ts[-1]), stop_at=self.stop - 1,
             ask_after=self.ask_after,
         )  # fmt: skip
@@ -167,7 +168,7 @@ class Drill:
             playing.cancel()
             journal.writer.close()
         return SimpleNamespace(
-            session=session, trader=trader, exchange=thread.exchange, state=thread.control(), warm=scanner.warm
+            session=session, trader=trader, exchange=thread.exchange, state=thread.control(), warm=warm
         )
 
     async def _play(self, exchange: FakeExchange, trader: LiveTrader) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,13 +19,29 @@ from dolphin.market.assemble import instrument_records, scanner_column
 NEUTRAL = neutral_risk(1)
 
 
+class Columns(Protocol):
+    """What the scanner has to know of rows: a feed says it, and so does the plan of a session."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """By column."""
+
+    @property
+    def reference(self) -> str:
+        """The reference symbol."""
+
+    @property
+    def spacing_ns(self) -> int:
+        """Between two rows."""
+
+
 class Dresser:
     """The scanner of a session and the columns that its strategy reads of it.
 
     Columns of plug-in features stay empty: the session computes them itself.
     """
 
-    def __init__(self, config: Config, feed: Feed) -> None:
+    def __init__(self, config: Config, feed: Columns) -> None:
         strategy, roles = config.strategy, config.features
         self._who = f"strategy '{strategy.name}'"
         own = {place for _, _, places in strategy.plugged(config.params) for place in places}

@@ -16,7 +16,7 @@ import numpy as np
 from dolphin.catalog import Instrument
 from dolphin.config import Config
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import Market, neutral_risk
+from dolphin.core.records import Floats, Market, neutral_risk
 from dolphin.errors import DolphinError
 from dolphin.journal import JournalWriter
 from dolphin.journal.header import header_of, lookback, shape_for
@@ -29,8 +29,8 @@ from dolphin.live.binance.node import run_node
 from dolphin.live.binance.reconcile import reconcile
 from dolphin.live.binance.resuming import Resumed, resume, writer_behind
 from dolphin.live.binance.safety import check_account, check_strategy, raise_if_different
-from dolphin.live.binance.scanning import RowScanner
 from dolphin.live.binance.trader import ASK_AFTER, LiveTrader, order_id
+from dolphin.live.dressing import Dresser
 from dolphin.live.feed import History, Row
 from dolphin.live.session import Session, own_market
 from dolphin.market.assemble import instrument_records
@@ -95,9 +95,8 @@ def make_trader(plan: Plan, keys: Keys, *, stop_at: int | None = None) -> tuple[
     """
     check_strategy(plan.config)
     history = plan.history
-    reference = plan.symbols.index(plan.reference)
-    scanner = RowScanner(plan.config, history, reference)
-    market = _market(plan, scanner)
+    dresser = Dresser(plan.config, plan)
+    market = _market(plan, dresser.take_history(history))
     begun = resume(plan.journal, plan.config) if plan.journal.exists() else None
     if begun is None:
         plan.journal.unlink(missing_ok=True)
@@ -116,7 +115,7 @@ def make_trader(plan: Plan, keys: Keys, *, stop_at: int | None = None) -> tuple[
     if begun is not None:
         for mine, theirs in zip(session.state, begun.state, strict=True):
             mine[...] = theirs
-        _scan_again(scanner, begun)
+        _scan_again(dresser, begun)
     client = Client(plan.url or REST[plan.environment], keys)
     feed = BinanceFeed(
         client, plan.instruments, plan.reference, plan.spacing_ns, int(history.ts[0]) - history.first * plan.spacing_ns,
@@ -124,9 +123,9 @@ def make_trader(plan: Plan, keys: Keys, *, stop_at: int | None = None) -> tuple[
     )  # fmt: skip
     clients = Clients()
     trader = LiveTrader(
-        session, feed, client, clients, scanner, plan.name, journal=journal, after=_known(feed, history, begun),
-        stop_at=stop_at, ready=_reconciling(plan, session, client), unfinished=_unfinished(plan, begun),
-        ask_after=plan.ask_after,
+        session, feed, client, clients, dresser.features, plan.name, journal=journal,
+        after=_known(feed, history, begun), stop_at=stop_at, ready=_reconciling(plan, session, client),
+        unfinished=_unfinished(plan, begun), ask_after=plan.ask_after,
     )  # fmt: skip
     return trader, clients, client
 
@@ -164,15 +163,15 @@ async def _check_account(plan: Plan, keys: Keys) -> None:
         await client.close()
 
 
-def _market(plan: Plan, scanner: RowScanner) -> Market:
+def _market(plan: Plan, known_features: Floats) -> Market:
     """The rows of history at their numbers, and room for those to come."""
     history, assets = plan.history, len(plan.instruments)
     start = history.first + len(history.ts)
     rows, known = start + plan.bars, slice(history.first, start)
-    features = np.full((rows, scanner.warm.shape[1]), np.nan)
+    features = np.full((rows, known_features.shape[1]), np.nan)
     price, age = np.full((rows, assets), np.nan), np.full((rows, assets), -1, np.int32)
     ts = np.zeros(rows, np.int64)
-    ts[known], price[known], age[known], features[known] = history.ts, history.price, history.age, scanner.warm
+    ts[known], price[known], age[known], features[known] = history.ts, history.price, history.age, known_features
     records = instrument_records(plan.instruments)
     return Market(ts, price, ln_array(price), age, features, neutral_risk(rows), records)
 
@@ -184,10 +183,10 @@ def _take_over(market: Market, begun: Resumed) -> None:
         getattr(market, name)[rows] = getattr(begun.rows, name)[rows]
 
 
-def _scan_again(scanner: RowScanner, begun: Resumed) -> None:
+def _scan_again(dresser: Dresser, begun: Resumed) -> None:
     """Take the scanner over the journal's rows."""
     for bar in range(begun.first, begun.last + 1):
-        scanner(Row(bar, int(begun.rows.ts[bar]), begun.rows.price[bar], begun.rows.age[bar]))
+        dresser.features(Row(bar, int(begun.rows.ts[bar]), begun.rows.price[bar], begun.rows.age[bar]))
 
 
 def _known(feed: BinanceFeed, history: History, begun: Resumed | None) -> int:
