@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -121,6 +122,10 @@ app.command("halt")(status.halt)
 app.command("resume")(status.resume)
 
 
+#: How long after an interrupt that a destructor swallowed it is sent again, in seconds.
+INTERRUPT_AGAIN_S = 0.01
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code (0 yes, 1 an honest no, 2 could not run, 130 interrupted)."""
     command = typer.main.get_command(app)
@@ -160,9 +165,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """An interrupt that fell into a destructor, where Python drops exceptions, is raised once more."""
+    """An interrupt that fell into a destructor, where Python drops exceptions, is sent once more.
+
+    Not at once: raised before this hook returns it would be dropped again, with a traceback.
+    """
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        main_thread = threading.main_thread().ident
+        again = threading.Timer(INTERRUPT_AGAIN_S, signal.pthread_kill, [main_thread, signal.SIGINT])
+        again.daemon = True
+        again.start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,28 @@ def test_a_full_disk_leaves_the_old_state(imported: Path, tmp_path: Path, verb: 
         k: v for k, v in before.items() if v is not None and k not in stamps
     }
     assert dolphin(imported, *arguments).code == 0
+
+
+SWALLOWED = """
+import signal, sys, time
+from dolphin.cli import app
+
+class Closing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+@app.app.command("close")
+def close():
+    Closing()
+    time.sleep(60)
+
+sys.exit(app.main(["close"]))
+"""
+
+
+def test_an_interrupt_that_falls_into_a_destructor_is_not_lost(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, env=environment(home), timeout=50
+    )
+    assert Answer(done.returncode, done.stdout, done.stderr).complaint.startswith("dolphin: interrupted")
+    assert done.returncode == 130
