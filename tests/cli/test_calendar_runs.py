@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import CONFIG, dolphin
-from thorough import thorough
 
 from dolphin.catalog.store.sessions import calendar
 from dolphin.times import parse_time
@@ -30,7 +29,8 @@ def session_klines(name: str, first: str, last: str) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-@pytest.mark.parametrize(("name", "last"), thorough([("NYSE", "2024-10-12"), ("CME", "2024-04-13")]))
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "last"), [("NYSE", "2024-10-12"), ("CME", "2024-04-13")])
 def test_import_backtest_gate_stress_report(tmp_path: Path, name: str, last: str) -> None:
     home, source = tmp_path / "home", tmp_path / "source"
     source.mkdir()

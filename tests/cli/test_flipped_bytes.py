@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import STUDY, Answer, dolphin, tree
+from thorough import thorough
 
 Call = Callable[..., Answer]
 PLACES = 6
@@ -35,7 +36,7 @@ def flips(path: Path, seed: str) -> list[bytes]:
 RUN = ("run.json", "config.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet")
 
 
-@pytest.mark.parametrize("file", [*RUN, "manifest.json"])
+@pytest.mark.parametrize("file", thorough(["manifest.json", *RUN], fast=2))
 def test_of_a_run(studied: Path, tmp_path: Path, call: Call, file: str) -> None:
     folder = Path(shutil.copytree(studied / "runs" / "run", tmp_path / "run"))
     for data in flips(folder / file, file):
@@ -52,7 +53,7 @@ def test_of_a_run(studied: Path, tmp_path: Path, call: Call, file: str) -> None:
         assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("file", ["stress.json", "stress.parquet", "manifest.json"])
+@pytest.mark.parametrize("file", thorough(["stress.json", "stress.parquet", "manifest.json"]))
 def test_of_a_stress_test(studied: Path, tmp_path: Path, call: Call, file: str) -> None:
     folder = Path(shutil.copytree(studied / "runs" / "stress", tmp_path / "stress"))
     for data in flips(folder / file, file):

@@ -40,6 +40,7 @@ def test_the_verbs_are_the_contract() -> None:
     assert {("promote", name) for name in ("blue", "rollback", "show", "verify")} <= below
 
 
+@pytest.mark.slow
 def test_no_help_imports_anything_heavy() -> None:
     program = f"""
 import contextlib, io, sys

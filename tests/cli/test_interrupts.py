@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import STUDY, Answer, command, dolphin, environment, klines, process, tree, write_source
+from thorough import thorough
 
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
@@ -76,6 +77,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(home: Path, call: Call) -
     assert registry.problems() == []
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_stopped(home: Path, call: Call) -> None:
     study = home / "study.toml"
     study.write_text(STUDY.format(trials=6_000))
@@ -133,7 +135,7 @@ def kill_import(imported: Path, tmp_path: Path, call: Call, number: int, delay: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("delay", [0.0, 0.05])
+@pytest.mark.parametrize("delay", thorough([0.0, 0.05]))
 def test_a_stopped_import_leaves_the_old_version(
     imported: Path, tmp_path: Path, call: Call, number: int, delay: float
 ) -> None:
@@ -158,7 +160,7 @@ def kill_scan(home: Path, call: Call, delay: float) -> None:
     assert without_litter(tree(home / "data_catalog" / "scans" / "m")) == whole
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.02])
+@pytest.mark.parametrize("delay", thorough([0.0, 0.02]))
 def test_a_killed_scan_is_completed_by_the_next(home: Path, call: Call, delay: float) -> None:
     kill_scan(home, call, delay)
 
@@ -185,7 +187,7 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("verb", sorted(FULL))
+@pytest.mark.parametrize("verb", thorough(sorted(FULL), fast=2))
 def test_a_full_disk_leaves_the_old_state(imported: Path, tmp_path: Path, verb: str) -> None:
     if verb == "scan":
         shutil.rmtree(imported / "data_catalog" / "scans")

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import Answer, dolphin, environment
+from thorough import thorough
 
 from dolphin.files import publish_folder
 from dolphin.study.trials.registry import Registry
@@ -35,7 +36,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob(".*") if path.suffix in (".part", ".old"))
 
 
-@pytest.mark.parametrize("moment", ["registered", "writing"])
+@pytest.mark.parametrize("moment", thorough(["registered", "writing"]))
 def test_a_backtest_is_registered_once(home: Path, call: Call, moment: str) -> None:
     before = rows(home).height
     run = ("backtest", "m", "--config", home / "config.toml", "--set", "tp_pct=0.003", "--out", home / "runs" / "k")
@@ -68,6 +69,7 @@ def test_the_folder_of_a_living_writer_stays(home: Path, call: Call) -> None:
     assert (home / "runs" / "slow" / "x").is_file() and leftovers(home / "runs") == []
 
 
+@pytest.mark.slow
 def test_a_stress_test_is_registered_once(home: Path, call: Call) -> None:
     before = rows(home).height
     words = ("stress", "m", "--config", home / "config.toml", "--out", home / "runs" / "s", "--runs", 1)

@@ -85,6 +85,7 @@ def edited(source: str, names: set[str]) -> str:
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
+@pytest.mark.slow
 def test_a_change_in_any_reached_place_moves_it(package: Path) -> None:
     before = of_framework(ROOTS, package)
     assert before == of_framework(ROOTS)

@@ -11,6 +11,8 @@ import sys
 sys.path[:0] = {path!r}
 import numpy as np
 from markets import friction, params, random_market
+import pytest
+
 from dolphin.core.engine import engine_for
 from dolphin.core.logarithm import ln_array
 from dolphin.features.scanner import scan
@@ -36,6 +38,7 @@ def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_numba_first_changes_no_bit() -> None:
     program = RUN.format(path=[path for path in sys.path if path])
     done = [python(program), python(NUMBA_FIRST + program), python(program, NUMBA_DISABLE_INTEL_SVML="0")]

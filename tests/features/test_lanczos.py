@@ -127,6 +127,7 @@ def call_absorption(n, state):  # type: ignore[no-untyped-def]
     return absorption(0, 0, n, state)
 
 
+@pytest.mark.slow
 def test_a_warm_vector_in_the_wrong_block_is_found_out() -> None:
     state = new_state(9, (50, 150))
     state.s2[0, :4, :4], state.s2[0, 4:9, 4:9] = equicorrelated(4, 0.5), equicorrelated(5, 0.6)

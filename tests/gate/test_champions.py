@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thorough import thorough
 
 from dolphin.errors import DolphinError
 from dolphin.gate import rollback, verify
@@ -222,7 +223,7 @@ def test_recovery_has_nothing_to_do_after_a_clean_move(workspace: Workspace, two
     assert state.completed == () and state.problems == ()
 
 
-@pytest.mark.parametrize("mode", ["before", "after", "torn"])
+@pytest.mark.parametrize("mode", thorough(["torn", "before", "after"]))
 @pytest.mark.parametrize("action", ["promote", "rollback"])
 def test_killed_at_any_point(workspace: Workspace, two: tuple[Champion, Champion], action: str, mode: str) -> None:
     old = two[1].hash

@@ -144,6 +144,7 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
     assert not (workspace.promote / "blue.json").exists()
 
 
+@pytest.mark.slow
 def test_broken_or_absent_rung_refuses(workspace: Workspace, candidate: Candidate, monkeypatch) -> None:
     monkeypatch.setattr("dolphin.gate.evaluation.fresh", lambda job, seed: {})
     found = evaluate(workspace, candidate, tier2=False, climb=Ladder(broken=1, absent=2))
@@ -322,6 +323,7 @@ def test_worse_than_champion_is_refused(workspace: Workspace, candidate: Candida
     assert show(workspace)["pointers"]["blue"]["champion"] == champion.hash
 
 
+@pytest.mark.slow
 def test_run_folder_candidate(workspace: Workspace, candidate: Candidate, tmp_path: Path) -> None:
     measure = measure_of(candidate)
     done = run(candidate.dataset, measure.market, measure.config, 700, candidate.stop)
@@ -389,6 +391,7 @@ def test_config_toml_reads_back_to_the_same_hash() -> None:
     assert parse_config(tomllib.loads(to_toml(config.document())), where="test").hash == config.hash
 
 
+@pytest.mark.slow
 def test_rollback_of_a_promotion(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
     second = promote(workspace, candidate, reason="the same again", weaker_policy=True, climb=Ladder())
     assert second.hash != champion.hash

@@ -84,6 +84,7 @@ def test_without_features_there_are_none_anywhere(dataset: Dataset) -> None:
     assert late.passed, late.detail
 
 
+@pytest.mark.slow
 def test_symbols_and_columns_go_through_the_ladder(dataset: Dataset) -> None:
     config = config_of(PAIR, first="SYN02USDT")
     market = open_market(dataset, config)

@@ -119,6 +119,7 @@ def test_fill_on_the_next_bar_is_no_peek(dataset: Dataset, market: Market) -> No
     assert lookahead(dataset, market, config, 3000, 6000, cuts=1).passed
 
 
+@pytest.mark.slow
 def test_honest_plugin_passes(dataset: Dataset, tmp_path: Path) -> None:
     config = plugin("honest", tmp_path)
     market = market_for(dataset, config)
@@ -168,6 +169,7 @@ def test_scanner_that_peeks_is_caught(dataset: Dataset, market: Market, monkeypa
     assert not found.passed and "feature vol up to bar 3050" in found.detail
 
 
+@pytest.mark.slow
 def test_understated_warm_up_is_caught(dataset: Dataset, tmp_path: Path) -> None:
     config = plugin("long_memory", tmp_path)
     market = market_for(dataset, config)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ladder_cases import CASES, RICH, case_of, rich_case
 from strategies_for_tests import TWO_SLOTS
+from thorough import thorough
 
 from dolphin.parity.rungs_vectorbt import compare, run_vectorbt, unequal_orders, vectorbt_rung
 from dolphin.strategies.breakout import BREAKOUT
@@ -30,7 +31,9 @@ def test_orders_that_open_and_close(strategy, timing):
 
 
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize("strategy", RICH, ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "strategy", thorough([BREAKOUT, *(s for s in RICH if s is not BREAKOUT)]), ids=lambda s: s.name
+)
 def test_every_kind_of_order_with_maker_fees_and_funding(strategy, timing):
     for model in ("scan_price", "volume_share"):
         case = rich_case(strategy, timing, model, funded=True)

@@ -88,6 +88,7 @@ def peeking(state, bar, out):
     out[0] = bar.price[bar.price.size]
 
 
+@pytest.mark.slow
 def test_a_feature_that_looks_ahead_fails_the_look_ahead_check(dataset: Dataset, config: Config) -> None:
     settings = with_feature(config, Feature("peek", peeking, 0, 1, columns=("a", "b")))
     market = open_market(dataset, settings)

@@ -45,6 +45,7 @@ def test_the_market_is_one_that_could_be(seed: int) -> None:
     assert (market["price"][1:][aged[1:]] == market["price"][:-1][aged[1:]]).all()
 
 
+@pytest.mark.slow
 def test_every_rule_and_every_model_is_reached_and_the_money_adds_up() -> None:
     codes: Counter[int] = Counter()
     fills: Counter[tuple[str, str]] = Counter()

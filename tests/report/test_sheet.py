@@ -194,6 +194,7 @@ def test_the_curves_are_the_run(folder, sheet):
     assert [len(x) for x in views["time"]["data"]["x"]] == [len(x) for x in views["held"]["data"]["x"]]
 
 
+@pytest.mark.slow
 def test_a_million_bars_stay_a_page(make_run):
     folder = make_run(bars=1_000_000, spacing=5 * 10**9, leverage=1.5)
     document = tear_sheet(folder)

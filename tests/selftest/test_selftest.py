@@ -51,6 +51,7 @@ def test_one_fault_is_caught_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     assert f"| {CHEAP} |" in text and "| engine digest | code | - |" in text
 
 
+@pytest.mark.slow
 def test_a_fault_that_nobody_sees_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     harmless = Fault(
         "harmless", "a name of a message", "core/fingerprint.py", '"(when imported)"', '"(when it is imported)"',

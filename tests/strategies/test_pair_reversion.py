@@ -39,6 +39,7 @@ def varied(seed: int) -> PairReversionParams:
     )
 
 
+@pytest.mark.slow
 def test_it_agrees_with_its_plain_python_in_every_way_of_running() -> None:
     reasons: Counter[str] = Counter()
     for seed in range(16):

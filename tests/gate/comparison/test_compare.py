@@ -61,6 +61,7 @@ def test_the_three_verdicts_and_which_comes_first_stays() -> None:
     assert found["verdict"] == GREEN and found["for_green"] < 1.0 and found["for_blue"] > ENOUGH
 
 
+@pytest.mark.slow
 def test_the_scale_comes_from_days_before_and_seen_days_are_not_judged() -> None:
     noise = np.random.default_rng(6).normal(0.0, 0.01, 100)
     seen = compare(side("g", noise, seen=FIRST + 60), side("b", np.zeros(100)))

@@ -272,6 +272,7 @@ def test_a_chunk_carries_the_symbols_and_the_table_of_its_market(home: Workspace
     assert found.metrics["roi"][0, 3] not in found.metrics["roi"][0, :3]
 
 
+@pytest.mark.slow
 def test_a_chunk_that_kills_its_workers_is_given_up(home: Workspace) -> None:
     (home.research / "deadly.py").write_text(
         "import multiprocessing, os\n"

@@ -180,6 +180,7 @@ def test_a_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert len(again.trials) == len(study.trials) == 4
 
 
+@pytest.mark.slow
 def test_a_journal_torn_anywhere_is_written_again_from_the_registry(home: Workspace, write_study: WriteStudy) -> None:
     path = write_study(TEXT.format(keys="trials = 8"))
     sweep(home, read_study(path))
