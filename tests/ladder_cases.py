@@ -104,13 +104,13 @@ CASES = [(strategy, timing) for strategy in (VEL_DIV, TWO_SLOTS, VEL_DIV_SLEEVES
 
 #: The bundled strategies that do more than open and close at the market, with parameters that trade often.
 RICH: dict[Strategy, dict[str, object]] = {
+    BREAKOUT: {
+        "channel": 6, "range_bars": 4, "stop_atr": 1.0, "target_atr": 1.5, "trail_bars": 3, "max_hold_bars": 30,
+    },
     CROSS_MOMENTUM: {"lookback": 5, "rebalance_bars": 4, "per_side": 2, "gross_leverage": 3.0},
     PAIR_REVERSION: {
         "window": 8, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 4.0, "max_hold_bars": 20,
         "first": "AAAUSDT", "second": "BTCUSDT",
-    },
-    BREAKOUT: {
-        "channel": 6, "range_bars": 4, "stop_atr": 1.0, "target_atr": 1.5, "trail_bars": 3, "max_hold_bars": 30,
     },
 }  # fmt: skip
 

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 RUN = """\
 import sys
 sys.path[:0] = {path!r}
 import numpy as np
 from markets import friction, params, random_market
-import pytest
-
 from dolphin.core.engine import engine_for
 from dolphin.core.logarithm import ln_array
 from dolphin.features.scanner import scan

@@ -120,9 +120,7 @@ def test_with_the_fills_of_the_model_it_is_the_batch_loop(strategy, timing):
 
 
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize(
-    "strategy", thorough([BREAKOUT, *(s for s in RICH if s is not BREAKOUT)]), ids=lambda s: s.name
-)
+@pytest.mark.parametrize("strategy", thorough(RICH), ids=lambda s: s.name)
 def test_with_orders_that_rest_it_is_the_batch_loop(strategy, timing):
     case = rich_case(strategy, timing, "bar_range" if strategy is BREAKOUT else "scan_price", funded=True)
     assert len(case.trace.fills) > 100

@@ -31,9 +31,7 @@ def test_orders_that_open_and_close(strategy, timing):
 
 
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize(
-    "strategy", thorough([BREAKOUT, *(s for s in RICH if s is not BREAKOUT)]), ids=lambda s: s.name
-)
+@pytest.mark.parametrize("strategy", thorough(RICH), ids=lambda s: s.name)
 def test_every_kind_of_order_with_maker_fees_and_funding(strategy, timing):
     for model in ("scan_price", "volume_share"):
         case = rich_case(strategy, timing, model, funded=True)
