@@ -59,7 +59,7 @@ def vectorbt_ns(orders: Any, market: Market, capital: float) -> float:
 
         began = time.perf_counter()
         vbt.Portfolio.from_orders(
-            market.price, size, price, fixed_fees=fees, init_cash=1e3 * capital, cash_sharing=True, group_by=True
+            market.price, size, price=price, fixed_fees=fees, init_cash=1e3 * capital, cash_sharing=True, group_by=True
         )
         return 1e9 * (time.perf_counter() - began) / len(market.ts)
 

@@ -7,6 +7,8 @@ parts so that k ln 2 is exact to the last bit. The error is below 1 ulp.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dolphin.core.bits import bits_float, float_bits
@@ -64,6 +66,14 @@ def ln_into(x, out):  # type: ignore[no-untyped-def]
         out[i] = ln(x[i])
 
 
+def each(into: Callable[[Floats, Floats], None], x: Floats) -> Floats:
+    """Every element of ``x`` through a kernel ``into(values, out)`` of flat float64 arrays; the shape of ``x``."""
+    values = np.ascontiguousarray(x, dtype=np.float64)
+    out = np.empty_like(values)
+    into(values.reshape(-1), out.reshape(-1))
+    return out
+
+
 def ln_array(x: Floats) -> Floats:
     """Natural logarithm of every element, bit for bit what :func:`ln` gives inside a kernel.
 
@@ -75,7 +85,4 @@ def ln_array(x: Floats) -> Floats:
     -------
     ndarray of float64, the shape of ``x``
     """
-    values = np.ascontiguousarray(x, dtype=np.float64)
-    out = np.empty_like(values)
-    ln_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return each(ln_into, x)

@@ -27,11 +27,18 @@ BLOCK = 2048
 SHIFT = 4
 STRETCH = 1 << SHIFT
 
+#: Bars of a group of stretches; where groups and the whole block stand behind the stretches in the features' extremes.
+GROUP_SHIFT = 3
+GROUP = STRETCH << GROUP_SHIFT
+GROUPS = BLOCK >> SHIFT
+WHOLE = GROUPS + (BLOCK >> (SHIFT + GROUP_SHIFT))
+
 
 class Passage(NamedTuple):
     """The index of one block, for F features and N assets: 120 kB for 50 assets.
 
-    ``feature_low`` and ``feature_high`` (BLOCK / STRETCH, F) leave NaN out (inf, -inf where nothing else is);
+    ``feature_low`` and ``feature_high`` (WHOLE + 1, F) leave NaN out (inf, -inf where nothing else is): a row per
+    stretch, from GROUPS on one per group of them, at WHOLE the block's;
     ``price_low`` and ``price_high`` (BLOCK / STRETCH, N) are -inf and inf where one is NaN or infinite, and
     ``price_low`` is NaN where nobody has asked yet (few assets are held, see :func:`price_range`);
     ``turn`` (BLOCK,) int64 is the next bar, that bar included, at which the risk inputs are not those of
@@ -49,8 +56,8 @@ def new_passage(features: int, assets: int) -> Passage:
     """Room for one block."""
     stretches = BLOCK // STRETCH
     return Passage(
-        np.empty((stretches + 1, features)),
-        np.empty((stretches + 1, features)),
+        np.empty((WHOLE + 1, features)),
+        np.empty((WHOLE + 1, features)),
         np.empty((stretches, assets)),
         np.empty((stretches, assets)),
         np.empty(BLOCK, np.int64),
@@ -93,10 +100,10 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
     """Fill ``passage`` for bars ``low`` to ``high``, at most BLOCK."""
     features = market.features
     columns = features.shape[1]
-    whole = passage.feature_low.shape[0] - 1  # the last row is of the whole block
-    for f in range(columns):
-        passage.feature_low[whole, f] = np.inf
-        passage.feature_high[whole, f] = -np.inf
+    for row in range(GROUPS, WHOLE + 1):
+        for f in range(columns):
+            passage.feature_low[row, f] = np.inf
+            passage.feature_high[row, f] = -np.inf
     for first in range(low, high, STRETCH):
         stretch = (first - low) >> SHIFT
         last = min(first + STRETCH, high)
@@ -108,8 +115,9 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
                 most = value if value > most else most
             passage.feature_low[stretch, f] = least
             passage.feature_high[stretch, f] = most
-            passage.feature_low[whole, f] = min(passage.feature_low[whole, f], least)
-            passage.feature_high[whole, f] = max(passage.feature_high[whole, f], most)
+            for row in (GROUPS + (stretch >> GROUP_SHIFT), WHOLE):
+                passage.feature_low[row, f] = min(passage.feature_low[row, f], least)
+                passage.feature_high[row, f] = max(passage.feature_high[row, f], most)
         for j in range(market.price.shape[1]):
             passage.price_low[stretch, j] = np.nan
     following = high
@@ -123,12 +131,16 @@ def index_block(passage, market, low, high):  # type: ignore[no-untyped-def]
 @inline
 def next_entry(state, params, market, passage, low, start, stop):  # type: ignore[no-untyped-def]
     """The first bar from ``start`` on that may be entered, or ``stop``."""
-    whole = passage.feature_low.shape[0] - 1
-    if start == low and not enters_between(state, params, passage.feature_low[whole], passage.feature_high[whole]):
+    if start == low and not enters_between(state, params, passage.feature_low[WHOLE], passage.feature_high[WHOLE]):
         return stop
     i = start
     while i < stop:
         b = (i - low) >> SHIFT
+        if (i - low) & (GROUP - 1) == 0:
+            g = GROUPS + (b >> GROUP_SHIFT)
+            if not enters_between(state, params, passage.feature_low[g], passage.feature_high[g]):
+                i = min(i + GROUP, stop)
+                continue
         after = min(low + ((b + 1) << SHIFT), stop)
         if enters_between(state, params, passage.feature_low[b], passage.feature_high[b]):
             while i < after:

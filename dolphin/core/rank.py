@@ -79,22 +79,56 @@ def rank(market, i, side, lookback, max_stale, path):  # type: ignore[no-untyped
 
 
 @inline
+def below(score, bound, found):  # type: ignore[no-untyped-def]
+    """``score`` where it is below ``bound`` and above ``found``, else ``found``; NaN is neither."""
+    candidate = score if score < bound else -np.inf
+    return candidate if candidate > found else found
+
+
+@inline
+def next_below(scores, count, side, bound):  # type: ignore[no-untyped-def]
+    """The highest of ``side`` * score that is below ``bound``; -inf if there is none.
+
+    Four columns side by side: a maximum does not wait for the one before.
+    """
+    a = b = c = d = -np.inf
+    n = 0
+    while n + 3 < count:
+        a = below(side * scores[n], bound, a)
+        b = below(side * scores[n + 1], bound, b)
+        c = below(side * scores[n + 2], bound, c)
+        d = below(side * scores[n + 3], bound, d)
+        n += 4
+    while n < count:
+        a = below(side * scores[n], bound, a)
+        n += 1
+    return max(max(a, b), max(c, d))
+
+
+@inline
 def kth(scores, count, side, k):  # type: ignore[no-untyped-def]
     """The column of the ``k``-th highest (side +1) or lowest (side -1) of ``count`` scores; NaN takes no part.
 
     Of equal scores the lower column counts as the higher, so that the highest and the lowest never share a column
     while there are enough of them. ``k`` is from 1 to the number of scores that are no NaN.
     """
-    last = -1
-    for _ in range(k):
-        found = -1
-        for n in range(count):
-            j = n if side > 0 else count - 1 - n
-            if scores[j] != scores[j] or (last >= 0 and among(scores, j, side, last)):
-                continue
-            if found < 0 or side * scores[j] > side * scores[found]:
-                found = j
-        last = found
+    best, left = np.inf, k
+    while True:
+        value, equal = side * best, 0
+        for j in range(count):
+            equal += scores[j] == value
+        if equal >= left or best == -np.inf:
+            break
+        left -= equal
+        best = next_below(scores, count, side, best)
+    j, last = (0 if side > 0 else count - 1), -1
+    for _ in range(count):
+        if scores[j] == value:
+            last = j
+            left -= 1
+            if left == 0:
+                break
+        j += side
     return last
 
 

@@ -251,6 +251,15 @@ def begin_row(ts, t, close, state):  # type: ignore[no-untyped-def]
     return row, fresh
 
 
+@inline
+def move_window(row, w, fresh, assets, state):  # type: ignore[no-untyped-def]
+    """Move window ``w`` on to ``row``; how many assets are active in it, ``state.active`` says which."""
+    length = state.windows[w]
+    if not fresh:
+        slide(row, w, length, state.returns, state.s1, state.s2, state.peak)
+    return activity(length, assets, state.valid, state.run, state.active)
+
+
 @kernel(nogil=True)
 def measure_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-def]
     """Compute what the prices of these rows decide, the state going on from the row before them."""
@@ -258,10 +267,7 @@ def measure_rows(ts, close, reference, state, out):  # type: ignore[no-untyped-d
     for t in range(close.shape[0]):
         row, fresh = begin_row(ts, t, close, state)
         for w in range(state.windows.size):
-            length = state.windows[w]
-            if not fresh:
-                slide(row, w, length, state.returns, state.s1, state.s2, state.peak)
-            n = activity(length, assets, state.valid, state.run, state.active)
+            n = move_window(row, w, fresh, assets, state)
             if w == 0:
                 breadth(row, t, n, state, out)
             a = np.nan

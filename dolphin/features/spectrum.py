@@ -19,8 +19,8 @@ from dolphin.core.jit import inline, kernel, source_digest
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import DolphinError
 from dolphin.features.block import WINDOWS, check_windows
-from dolphin.features.kernel import begin_row, centred, new_state, take_in
-from dolphin.features.moments import activity, correlation, slide
+from dolphin.features.kernel import begin_row, centred, move_window, new_state, take_in
+from dolphin.features.moments import correlation
 from dolphin.features.scanner import scanner_digest, trailing_bars
 
 SMALLEST = 1e-17  # part of the trace below which an off-diagonal element is nothing
@@ -190,9 +190,7 @@ def spectrum_rows(ts, close, state, values, counts):  # type: ignore[no-untyped-
         row, fresh = begin_row(ts, t, close, state)
         for w in range(state.windows.size):
             length = state.windows[w]
-            if not fresh:
-                slide(row, w, length, state.returns, state.s1, state.s2, state.peak)
-            n = activity(length, assets, state.valid, state.run, state.active)
+            n = move_window(row, w, fresh, assets, state)
             if n < 2:
                 continue
             square = correlation(

@@ -10,7 +10,7 @@ import numpy as np
 
 from dolphin.core.bits import bits_float, float_bits
 from dolphin.core.jit import inline
-from dolphin.core.logarithm import LN2_HI, LN2_LO
+from dolphin.core.logarithm import LN2_HI, LN2_LO, each
 from dolphin.core.records import Floats
 from dolphin.risk.compiling import kernel
 
@@ -79,7 +79,4 @@ def exp_array(x: Floats) -> Floats:
     -------
     ndarray of float64, the shape of ``x``
     """
-    values = np.ascontiguousarray(x, dtype=np.float64)
-    out = np.empty_like(values)
-    exp_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return each(exp_into, x)

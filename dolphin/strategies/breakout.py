@@ -18,6 +18,7 @@ from dolphin.core.rank import among, kth
 from dolphin.core.records import APEX, BRACKET, CLOSE, HIBERNATE, STALKER
 from dolphin.core.strategy import Strategy
 from dolphin.core.wishes import ask_close, ask_open, ask_out, by_bracket, by_stop
+from dolphin.indicators.rows import atr, extreme
 
 REASONS = ("", "LIQUIDATION", "HIBERNATE_HALT", "BRACKET", "STOP_LOSS", "MAX_HOLD")
 HIBERNATE_HALT, BRACKET_FILLED, STOP_LOSS, MAX_HOLD = range(2, 6)
@@ -58,12 +59,7 @@ def look(memory, m, values, side, j, channel, i):  # type: ignore[no-untyped-def
     memory[m + LEFT] = 1.0
     if first < 0 or not values[first, j] > 0.0:  # once it has had a price a column is never NaN again
         return
-    edge = values[first, j]
-    for k in range(first + 1, i + 1):
-        edge = max(edge, values[k, j]) if side > 0 else min(edge, values[k, j])
-    last = i
-    while last > first and values[last, j] != edge:
-        last -= 1
+    edge, last = extreme(values, i, j, channel, side)
     memory[m + EDGE] = edge
     memory[m + LEFT] = channel - (i - last)
 
@@ -72,25 +68,11 @@ def look(memory, m, values, side, j, channel, i):  # type: ignore[no-untyped-def
 def follow(memory, m, values, side, j, channel, i):  # type: ignore[no-untyped-def]
     """Take row ``i`` into the channel of column ``j``: rows are read again only when its edge has left it."""
     value, edge, left = values[i, j], memory[m + EDGE], memory[m + LEFT] - 1.0
-    if edge > 0.0 and side * (value - edge) >= 0.0:
-        memory[m + EDGE] = value
-        memory[m + LEFT] = channel
-    elif left <= 0.0:
+    beyond = edge > 0.0 and side * (value - edge) >= 0.0
+    memory[m + EDGE] = value if beyond else edge
+    memory[m + LEFT] = channel if beyond else left
+    if not beyond and left <= 0.0:
         look(memory, m, values, side, j, channel, i)
-    else:
-        memory[m + LEFT] = left
-
-
-@inline
-def average_range(market, i, j, bars):  # type: ignore[no-untyped-def]
-    """The average true range of column ``j`` over the last ``bars`` rows, in quote currency; NaN if unknown."""
-    if i < bars:
-        return np.nan
-    total = 0.0
-    for k in range(i - bars + 1, i + 1):
-        before = market.price[k - 1, j]
-        total += max(market.high[k, j], before) - min(market.low[k, j], before)
-    return total / bars
 
 
 @inline
@@ -99,9 +81,10 @@ def nearer(high, low, price, params):  # type: ignore[no-untyped-def]
     # direction: short_only 0, long_only 1, bidirectional 2.
     up = high - price if params.direction != 0 and high > 0.0 else np.inf
     down = price - low if params.direction != 1 and low > 0.0 else np.inf
-    if up == np.inf and down == np.inf:
+    near = up if up <= down else down
+    if near == np.inf:
         return 0, np.nan
-    return (1, up / price) if up <= down else (-1, down / price)
+    return (1 if up <= down else -1), near / price
 
 
 @inline
@@ -134,7 +117,7 @@ def enter(state, j, params, market, i):  # type: ignore[no-untyped-def]
     high, low = state.memory[m + EDGE], state.memory[m + PER_SIDE + EDGE]
     side, _ = nearer(high, low, price, params)
     trigger = of_ticks(ticks_of(high if side > 0 else low, instrument) + side, instrument)
-    width = average_range(market, i, j, params.range_bars)
+    width = atr(market, i, j, params.range_bars)
     if not width > 0.0 or not trigger > 0.0:
         return
     equity = state.account[0].equity
@@ -168,7 +151,7 @@ def guard(state, s, params, market, i):  # type: ignore[no-untyped-def]
     if bracketed and (late == 0 or late % params.trail_bars != 0):
         return
     instrument, price, side = market.instruments[s], market.price[i, s], slot.side
-    width = average_range(market, i, s, params.range_bars)
+    width = atr(market, i, s, params.range_bars)
     if bracketed:
         trigger = of_ticks(ticks_away(price, -side, params.stop_atr * width, instrument), instrument)
         # It never moves back, nor to where there is no room between price and limit.

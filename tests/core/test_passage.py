@@ -16,7 +16,7 @@ from dolphin.core.declaration import Events
 from dolphin.core.engine import engine_for
 from dolphin.core.hooks import friction_of
 from dolphin.core.jit import inline, kernel
-from dolphin.core.passage import BLOCK, STRETCH, index_block, new_passage, price_range
+from dolphin.core.passage import BLOCK, GROUP, GROUPS, STRETCH, index_block, new_passage, price_range
 from dolphin.core.records import HIBERNATE, neutral_risk
 from dolphin.core.taking import DISTURBED
 from dolphin.strategies.vel_div import VEL_DIV, enters
@@ -143,7 +143,7 @@ def test_five_hundred_combinations_over_one_market(seed):
 def test_the_index_of_a_block():
     market = calm_market(4)
     market.price[BLOCK + 40, 2] = np.inf
-    passage, bars = new_passage(2, 3), 3 * STRETCH + 5
+    passage, bars = new_passage(2, 3), GROUP + 3 * STRETCH + 5
     indexed(passage, market, BLOCK, BLOCK + bars)
     for b, first in enumerate(range(BLOCK, BLOCK + bars, STRETCH)):
         rows = slice(first, min(first + STRETCH, BLOCK + bars))
@@ -154,6 +154,10 @@ def test_the_index_of_a_block():
             assert (passage.price_high[b] == np.where(odd, np.inf, prices.max(axis=0))).all()
         assert (passage.feature_low[b] == np.fmin.reduce(features, initial=np.inf)).all()
         assert (passage.feature_high[b] == np.fmax.reduce(features, initial=-np.inf)).all()
+    for g, first in enumerate(range(BLOCK, BLOCK + bars, GROUP)):
+        features = market.features[first : min(first + GROUP, BLOCK + bars)]
+        assert (passage.feature_low[GROUPS + g] == np.fmin.reduce(features, initial=np.inf)).all()
+        assert (passage.feature_high[GROUPS + g] == np.fmax.reduce(features, initial=-np.inf)).all()
     whole = market.features[BLOCK : BLOCK + bars]
     assert (passage.feature_low[-1] == np.fmin.reduce(whole, initial=np.inf)).all()
     risk, day = market.risk[BLOCK - 1 : BLOCK + bars], market.ts[BLOCK - 1 : BLOCK + bars] // (86_400 * SECOND)

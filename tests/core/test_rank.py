@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markets import market_of
 
 from dolphin.core.engine import NOT_RANKED
-from dolphin.core.rank import most_efficient
+from dolphin.core.rank import among, kth, most_efficient
 from dolphin.core.records import RANKED
 
 
@@ -93,3 +93,24 @@ def test_remembered_answers_are_the_answers(seed, places):
         assert ranked(state, market, i, side, lookback, stale, least) == expected
         hits += before.tobytes() == state.ranking.tobytes()
     assert hits > 0 or places < 64  # some were answered from memory
+
+
+@numba.njit
+def ordered(scores, side, k):
+    """The ``k``-th column, and which come no later."""
+    last = kth(scores, scores.size, side, k)
+    return last, [j for j in range(scores.size) if scores[j] == scores[j] and among(scores, j, side, last)]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.0, 0.5, -0.5, 1e300]), min_size=1, max_size=11),
+    st.sampled_from([-1, 1]),
+)
+def test_the_kth_is_that_of_a_sorted_list(values, side):
+    # Of equal scores the lower column counts as the higher.
+    order = sorted((j for j, x in enumerate(values) if x == x), key=lambda j: (-side * values[j], side * j))
+    for k, column in enumerate(order, 1):
+        last, before = ordered(np.array(values), side, k)
+        assert last == column
+        assert set(before) == set(order[:k]) or math.inf in map(abs, values)  # infinite scores have no gap

@@ -102,3 +102,18 @@ def test_indicators_of_rows(close: Floats) -> None:
     for ours, theirs in ((rows.mean, talib.SMA), (rows.highest, talib.MAX), (rows.lowest, talib.MIN)):
         for i in (5, 19, 900):
             assert ours(close, i, 0, 20) == pytest.approx(theirs(price, 20)[i], nan_ok=True)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_furthest_row_is_the_latest_of_equals(side: int) -> None:
+    values = np.random.default_rng(1).integers(1, 6, (60, 1)).astype(float)
+    values[:9] = np.nan
+    for n in (1, 2, 8, 9, 31):
+        for i in range(n - 1, 60):
+            window = values[i - n + 1 : i + 1, 0]
+            found, row = rows.extreme(values, i, 0, n, side)
+            if np.isnan(values[i, 0]):
+                assert np.isnan(found)
+                continue
+            assert found == (np.nanmax(window) if side > 0 else np.nanmin(window))
+            assert row == i - n + 1 + np.flatnonzero(window == found)[-1]
