@@ -41,6 +41,12 @@ def test_every_piece(searched: Any) -> None:
     assert pieces["trades"]["value"] == run.metrics["trades"] and pieces["trades"]["limit"] == 100
     gains = np.sort(run.recording.trades["pnl"] / 25_000.0)[::-1]
     assert pieces["P&L without its best five trades"]["value"] == pytest.approx(gains[5:].sum())
+    trades = run.recording.trades
+    left = [trades["pnl"][trades["asset"] != k].sum() / 25_000.0 for k in np.unique(trades["asset"])]
+    assert pieces["P&L without its best asset"]["value"] == pytest.approx(min(left))
+    days = np.nan_to_num(run.daily_returns)
+    parts = [np.prod(1.0 + part) > 1.0 for part in np.array_split(days, len(pieces["sub-periods that earn"]["picture"]["values"]))]
+    assert pieces["sub-periods that earn"]["value"] == np.mean(parts)
     # What the pieces on friction and delay say is what a backtest says.
     for name, values in (
         ("ROI at 10 bps a round trip", {"slippage_bps": 2.5, "fee_bps": 2.5}),
@@ -51,4 +57,6 @@ def test_every_piece(searched: Any) -> None:
         assert pieces[name]["value"] == done.metrics["roi"]
     low = pieces["Sharpe ratio, lower end of 90 %"]
     assert low["value"] < run.metrics["sharpe_365"] == low["picture"]["mark"]
+    deep = pieces["largest drawdown, upper end of 90 %"]
+    assert deep["value"] == deep["picture"]["high"] > deep["picture"]["low"]
     assert "deflated Sharpe ratio" in pieces and "the best of 64 looks" in pieces["deflated Sharpe ratio"]["reading"]
