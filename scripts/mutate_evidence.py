@@ -43,7 +43,9 @@ def main() -> int:
         caught += well
         said = "caught" if well else f"NOT CAUGHT ({before.sentence if before.failed else seen.sentence})"
         print(f"{fault.name:<32} {fault.detector:<96} {said}", flush=True)
-        rows.append(f"| {fault.name} | {fault.what} | `{fault.module}` | `{fault.detector}` | {'yes' if well else 'NO'} |")
+        rows.append(
+            f"| {fault.name} | {fault.what} | `{fault.module}` | `{fault.detector}` | {'yes' if well else 'NO'} |"
+        )
     words = f"{caught} of {len(chosen)} faults were caught by the test that is named for them"
     print(f"{words}; {time.monotonic() - began:.0f} s")
     if given.write:

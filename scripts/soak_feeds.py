@@ -152,9 +152,7 @@ async def soak(home: Path, seconds: float, kill_every: float) -> int:
         return report(home, made, lasted, kills, done, code, cpu)
 
 
-def report(
-    home: Path, made: Fake, lasted: float, kills: int, done: Counter[str], code: int, cpu: float
-) -> int:
+def report(home: Path, made: Fake, lasted: float, kills: int, done: Counter[str], code: int, cpu: float) -> int:
     """What is on disk against what the exchange had."""
     folder, ids = recording_folder(create(home)), {symbol: [] for symbol in SYMBOLS}
     twice = 0

@@ -235,7 +235,7 @@ FAULTS = tuple(
          "_known(high if fall else low)", "_known(low if fall else high)"),
         ("advisory", ADVISORY + "test_every_piece", "worst-asset-removed", "it is told what is left without the worst asset",
          "worst = min(left", "worst = max(left"),
-        ("advisory", ADVISORY + "test_every_piece", "parts-that-lose", "parts that lose are counted",
+        ("advisory", ADVISORY + "test_parts_that_earn", "parts-that-lose", "parts that lose are counted",
          "np.array(earned) > 0.0", "np.array(earned) < 0.0"),
     )
 )  # fmt: skip
