@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import psutil  # noqa: E402
 from feed_server import Fake, fake  # noqa: E402
 
 from dolphin.catalog.store.tables import open_table  # noqa: E402
@@ -98,6 +99,15 @@ async def start(home: Path) -> asyncio.subprocess.Process:
         )
 
 
+def cpu_of(process: asyncio.subprocess.Process) -> float:
+    """CPU seconds of the feed so far."""
+    try:
+        times = psutil.Process(process.pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
 def closed(folder: Path, made: Fake) -> bool:
     """Whether the feed says that it has every trade up to now."""
     try:
@@ -114,12 +124,13 @@ async def soak(home: Path, seconds: float, kill_every: float) -> int:
         folder, stop, done = recording_folder(create(home)), asyncio.Event(), Counter[str]()
         settings = made.settings(symbols=SYMBOLS, cadence="1s", snapshot="20s", silence="2s", breaker_rest="2s")
         (home / "feeds.toml").write_text(toml_of(settings))
-        process, began, kills = await start(home), time.monotonic(), 0
+        process, began, kills, cpu = await start(home), time.monotonic(), 0, 0.0
         await made.subscribed(f"{SYMBOLS[-1].lower()}@aggTrade")
         tasks = [asyncio.create_task(market(made, stop)), asyncio.create_task(trouble(made, stop, done))]
         while time.monotonic() - began < seconds:
             await asyncio.sleep(min(kill_every, max(0.1, seconds - (time.monotonic() - began))))
             if time.monotonic() - began < seconds:
+                cpu += cpu_of(process)
                 process.send_signal(signal.SIGKILL)
                 await process.wait()
                 kills += 1
@@ -135,12 +146,13 @@ async def soak(home: Path, seconds: float, kill_every: float) -> int:
                     for symbol in SYMBOLS:
                         await made.trade(symbol)
                     await asyncio.sleep(3.0)
+        cpu += cpu_of(process)
         process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(process.wait(), 60.0)
-        return report(home, made, lasted, kills, done, code)
+        return report(home, made, lasted, kills, done, code, cpu)
 
 
-def report(home: Path, made: Fake, lasted: float, kills: int, done: Counter[str], code: int) -> int:
+def report(home: Path, made: Fake, lasted: float, kills: int, done: Counter[str], code: int, cpu: float) -> int:
     """What is on disk against what the exchange had."""
     folder, ids = recording_folder(create(home)), {symbol: [] for symbol in SYMBOLS}
     twice = 0
@@ -159,6 +171,9 @@ def report(home: Path, made: Fake, lasted: float, kills: int, done: Counter[str]
     answers = sum(made.asked.values())
     sent = sum(made.sent.values())
     print(f"{lasted:.0f} s, {kills} kills, troubles {dict(done)}, {sent:,} messages, {answers:,} answers")
+    faults = ", ".join(f"{what} {count:,}" for what, count in sorted(made.done.items()))
+    print(f"faults met: {sum(made.done.values()):,} ({faults})")
+    print(f"CPU of the feed {cpu:.1f} s, starts included: {1e6 * cpu / sent:.0f} us a message")
     print(f"trades of the exchange {had:,}, on disk {held:,}, lost {had - held}, twice {doubled}")
     print(f"set aside as repeated {twice}; damaged files {len(problems)}; last exit code {code}")
     print(f"alert lines by part: {dict(alerts)}; kinds: {', '.join(kinds)}")

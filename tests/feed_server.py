@@ -4,6 +4,7 @@
 ``(status, {header: value})`` headers too, ``("slow", s)``, ``("json",)`` (an answer cut in two), ``("html",)``,
 ``("future", s)``, ``("past", s)`` (times moved), ``("value", x)``.
 Streams: ``mess`` holds chances per message of ``drop``, ``twice``, ``late`` (after the next ones), ``cut``.
+``done`` counts the faults that were met.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Fake:
         self.asked: Counter[str] = Counter()
         self.times: list[tuple[str, float]] = []
         self.mess: dict[str, float] = {}
+        self.done: Counter[str] = Counter()
         self.skew_ms = 0
         self.trades: dict[str, list[dict[str, Any]]] = {}
         self.sent: Counter[str] = Counter()
@@ -60,6 +62,8 @@ class Fake:
         self.asked[path] += 1
         self.times.append((path, time.monotonic()))
         fault = next((todo.pop(0) for end, todo in self.faults.items() if path.endswith(end) and todo), None)
+        if fault:
+            self.done[f"answer {fault if isinstance(fault, int) else fault[0]}"] += 1
         if isinstance(fault, int):
             return web.Response(status=fault)
         if fault and isinstance(fault[0], int):
@@ -183,6 +187,7 @@ class Fake:
                 texts = {"drop": [], "twice": [text, text], "late": [], "cut": [text[: len(text) // 2]]}[what]
                 if what == "late":
                     held.append(text)
+                self.done[f"message {what}"] += 1
                 break
             draw -= chance
         if len(held) > 3 or (held and self.rng.random() < 0.2):

@@ -101,17 +101,18 @@ class Recorder:
         """Record a trade: a row of the kind, its source left out."""
         self.spools["ticks"].rows.append((*row, SOURCE))
 
-    def flush(self) -> None:
-        """Write what has come; a full disk is an alert, and the rows are kept."""
+    def flush(self) -> bool:
+        """Write what has come, and say whether all of it is written; a full disk is an alert, and the rows are kept."""
         try:
             for kind, spool in self.spools.items():
                 self._part.counts[f"{kind} rows"] += spool.flush()
         except OSError as error:
             why = error.strerror or str(error)
             self._health.alert("recorder:disk", "critical", "recorder", f"cannot write: {why}; rows are kept in memory")
-            return
+            return False
         self._health.clear("recorder:disk")
         self._part.last_ns = self._clock()
+        return True
 
     async def roll(self) -> None:
         """Close the spools, open new ones, and make snapshots of the old beside the running loop."""

@@ -178,7 +178,8 @@ class Service:
         documents: dict[str, Any] = {"latest": self.latest(), "status": status}
         if self.poller:
             documents |= {"liquidations": self.liquidations.document(), "held": self.poller.document()}
-        if self.collector and self.collector.keep_tick:
+        # A trade that holes.json calls held is never asked for again: it has to be written before.
+        if self.collector and self.collector.keep_tick and self.recorder.flush():
             documents["holes"] = holes_document(self.collector.trades)
         for name, document in documents.items():
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dolphin.errors import DolphinError, Refused
 from dolphin.gate.champions import (
@@ -37,7 +37,6 @@ def promote(
     climb: Callable[..., Any] | None = None,
 ) -> Champion:
     """Run the gate and, only if all of it passes, freeze the candidate and move the pointer.
-
     The promotion targets (tier 2) are for blue; a move of green needs tier 1 and the evidence.
 
     Parameters
@@ -53,13 +52,28 @@ def promote(
         Without a reason, or when the gate cannot run or the champion cannot be written.
     """
     from dolphin.gate.evaluation import evaluate
-    from dolphin.gate.floors import read_floors
     from dolphin.gate.freeze import contents_of
-    from dolphin.gate.policy import read_policy, weaker
     from dolphin.gate.unpatched import unpatched
 
     with moving(workspace, pointer, reason) as (_, present):
         pass  # what cannot move is said before the gate runs, not after
+    refuse_weaker(workspace, weaker_policy)
+    report = evaluate(workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb)
+    if not report.passed:
+        refuse(report, candidate.name)
+    who = who or who_am_i()
+    contents = contents_of(workspace, candidate, report, who)
+    whole = unpatched()
+    if not whole.passed:
+        raise Refused(f"not promoted: {whole.line}", where=candidate.name)
+    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else "")
+
+
+def refuse_weaker(workspace: Workspace, weaker_policy: bool) -> None:
+    """Refuse rules that ask for less than the shipped ones, unless they are meant."""
+    from dolphin.gate.floors import read_floors
+    from dolphin.gate.policy import read_policy, weaker
+
     less = weaker(read_policy(workspace), read_floors(workspace))
     if less and not weaker_policy:
         more = f" (and {len(less) - 1} more)" if len(less) > 1 else ""
@@ -68,19 +82,13 @@ def promote(
             where=str(workspace.promote),
             mend="restore them, or promote under them with --weaker-policy",
         )
-    report = evaluate(workspace, candidate, tier2=pointer == "blue", parity=True, progress=progress, climb=climb)
-    if not report.passed:
-        lines = [failure.line for failure in report.failures]
-        prefix = "not promoted, under weaker rules than the shipped ones" if report.weaker else "not promoted"
-        raise Refused(
-            f"{prefix}: {'; '.join(lines)}", where=candidate.name, details=dict.fromkeys([*report.reasons, *lines])
-        )
-    who = who or who_am_i()
-    contents = contents_of(workspace, candidate, report, who)
-    whole = unpatched()
-    if not whole.passed:
-        raise Refused(f"not promoted: {whole.line}", where=candidate.name)
-    return install(workspace, contents, pointer=pointer, reason=reason, who=who, over=present[-1] if present else "")
+
+
+def refuse(report: Any, name: str) -> NoReturn:
+    """Say no, with every breached floor and failed check."""
+    lines = [failure.line for failure in report.failures]
+    prefix = "not promoted, under weaker rules than the shipped ones" if report.weaker else "not promoted"
+    raise Refused(f"{prefix}: {'; '.join(lines)}", where=name, details=dict.fromkeys([*report.reasons, *lines]))
 
 
 def rollback(

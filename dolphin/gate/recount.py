@@ -18,6 +18,7 @@ import numpy as np
 
 from dolphin.core.records import Floats, Ints, Records
 from dolphin.gate.report import Check
+from dolphin.parity.fresh_process import own_environment
 from dolphin.times import return_day
 
 if TYPE_CHECKING:
@@ -31,31 +32,12 @@ NAME = "recounted from fills and prices"
 
 def recounted(measure: Measure) -> Check:
     """Every window that the gate ran, counted again in a process of its own."""
-    strategy = measure.config.engine.strategy
-    friction = measure.config.friction
-    jobs = []
     with tempfile.TemporaryDirectory(prefix="dolphin-recount-") as folder:
-        for number, (start, stop) in enumerate(measure.spans):
-            run = measure.run_of(start, stop)
-            recording, metrics = run.recording, run.metrics
-            np.savez(Path(folder) / f"{number}.npz", trades=recording.trades, equity=recording.equity,
-                     position=recording.position)  # fmt: skip
-            names = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365")
-            told = {name: str(float(metrics[name])) for name in names}
-            jobs.append({"start": start, "stop": stop, "metrics": told})
-        job = {
-            "root": str(measure.dataset.root.parent),
-            "dataset": measure.dataset.label,
-            "capital": measure.config.account.initial_capital,
-            "plain": bool(strategy.plain) and not len(measure.market.funding),
-            "slippage": friction.slippage_bps / 1e4,
-            "fee": friction.fee_bps / 1e4,
-            "windows": jobs,
-        }
-        (Path(folder) / "job.json").write_text(json.dumps(job))
+        leave(measure, Path(folder))
         done = subprocess.run(
-            [sys.executable, "-m", "dolphin.gate.recount", folder], capture_output=True, text=True, check=False
-        )
+            [sys.executable, "-P", "-m", "dolphin.gate.recount", folder],
+            capture_output=True, text=True, check=False, env=own_environment(),
+        )  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Check(NAME, False, f"the process that counts failed: {last}")
@@ -63,8 +45,38 @@ def recounted(measure: Measure) -> Check:
     return Check(NAME, not found["problem"], found["problem"] or found["detail"])
 
 
+def leave(measure: Measure, folder: Path) -> None:
+    """Write what was run into a folder: every window's fills, equity and positions, and what was told of it."""
+    strategy = measure.config.engine.strategy
+    friction = measure.config.friction
+    jobs = []
+    for number, (start, stop) in enumerate(measure.spans):
+        run = measure.run_of(start, stop)
+        recording, metrics = run.recording, run.metrics
+        np.savez(folder / f"{number}.npz", trades=recording.trades, equity=recording.equity,
+                 position=recording.position)  # fmt: skip
+        names = ("trades", "profit_factor", "win_rate", "roi", "max_drawdown", "sharpe_365")
+        told = {name: str(float(metrics[name])) for name in names}
+        jobs.append({"start": start, "stop": stop, "metrics": told})
+    job = {
+        "root": str(measure.dataset.root.parent),
+        "dataset": measure.dataset.label,
+        "capital": measure.config.account.initial_capital,
+        "plain": bool(strategy.plain) and not len(measure.market.funding),
+        "slippage": friction.slippage_bps / 1e4,
+        "fee": friction.fee_bps / 1e4,
+        "windows": jobs,
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+
+
 def main(folder: Path) -> None:
     """Count, and print what was found."""
+    json.dump(recount(folder), sys.stdout)
+
+
+def recount(folder: Path) -> dict[str, str]:
+    """Count again what :func:`leave` wrote: ``problem`` (empty if there is none) and ``detail``."""
     from dolphin.catalog import open_dataset
     from dolphin.workspace import Workspace
 
@@ -74,13 +86,13 @@ def main(folder: Path) -> None:
     ticks = np.array([i.tick_num / 10.0**i.tick_exp for i in dataset.instruments])
     problem, count = "", 0
     for number, window in enumerate(job["windows"]):
-        left = np.load(folder / f"{number}.npz")
-        trades, equity = left["trades"], left["equity"]
+        with np.load(folder / f"{number}.npz", allow_pickle=False) as left:
+            trades, equity, position = left["trades"], left["equity"], left["position"]
         ts = prices.ts[window["start"] : window["stop"]]
         found = figures(ts, trades, equity, job["capital"])
         problem = differing(found, {name: float(value) for name, value in window["metrics"].items()})
         if not problem and job["plain"]:
-            problem = unlike_prices(job, trades, equity, left["position"], prices.close, ticks, window["start"])
+            problem = unlike_prices(job, trades, equity, position, prices.close, ticks, window["start"])
         count += len(trades)
         if problem:
             problem = f"rows {window['start']} to {window['stop']}: {problem}"
@@ -88,8 +100,7 @@ def main(folder: Path) -> None:
     if any(name.startswith("research_") for name in sys.modules):
         problem = "research code was imported by the process that counts"
     how = "fills as prices allow" if job["plain"] else "prices of fills not checked: orders, sizes or funding vary"
-    detail = f"{len(job['windows'])} windows, {count} trades; {how}"
-    json.dump({"problem": problem, "detail": detail}, sys.stdout)
+    return {"problem": problem, "detail": f"{len(job['windows'])} windows, {count} trades; {how}"}
 
 
 def figures(ts: Ints, trades: Records, equity: Floats, capital: float) -> dict[str, float]:

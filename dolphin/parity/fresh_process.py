@@ -19,6 +19,8 @@ from dolphin.files import sha256_bytes
 
 HASH_SEEDS = ("0", "20260301")
 
+PACKAGE = Path(__file__).resolve().parents[1]
+
 
 def outcome(run: Any) -> dict[str, Any]:
     """What must be equal: the digest of every bar, the last one, the metrics as spelled in JSON."""
@@ -43,6 +45,12 @@ def job_of(run: Any) -> dict[str, Any]:
     }
 
 
+def own_environment() -> dict[str, str]:
+    """Of a process that imports this package and nothing from the folder that it is started in."""
+    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def fresh(
     job: dict[str, Any], hash_seed: str, *, python: str = sys.executable, environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
@@ -53,13 +61,14 @@ def fresh(
     DolphinError
         If that process fails; the last line of its stderr is in the message.
     """
+    known = own_environment() if python == sys.executable else os.environ
     done = subprocess.run(
-        [python, "-m", "dolphin.parity.fresh_process"],
+        [python, "-P", "-m", "dolphin.parity.fresh_process"],
         input=json.dumps(job),
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **(environment or {}), "PYTHONHASHSEED": hash_seed},
+        env={**known, **(environment or {}), "PYTHONHASHSEED": hash_seed},
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

@@ -16,12 +16,13 @@ from feed_server import Fake, fake, until
 
 from dolphin.catalog.store.tables import open_table
 from dolphin.errors import Busy
+from dolphin.feeds.collector import Collector
 from dolphin.feeds.compaction import compact_day, verify_recording
 from dolphin.feeds.doctor import ask_all
 from dolphin.feeds.recorder import recording_folder
 from dolphin.feeds.service import Service
 from dolphin.feeds.sources import parse_settings
-from dolphin.feeds.spool import KINDS
+from dolphin.feeds.spool import KINDS, read_spool
 from dolphin.workspace import create
 
 
@@ -129,6 +130,32 @@ def test_a_feed_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None
             assert verify_recording(home, "rec") == []
 
     asyncio.run(whole())
+
+
+def test_what_the_state_calls_held_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill right after the state was written: what it counts as held is never asked for again."""
+    settings = parse_settings({"symbols": ["BTCUSDT"]}, "test")
+    service = Service(create(tmp_path), settings, ("ticks",))
+    holes = service.folder / "holes.json"
+
+    def trade(number: int) -> bytes:
+        data = {"e": "aggTrade", "E": 1, "T": 1, "s": "BTCUSDT", "p": "1.5", "q": "2.0", "a": number, "m": True}
+        return json.dumps({"stream": "btcusdt@aggTrade", "data": {**data, "f": number, "l": number}}).encode()
+
+    with service.recorder.opened():
+        collector = Collector(settings, service.health, (), keep_tick=service.recorder.tick)
+        service.collector = collector
+        for number in (1, 2, 3, 5):
+            collector.take(trade(number))
+        service._write_state()
+        spool = service.recorder.spools["ticks"].path
+        assert read_spool(spool)["trade_id"].tolist() == [1, 2, 3, 5]
+        assert json.loads(holes.read_bytes()) == {"BTCUSDT": {"last": 5, "missing": [[4, 4]]}}
+        collector.take(trade(6))
+        with monkeypatch.context() as patch:
+            patch.setattr(service.recorder.spools["ticks"], "flush", lambda: (_ for _ in ()).throw(OSError(28, "full")))
+            service._write_state()
+        assert json.loads(holes.read_bytes())["BTCUSDT"]["last"] == 5, "what the disk did not take is not called held"
 
 
 def test_the_doctor_asks_everybody_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from dolphin.gate.case import open_case
 from dolphin.gate.evaluation import _measure
-from dolphin.gate.evidence.advisory import Advice, advisory
+from dolphin.gate.evidence.advisory import Advice, _parts, advisory
 from dolphin.gate.policy import read_policy
 from dolphin.gate.report import plain
 from dolphin.study.backtest import backtest
@@ -28,6 +29,14 @@ def test_good_is_as_the_operator_says(value: float | None, limit: float | None, 
     assert Advice("a", value, limit, op, "").good is good
 
 
+def test_parts_that_earn() -> None:
+    days = np.array([0.1, 0.1, math.nan, 0.1, -0.1, 0.1, 0.1, 0.1])
+    run: Any = SimpleNamespace(whole=SimpleNamespace(daily_returns=days))
+    policy: Any = SimpleNamespace(advisory=lambda name: 4)
+    (found,) = _parts(run, policy)
+    assert found.value == 0.75 and found.picture["values"] == pytest.approx([0.21, 0.1, -0.01, 0.21])
+
+
 def test_every_piece(searched: Any) -> None:
     candidate = searched.candidate()
     measure = _measure(candidate, candidate.config, None)
@@ -41,6 +50,9 @@ def test_every_piece(searched: Any) -> None:
     assert pieces["trades"]["value"] == run.metrics["trades"] and pieces["trades"]["limit"] == 100
     gains = np.sort(run.recording.trades["pnl"] / 25_000.0)[::-1]
     assert pieces["P&L without its best five trades"]["value"] == pytest.approx(gains[5:].sum())
+    trades = run.recording.trades
+    left = [trades["pnl"][trades["asset"] != k].sum() / 25_000.0 for k in np.unique(trades["asset"])]
+    assert pieces["P&L without its best asset"]["value"] == pytest.approx(min(left))
     # What the pieces on friction and delay say is what a backtest says.
     for name, values in (
         ("ROI at 10 bps a round trip", {"slippage_bps": 2.5, "fee_bps": 2.5}),
@@ -51,4 +63,6 @@ def test_every_piece(searched: Any) -> None:
         assert pieces[name]["value"] == done.metrics["roi"]
     low = pieces["Sharpe ratio, lower end of 90 %"]
     assert low["value"] < run.metrics["sharpe_365"] == low["picture"]["mark"]
+    deep = pieces["largest drawdown, upper end of 90 %"]
+    assert deep["value"] == deep["picture"]["high"] > deep["picture"]["low"]
     assert "deflated Sharpe ratio" in pieces and "the best of 64 looks" in pieces["deflated Sharpe ratio"]["reading"]

@@ -1,0 +1,176 @@
+"""A verdict judged again from what the runs left: fills, equity, scores. No code of the workspace is in this process.
+
+The process that ran the strategy reports; what it reports must follow from the prices, the workspace's own floors and
+policy, the registry and the chain, all of which are read here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from dolphin.catalog import Dataset, open_dataset, parse_time
+from dolphin.files import read_json
+from dolphin.gate.champions import POINTERS, open_champion
+from dolphin.gate.costs import MAKER_BPS, ROUND_TRIP_BPS, SLACK
+from dolphin.gate.evidence.combining import of_several, rank, spent, stouffer
+from dolphin.gate.evidence.looks import earlier_families, looks_at
+from dolphin.gate.evidence.part import LEAST_SHIFTS
+from dolphin.gate.floors import Floor, judge, read_floors
+from dolphin.gate.measure import Measure, worst_by_bar
+from dolphin.gate.policy import read_policy
+from dolphin.gate.recount import figures, recount
+from dolphin.gate.report import Check
+from dolphin.study.measure.run import window_rows
+from dolphin.study.trials.holdouts import Holdouts
+from dolphin.times import DAY_NS
+from dolphin.workspace import Workspace
+
+NAME = "judged again without the strategy's code"
+
+#: Relative difference of two sums of the same numbers.
+NEAR = 1e-6
+
+
+def second_look(workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any]) -> Check:
+    """Whether a verdict follows from what was left in ``folder``.
+
+    Parameters
+    ----------
+    ask, found : dict
+        What the runner was asked for, and what it says.
+    """
+    report = found["report"]
+    dataset = open_dataset(workspace, f"{report['candidate']['dataset']}@{report['candidate']['dataset_digest']}")
+    job = json.loads((folder / "job.json").read_text())
+    spans = {(w["start"], w["stop"]): number for number, w in enumerate(job["windows"])}
+    try:
+        problem = next(_problems(workspace, folder, ask, found, dataset, job, spans), "")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        problem = f"what was found cannot be read: {type(error).__name__}: {error}"
+    what = f"{len(spans)} windows, {len(report['floors'])} floors, the evidence: as fills, prices and chain have it"
+    return Check(NAME, not problem, problem or what)
+
+
+def _problems(
+    workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any], dataset: Dataset,
+    job: dict[str, Any], spans: dict[tuple[int, int], int],
+) -> Iterator[str]:  # fmt: skip
+    report, config = found["report"], found["config"]
+    start, stop = _asked(workspace, ask, dataset)
+    whole = next(iter(spans), None)
+    if whole != (start, stop):
+        yield f"rows {start} to {stop} of '{dataset.name}' were to be judged, and {whole} were"
+        return
+    friction, capital = config["friction"], config["account"]["initial_capital"]
+    if (job["capital"], job["slippage"] * 1e4, job["fee"] * 1e4) != (
+        capital, friction["slippage_bps"] / 1e4 * 1e4, friction["fee_bps"] / 1e4 * 1e4,
+    ):  # fmt: skip
+        yield "what was run has other costs or another capital than its configuration"
+    if report["candidate"]["kind"] != "champion" and (
+        2.0 * (friction["slippage_bps"] + friction["fee_bps"]) < ROUND_TRIP_BPS - SLACK
+        or friction["maker_fee_bps"] < MAKER_BPS - SLACK
+    ):
+        yield "trading costs less than the gate asks for"
+    if counted := recount(folder)["problem"]:
+        yield counted
+    yield from _floors(workspace, folder, ask, report, dataset, (start, stop), capital, spans)
+    if report["candidate"]["kind"] != "champion":
+        yield from _edge(workspace, report, dataset)
+
+
+def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple[int, int]:
+    """Rows that the candidate is to be judged on."""
+    path = Path(ask["candidate"])
+    if ask["candidate"] in POINTERS and not path.exists():
+        about = open_champion(workspace, ask["candidate"]).document("run.json")
+    elif path.is_dir():
+        about = read_json(path / "run.json")
+    else:
+        if dataset.digest != open_dataset(workspace, ask["dataset"]).digest:
+            return 0, 0
+        times = [parse_time(ask[key]) if ask[key] else None for key in ("start", "stop")]
+        return window_rows(dataset.grid(), times[0], times[1], dataset.name)
+    if about["dataset"]["digest"] != dataset.digest:
+        return 0, 0
+    return int(about["first_bar"]["row"]), int(about["last_bar"]["row"]) + 1
+
+
+def _floors(
+    workspace: Workspace, folder: Path, ask: dict[str, Any], report: dict[str, Any], dataset: Dataset,
+    rows: tuple[int, int], capital: float, spans: dict[tuple[int, int], int],
+) -> Iterator[str]:  # fmt: skip
+    """Every floor of the tiers that are asked for, by figures that are counted here."""
+    floors, grid = read_floors(workspace), dataset.grid()
+    of_rows: Any = Measure(dataset, SimpleNamespace(ts=grid), None, *rows)  # type: ignore[arg-type]
+    told = {row["name"]: row for row in report["floors"]}
+    for tier in ("tier1", *(["tier2"] if ask["tier2"] else [])):
+        for floor in floors.tiers[tier]:
+            row = told.get(floor.name)
+            if row is None:
+                yield f"floor '{floor.name}' was not judged"
+                continue
+            limit = float(row["limit"])
+            if limit != floor.limit and not floor.or_champions_own:
+                yield f"floor '{floor.name}' was judged at {limit:g} in place of {floor.limit:g}"
+            begin, end, problem = (*rows, "") if floor.window.rolling else of_rows._rows(floor.window)
+            if problem or (begin, end) not in spans:
+                yield f"floor '{floor.name}': {problem or 'its window was not run'}"
+                continue
+            with np.load(folder / f"{spans[begin, end]}.npz", allow_pickle=False) as left:
+                trades, equity = left["trades"], left["equity"]
+            ts = grid[begin:end]
+            if floor.window.rolling:
+                length = (floor.window.days or 0) * DAY_NS
+                value = worst_by_bar(ts, equity, capital, length, dataset.spacing_ns)
+            else:
+                value = figures(ts, trades, equity, capital).get(floor.metric, float(row["value"]))
+            if not _near(value, float(row["value"])):
+                yield f"floor '{floor.name}': {floor.metric} is {value:.6g}, and was told as {row['value']}"
+            against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
+            if not judge(against, value, len(trades), floors.enough_trades(tier, floor.window))[0]:
+                yield f"floor '{floor.name}' does not hold: {floor.metric} {value:.6g}"
+
+
+def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Iterator[str]:
+    """p and its limit from the scores under shifts, the policy and the chain."""
+    policy, edge = read_policy(workspace), report["evidence"]["edge"]
+    opening = report["evidence"]["holdout"]["opening"]
+    entry = next((e for e in Holdouts(workspace).entries() if e["hash"] == opening), None)
+    config_hash = report["candidate"]["config_hash"]
+    if entry is None or entry["config_hash"] != config_hash or entry["dataset_digest"] != dataset.digest:
+        yield "the holdout's opening is not on the chain"
+        return
+    held, search = edge["holdout"], edge["search"]
+    yield from _ranked(held, 1.0)
+    if search is not None:
+        yield from _ranked(search, 1.0 + search.get("looks_outside", 0) / max(edge["registered_trials"], 1))
+    p = held["p"] if search is None else stouffer(search["p"], held["p"])
+    families = earlier_families(
+        workspace, looks_at(workspace, dataset), dataset, entry["first_ts"], entry["last_ts"], config_hash
+    )
+    alpha = spent(policy.alpha, 1 + len(families)) if families else policy.alpha
+    if not _near(p, edge["p"]) or not _near(alpha, edge["alpha"]):
+        yield f"p is {p:.4g} and its limit {alpha:.4g}; told were {edge['p']:.4g} and {edge['alpha']:.4g}"
+    if p > alpha or (search is not None and held["p"] > policy.hard("guard")):
+        yield f"no edge: p = {p:.4g}, p_b = {held['p']:.4g}"
+
+
+def _ranked(part: dict[str, Any], searches: float) -> Iterator[str]:
+    """A part's p by its own scores, where it has any."""
+    if part["method"] not in ("shifted signals", "search rerun"):
+        return
+    others = [math.nan if value is None else float(value) for value in part["under_shifts"]]
+    value = of_several(rank(float(part["value"]), others), searches)
+    if len(others) < LEAST_SHIFTS or not _near(value, part["p"]):
+        yield f"{part['method']}: p is {value:.4g} by its {len(others)} scores, and was told as {part['p']:.4g}"
+
+
+def _near(a: float, b: float) -> bool:
+    return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= NEAR * max(1.0, abs(a), abs(b))

@@ -1,0 +1,168 @@
+"""The judge imports nothing of the workspace: what a strategy's module does to its own process changes no verdict."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sneaky_for_tests as sneaky
+
+from dolphin.errors import DolphinError
+from dolphin.gate import Candidate, GateReport, evaluate
+from dolphin.gate.apart import _ask, _ran, judge_apart
+from dolphin.gate.evaluation import _measure
+from dolphin.gate.policy import DEFAULT as POLICY
+from dolphin.gate.recount import leave, recounted
+from dolphin.gate.second_look import second_look
+from dolphin.gate.watch import NAME as WATCHED
+from dolphin.workspace import Workspace
+
+#: A module that makes the gate of its own process say yes, and the checks of that process, too.
+PATCHES = """
+from dolphin.gate import evaluation, floors, judging, recount, report, unpatched, watch
+YES = report.Check("all is well", True, "")
+floors.judge = judging.judge = lambda *a, **k: (True, "")
+unpatched.unpatched = evaluation.unpatched = lambda: YES
+evaluation.recounted = recount.recounted = lambda measure: YES
+evaluation.judge_case = lambda *a, **k: None
+watch.Watch.check = lambda self: YES
+"""
+#: One that patches, and leaves what watches it alone.
+PATCHES_MATHS = "import numpy\nnumpy.mean = numpy.median\n"
+#: One that reaches for memory, and swallows the answer.
+REACHES = "import ctypes\ntry:\n    ctypes.string_at(id(0), 8)\nexcept BaseException:\n    pass\n"
+#: One that writes the rules that it is judged by.
+WRITES = "import pathlib\n(pathlib.Path(__file__).parents[1] / 'promote' / 'floors.toml').write_text('')\n"
+
+
+def with_module(workspace: Workspace, tmp_path: Path, lines: str) -> tuple[Workspace, str]:
+    """A copy of the workspace, and a config of a strategy whose module does this when it is imported."""
+    home = Workspace(Path(shutil.copytree(workspace.root, tmp_path / "w")))
+    home.research.mkdir(exist_ok=True)
+    (home.research / "mine.py").write_text(Path(sneaky.__file__).read_text() + lines)
+    (home.root / "mine.toml").write_text('strategy = "mine:SNEAKY"\n')
+    return home, str(home.root / "mine.toml")
+
+
+def judged(home: Workspace, config: str) -> GateReport:
+    """The verdict of two processes, the parity ladder left out."""
+    ask = _ask(home, config, "edge", None, None, tier2=True, parity=False, who=None)
+    with _ran(home, ask, None) as (_, found):
+        assert not any(name == "research_mine" for name in sys.modules)
+        return found
+
+
+def test_a_module_that_makes_its_own_gate_say_yes(workspace: Workspace, tmp_path: Path) -> None:
+    """The floors hold by what the process of the strategy says; by its fills they do not."""
+    home, config = with_module(workspace, tmp_path, PATCHES)
+    text = (home.promote / "floors.toml").read_text()
+    (home.promote / "floors.toml").write_text(text.replace("limit = -100.0", "limit = 90.0"))
+    found = judged(home, config)
+    assert [check.passed for check in found.checks].count(False) == 1 and all(floor.passed for floor in found.floors)
+    assert not found.passed and found.reasons[0] == found.checks[-1].line
+    assert found.checks[-1].line.startswith("judged again without the strategy's code: floor")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lines", "said"), [(PATCHES_MATHS, "is another since code of the workspace was imported"),
+                        (REACHES, "mine.py:85 calls for 'ctypes.string_at'")],
+)  # fmt: skip
+def test_what_a_module_does_to_its_process_is_seen(workspace: Workspace, tmp_path: Path, lines: str, said: str) -> None:
+    found = judged(*with_module(workspace, tmp_path, lines))
+    (check,) = [check for check in found.checks if check.name == WATCHED]
+    assert not check.passed and said in check.detail and not found.passed
+
+
+@pytest.mark.slow
+def test_a_module_that_writes_the_rules(workspace: Workspace, tmp_path: Path) -> None:
+    home, config = with_module(workspace, tmp_path, WRITES)
+    rules = (home.promote / "floors.toml").read_bytes()
+    with pytest.raises(DolphinError, match="calls for 'open', which no strategy needs"):
+        judged(home, config)
+    assert (home.promote / "floors.toml").read_bytes() == rules
+
+
+@pytest.mark.slow
+def test_two_processes_say_what_one_says(workspace: Workspace, candidate: Candidate, config_file: Path) -> None:
+    found = judged(workspace, str(config_file))
+    assert found.passed, found.refusal()
+    both, alone = found.as_dict(), evaluate(workspace, candidate, tier2=True, parity=False).as_dict()
+    checks = [check for check in alone["checks"] if "in memory" not in check["name"]]
+    assert [check for check in both["checks"][:-2] if "in memory" not in check["name"]] == checks
+    assert both["floors"] == alone["floors"] and both["evidence"]["edge"] == alone["evidence"]["edge"]
+    with pytest.raises(DolphinError, match="a config file needs a dataset"):
+        judge_apart(workspace, str(config_file))
+
+
+@pytest.fixture(scope="module")
+def left(workspace: Workspace, candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a runner leaves of a candidate that passes: the folder, what was asked, what was found."""
+    folder = tmp_path_factory.mktemp("left")
+    report = evaluate(workspace, candidate, tier2=True, parity=False)
+    assert report.passed, report.refusal()
+    leave(report.measure, folder)
+    found = {"report": report.as_dict(), "config": report.measure.config.document()}
+    ask = {"candidate": str(workspace.root / "candidate.toml"), "dataset": "edge", "start": None, "stop": None}
+    return folder, ask | {"tier2": True}, found
+
+
+def test_what_follows_from_the_fills_is_believed(workspace: Workspace, left: Any) -> None:
+    check = second_look(workspace, *left)
+    assert check.passed, check.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r["report"]["floors"].pop(0), "was not judged"),
+        (lambda r: r["report"]["floors"][0].update(limit=0.01), "was judged at 0.01"),
+        (lambda r: r["report"]["floors"][0].update(value=99.0), "was told as 99"),
+        (lambda r: r["report"]["floors"][-1].update(value=99.0), "was told as 99"),
+        (lambda r: r["config"]["friction"].update(fee_bps=0.0), "other costs"),
+        (lambda r: r["report"]["evidence"]["edge"].update(p=0.001), "p is "),
+        (lambda r: r["report"]["evidence"]["edge"].update(alpha=2.0), "told were"),
+        (lambda r: r["report"]["evidence"]["edge"]["holdout"].update(p=0.001), "was told as 0.001"),
+        (lambda r: r["report"]["evidence"]["edge"]["holdout"].update(under_shifts=[0.0] * 5), "by its 5 scores"),
+        (lambda r: r["report"]["evidence"].pop("edge"), "cannot be read"),
+        (lambda r: r["report"]["evidence"]["holdout"].update(opening="0" * 64), "is not on the chain"),
+    ],
+)
+def test_what_does_not_is_not(workspace: Workspace, left: Any, change: Any, said: str) -> None:
+    folder, ask, found = left
+    told = copy.deepcopy(found)
+    change(told)
+    check = second_look(workspace, folder, ask, told)
+    assert not check.passed and said in check.detail, check.detail
+
+
+def test_another_window_or_no_edge_is_not_believed(workspace: Workspace, left: Any) -> None:
+    folder, ask, found = left
+    check = second_look(workspace, folder, ask | {"start": "2025-01-02"}, found)
+    assert not check.passed and "were to be judged" in check.detail
+    kept = (workspace.promote / "policy.toml").read_bytes()
+    try:
+        (workspace.promote / "policy.toml").write_bytes(POLICY.read_bytes())
+        assert not second_look(workspace, folder, ask, found).passed, "by the shipped policy there is no edge"
+    finally:
+        (workspace.promote / "policy.toml").write_bytes(kept)
+
+
+def test_modules_of_the_folder_that_it_is_started_in_are_not_imported(
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("polars", "numpy", "json", "dolphin"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the one that was meant')\n")
+    monkeypatch.chdir(tmp_path)
+    check = recounted(_measured(candidate))
+    assert check.passed, check.detail
+
+
+def _measured(candidate: Candidate) -> Any:
+    measure = _measure(candidate, candidate.config, None)
+    assert measure.whole.metrics["trades"] > 0
+    return measure
