@@ -33,7 +33,12 @@ def chain_badge(log: AuditLog) -> str:
     """Whether every line follows from the one before."""
     if log.problem:
         return badge("bad small", f"✗ chain broken after {len(log.lines)} lines")
-    return badge("good small", f"✓ {len(log.lines)} lines, chain verified")
+    return chain_words(len(log.lines))
+
+
+def chain_words(lines: int) -> str:
+    """A whole chain of so many lines."""
+    return badge("good small", f"✓ {lines:,} {'line' if lines == 1 else 'lines'}, chain verified")
 
 
 def _pointer(ask: Asked, log: AuditLog, name: str) -> str:

@@ -32,8 +32,8 @@ def compare(ask: Asked) -> tuple[str, str]:
     picture = overlaid([_curve(name, folder) for name, folder in zip(names, folders, strict=True)])
     body = head(f"{len(names)} runs side by side", said)
     body += card("Equity", f'<ul class="legend">{legend}</ul>{picture}', note="Return since the start of each run.")
-    body += card("What differs", _table(names, found["differ"]) if found["differ"] else '<p class="empty">Nothing.</p>')
     body += card("Metrics", _table(names, found["metrics"]))
+    body += card("What differs", _table(names, found["differ"]) if found["differ"] else '<p class="empty">Nothing.</p>')
     if not found["same_decisions"]:
         command = f"dolphin parity runs/{names[0]} runs/{names[1]}"
         body += f'<p class="note">Where the first two part: <code>{text(command)}</code></p>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dolphin.catalog import open_dataset
@@ -12,15 +13,18 @@ from dolphin.catalog.store.scan_layout import folder_of, manifest_of
 from dolphin.catalog.store.versions import list_versions
 from dolphin.errors import NotFound, nearest
 from dolphin.freshness import fresh
-from dolphin.report.markup import Cell, card, facts, flatten, table, text
-from dolphin.report.numerals import duration, percent
+from dolphin.files import from_json_value
+from dolphin.report.markup import Cell, card, facts, signed, table, text
+from dolphin.report.numerals import duration, number, percent
 from dolphin.study.findings.run_list import find_runs
 from dolphin.times import DAY_NS, format_time
-from dolphin.ui.asked import Asked, runs_root
+from dolphin.ui.asked import Asked, name_of, runs_root
 from dolphin.ui.shell import Marked, badge, frame, fresh_badge, head, link, linked
 
 #: Data that ended longer ago is history: nobody waits for its next bar.
 HISTORY = 30 * DAY_NS
+#: Runs on a dataset that are listed on its page.
+RUNS = 8
 _HEADS = ("Dataset", "State", "Data", "Spacing", "Symbols", "Rows", "First", "Last", "Missing", "Scanned")
 
 
@@ -37,7 +41,7 @@ def datasets(ask: Asked) -> tuple[str, str]:
 def state_badge(manifest: Mapping[str, Any]) -> str:
     """Generated, history, or how old the last bar is."""
     if manifest.get("synthetic"):
-        return badge("synthetic small", "synthetic")
+        return badge("synth small", "synthetic")
     age = time.time_ns() - int(manifest["last_ts"])
     if age > HISTORY:
         return badge("plain small", "history", f"ended {duration(age)} ago")
@@ -90,13 +94,18 @@ def dataset(ask: Asked) -> tuple[str, str]:
 
 
 def _facts(manifest: Mapping[str, Any]) -> str:
-    long = ("days", "instruments", "quality", "symbols", "notes", "rejected")
-    told = {key: value for key, value in manifest.items() if key not in long}
-    shown = [(key, value) for key, value in flatten(told) if not (key.startswith("ingest") and "." in key)]
-    symbols = ", ".join(list(manifest.get("symbols") or ())[:8])
-    more = len(manifest.get("symbols") or ()) - 8
-    shown.append(("symbols", symbols + (f" and {more} more" if more > 0 else "")))
-    return facts([(key, _time(key, value)) for key, value in shown[:40]])
+    """Its scalars; days, files, sources and instruments by how many there are."""
+    shown: list[tuple[str, object]] = []
+    for key, value in manifest.items():
+        if key in ("notes", "quality", "symbols"):
+            continue
+        if isinstance(value, dict | list):
+            shown.append((key, f"{len(value):,}"))
+        else:
+            shown.append((key, _time(key, value)))
+    symbols = list(manifest.get("symbols") or ())
+    more = f" and {len(symbols) - 8} more" if len(symbols) > 8 else ""
+    return facts([*shown, ("symbols", ", ".join(symbols[:8]) + more)])
 
 
 def _time(key: str, value: object) -> object:
@@ -115,7 +124,13 @@ def _runs(ask: Asked, name: str) -> str:
     found = [one for one in find_runs(runs_root(ask.workspace)) if one.get("dataset") == name]
     if not found:
         return '<p class="empty">No run on it.</p>'
-    return f"<p>{link(f'/runs?dataset={name}', f'{len(found)} runs on it')}</p>"
+    rows = []
+    for one in found[:RUNS]:
+        run, roi = name_of(ask.workspace, Path(one["run"])), from_json_value(one["metrics"]["roi"])
+        sharpe = number(from_json_value(one["metrics"]["sharpe_365"]))
+        rows.append([linked(f"/run/{run}", run), Cell(sharpe), signed(percent(roi, 1, signed=True), roi)])
+    every = link(f"/runs?dataset={name}", f"all {len(found)} side by side")
+    return table(("Run", "Sharpe", "Return"), rows) + f'<p class="state">{every}</p>'
 
 
 def _has_quality(ask: Asked, name: str) -> bool:

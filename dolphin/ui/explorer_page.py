@@ -24,11 +24,11 @@ def explore(ask: Asked) -> tuple[str, str]:
     buttons = "".join(
         f'<button type="button" data-do="{act}" title="{text(title)}">{shown}</button>'
         for act, shown, title in (
-            ("trade-back", "⏮", "entry or exit before (P)"),
+            ("trade-back", "|◀", "entry or exit before (P)"),
             ("back", "◀", "one bar back (left arrow; with Shift ten)"),
             ("play", "▶ Replay", "replay from here (space)"),
             ("on", "▶", "one bar on (right arrow; with Shift ten)"),
-            ("trade-on", "⏭", "next entry or exit (N)"),
+            ("trade-on", "▶|", "next entry or exit (N)"),
         )
     )
     zoom = (

@@ -92,7 +92,7 @@ def _enter(request: web.Request, keys: Keys, port: int) -> web.Response:
         return refusal("this token is not of this run of 'dolphin ui': open the address that it printed last", 403)
     page = (
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
-        '<title>DOLPHIN</title><p><a href="/">DOLPHIN</a></p></html>'
+        '<link rel="icon" href="data:,"><title>DOLPHIN</title><p><a href="/">DOLPHIN</a></p></html>'
     )
     response = web.Response(text=page, content_type="text/html")
     response.set_cookie(cookie_of(port), keys.session, httponly=True, samesite="Strict", path="/")

@@ -18,7 +18,7 @@ from dolphin.times import SECOND_NS, format_time
 #: Colour and dash of each curve: none is told by its colour alone (after Okabe and Ito).
 STROKES = ((GAIN, ""), (LOSS, "8 3"), ("#1f9e78", "2 3"), ("#b07aa1", "10 3 2 3"), ("#d9a400", "5 5"), (QUIET, "1 4"))
 #: Units of the large picture, and its margins.
-_WIDTH, _HEIGHT, _LEFT, _BELOW, _ABOVE = 860.0, 320.0, 62.0, 26.0, 10.0
+_WIDTH, _HEIGHT, _LEFT, _BELOW, _ABOVE = 860.0, 320.0, 84.0, 26.0, 10.0
 _POINTS = 700
 
 

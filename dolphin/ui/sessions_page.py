@@ -20,6 +20,7 @@ from dolphin.times import SECOND_NS, format_time, parse_time
 from dolphin.trade.control import read_audit
 from dolphin.trade.folder import StateFolder, find_state
 from dolphin.ui.asked import Asked, inside
+from dolphin.ui.champions_page import chain_words
 from dolphin.ui.pictures import sparkline
 from dolphin.ui.shell import Marked, badge, form, fresh_badge, head, linked
 
@@ -211,7 +212,12 @@ def _days(folder: StateFolder) -> str:
 
 
 def _about(about: dict[str, Any]) -> list[tuple[str, object]]:
-    return [(key, value) for key, value in about.items() if not isinstance(value, dict | list)]
+    told = {key: value for key, value in about.items() if not isinstance(value, dict | list)}
+    if isinstance(told.get("first_ts"), int):
+        told["first_ts"] = format_time(told["first_ts"])
+    if isinstance(told.get("spacing_ns"), int):
+        told["spacing_ns"] = duration(told["spacing_ns"])
+    return [(key.removesuffix("_ns").replace("_ts", " bar"), value) for key, value in told.items()]
 
 
 def _operator(ask: Asked, folder: StateFolder) -> str:
@@ -223,7 +229,7 @@ def _operator(ask: Asked, folder: StateFolder) -> str:
     resume = form(f"/session/{name}/resume", ask.csrf, f"{reason}<button>resume</button>", kind="controls")
     try:
         lines = read_audit(folder)
-        state = badge("good small", f"✓ {len(lines)} lines, chain verified")
+        state = chain_words(len(lines))
     except DolphinError as error:
         lines, state = [], f'<p class="notice bad">{text(str(error))}</p>'
     items = "".join(

@@ -65,7 +65,7 @@ def link(path: str, shown: str, kind: str = "") -> str:
 
 
 def badge(kind: str, words: str, title: str = "") -> str:
-    """A coloured word: good, bad, stale, plain or synthetic."""
+    """A coloured word: good, bad, stale, plain, synth or synthetic (which marks the page, too)."""
     more = f' title="{text(title)}"' if title else ""
     return f'<span class="badge {kind}"{more}>{text(words)}</span>'
 

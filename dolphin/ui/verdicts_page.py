@@ -47,7 +47,7 @@ def _row(root: Path, path: Path) -> list[Cell]:
         return [
             linked(f"/verdict/{page}", short),
             Marked(report["verdict"], inner=verdict_badge(report["verdict"])),
-            *(Cell(_answer(report, key)) for key in ("edge", "good_enough")),
+            *(Cell(_answer(report, key)) for key in ("edge", "floors")),
             Cell(str(report["created"])[:16].replace("T", " ")),
             Cell(first if len(first) <= _LONG else f"{first[: _LONG - 3]}...", tone="prose"),
         ]

@@ -27,7 +27,7 @@ window.RunChart = class {
     const box = this.canvas.parentElement, ratio = window.devicePixelRatio || 1;
     const width = box.clientWidth, narrow = width < 560;
     const panels = this.panels(view), shares = panels.reduce((sum, panel) => sum + panel.share, 0);
-    const height = Math.max(narrow ? 320 : 400, Math.round(shares * (narrow ? 48 : 58)));
+    const height = Math.max(narrow ? 320 : 400, Math.round(shares * (narrow ? 50 : 66)));
     if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
@@ -112,7 +112,7 @@ window.RunChart = class {
   }
 
   levels(pen, colour, low, high, y, right, tall) {
-    const raw = (high - low) / Math.max(1, Math.min(6, tall / 34)), power = 10 ** Math.floor(Math.log10(raw));
+    const raw = (high - low) / Math.max(2, Math.min(6, tall / 34)), power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map(size => size * power).find(size => size >= raw);
     pen.textAlign = 'right';
     pen.lineWidth = 1;
@@ -129,9 +129,10 @@ window.RunChart = class {
   }
 
   static figure(value, step) {
-    const size = Math.abs(value);
+    const size = Math.abs(value) < step / 1e6 ? 0 : Math.abs(value);
+    if (!size) return '0';
     if (size >= 1e6) return (value / 1e6).toPrecision(4).replace(/\.?0+$/, '') + 'M';
-    if (size > 0 && size < 1e-4) return value.toExponential(1);
+    if (size < 1e-4) return value.toExponential(1);
     const digits = Math.max(0, Math.min(8, -Math.floor(Math.log10(step) + 1e-9)));
     return value.toLocaleString('en', {minimumFractionDigits: digits, maximumFractionDigits: digits});
   }

@@ -4,6 +4,8 @@ document.addEventListener('submit', event => {
   const words = event.target.dataset.ask;
   if (words && !confirm(words)) event.preventDefault();
 });
+const here = document.querySelector('.bar nav [aria-current]');
+if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2;
 document.querySelectorAll('form[data-go]').forEach(form => form.addEventListener('change', () => form.requestSubmit()));
 document.querySelectorAll('form[data-least]').forEach(form => {
   const tell = () => {
