@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dolphin.ui.explorer import Explorer
 
 
+#: No row number is larger.
+LARGEST = 1 << 40
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request: ``names`` are the parts of its path, ``query`` and ``form`` take several values of a name."""
@@ -36,9 +40,12 @@ class Asked:
         if text is None and default is not None:
             return default
         try:
-            return int(text)
+            value = int(text)
         except (TypeError, ValueError):
-            raise BadInput(f"{key} is {text!r}, not a whole number") from None
+            value = LARGEST + 1
+        if abs(value) > LARGEST:
+            raise BadInput(f"{key} is {str(text)[:20]!r}, not a whole number of bars or points")
+        return value
 
     def run_folder(self) -> Path:
         """The run folder that the address names."""

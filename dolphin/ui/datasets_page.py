@@ -129,7 +129,7 @@ def _runs(ask: Asked, name: str) -> str:
         run, roi = name_of(ask.workspace, Path(one["run"])), from_json_value(one["metrics"]["roi"])
         sharpe = number(from_json_value(one["metrics"]["sharpe_365"]))
         rows.append([linked(f"/run/{run}", run), Cell(sharpe), signed(percent(roi, 1, signed=True), roi)])
-    every = link(f"/runs?dataset={name}", f"all {len(found)} side by side")
+    every = link("/runs", f"all {len(found)} side by side", dataset=name)
     return table(("Run", "Sharpe", "Return"), rows) + f'<p class="state">{every}</p>'
 
 

@@ -79,16 +79,17 @@ def _step(step: dict[str, Any]) -> str:
         return f'<li class="many"><span class="sign">∑</span><span>{words}</span>{line}</li>'
     if len(step["parts"]) <= 1:
         part = f'<span class="values">{text(values_text(step["parts"][0]))}</span>' if step["parts"] else ""
-        return _li(step["outcome"], f'<code title="{text(condition_text(step))}">{text(step["text"])}</code>{part}', line)
-    inner = "".join(
-        _li(
-            part["outcome"],
-            f"<code>{text(part.get('asks') or f'{part["left"]} {part["op"]} {part["right"]}'.strip())}</code>"
-            f'<span class="values">{text(values_text(part))}</span>',
-        )
-        for part in step["parts"]
-    )
+        words = f'<code title="{text(condition_text(step))}">{text(step["text"])}</code>{part}'
+        return _li(step["outcome"], words, line)
+    inner = "".join(_part(part) for part in step["parts"])
     return _li(step["outcome"], f"<code>{text(step['text'])}</code>", line, f'<ol class="parts">{inner}</ol>')
+
+
+def _part(part: dict[str, Any]) -> str:
+    """One comparison of a condition."""
+    asked = part.get("asks") or f"{part['left']} {part['op']} {part['right']}".strip()
+    values = f'<span class="values">{text(values_text(part))}</span>'
+    return _li(part["outcome"], f"<code>{text(asked)}</code>{values}")
 
 
 def _value(step: dict[str, Any]) -> str:

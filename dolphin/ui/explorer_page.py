@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dolphin.files import read_json
 from dolphin.report.markup import text
+from dolphin.study.findings.run_list import about_run
 from dolphin.ui.asked import Asked
 from dolphin.ui.explorer import POINTS
 from dolphin.ui.run_page import run_head
@@ -18,8 +18,9 @@ SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 
 def explore(ask: Asked) -> tuple[str, str]:
     """The page; nothing of the run is in it but its name."""
-    folder = ask.run_folder()
-    strategy = read_json(folder / "config.json")["config"]["strategy"]
+    about = about_run(ask.run_folder())
+    if about["problem"]:
+        return f"Explore {ask.name}", run_head(ask, "explore")
     speeds = "".join(f'<option value="{n}">{n}x</option>' for n in SPEEDS)
     buttons = "".join(
         f'<button type="button" data-do="{act}" title="{text(title)}">{shown}</button>'
@@ -46,7 +47,7 @@ def explore(ask: Asked) -> tuple[str, str]:
 <form id="goto" class="group"><label>Bar <input id="bar" inputmode="numeric" autocomplete="off" size="9"></label>
 <button>go</button></form>
 </div>
-<p id="told" class="told" role="status" aria-live="polite">Opening {text(strategy)}.</p>
+<p id="told" class="told" role="status" aria-live="polite">Opening {text(about['strategy'])}.</p>
 <div class="canvas" tabindex="0" role="application" aria-describedby="told keys"
  aria-label="Price with entries and exits, equity and features. Arrow keys walk bar by bar.">
 <canvas id="chart"></canvas></div>

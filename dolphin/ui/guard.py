@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -78,7 +80,14 @@ def guarding(keys: Keys) -> Callable[[web.Request, Handler], Awaitable[web.Strea
             return refusal("open the address that 'dolphin ui' printed: it holds the token", 403)
         if request.method not in ("GET", "HEAD") and not await _ours(request, keys):
             return refusal("a write needs a page of this app: reload the page and try again", 403)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return refusal(f"{error.reason}: {request.path}", error.status)
+        except Exception as error:  # a page that cannot be made takes none of the others with it
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            return refusal(f"could not be made: {type(error).__name__}: {' '.join(str(error).split())} ({place})", 500)
 
     return guard
 

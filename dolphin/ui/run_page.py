@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from dolphin.files import from_json_value
 from dolphin.report.markup import text
@@ -24,7 +25,7 @@ def run_head(ask: Asked, here: str, tools: str = "") -> str:
     """The first lines of what is about one run."""
     about = about_run(ask.run_folder())
     tabs = "".join(
-        f'<a href="{text(path)}"{" aria-current=page" if key == here else ""}>{name}</a>'
+        f'<a href="{text(quote(path))}"{" aria-current=page" if key == here else ""}>{name}</a>'
         for key, name, path in (("sheet", "Tear sheet", f"/run/{ask.name}"), ("explore", "Explorer", f"/explore/{ask.name}"))
     )
     tabs = f'<nav class="tabs" aria-label="Run">{tabs}</nav>{tools}'

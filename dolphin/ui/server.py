@@ -94,7 +94,7 @@ def application(workspace: Workspace, keys: Keys) -> web.Application:
     for path, (make, place) in PAGES.items():
         app.router.add_get(path, of(_page(make, place, asked)))
     for path, whole in FRAMES.items():
-        app.router.add_get(path, of(_frame(whole, asked)))
+        app.router.add_get(path, _frame(whole, asked))
     for path, act in ACTIONS.items():
         app.router.add_post(path, of(_action(act, asked)))
     for path, answer in explorer_page.DATA.items():
@@ -138,8 +138,11 @@ def _page(make: Callable[[Asked], tuple[str, str]], place: str, asked: Callable[
 
 def _frame(make: Callable[[Asked], str], asked: Callable[..., Asked]) -> Any:
     async def handler(request: web.Request) -> web.Response:
-        page = await asyncio.to_thread(make, asked(request))
         headers = {"Content-Security-Policy": FRAMED, "X-Frame-Options": "SAMEORIGIN"}
+        try:
+            page = await asyncio.to_thread(make, asked(request))
+        except DolphinError as error:  # a page of the app would be refused in a frame
+            return web.Response(text=f"{error}\n", status=_status(error), headers=headers)
         return web.Response(text=page, content_type="text/html", headers=headers)
 
     return handler

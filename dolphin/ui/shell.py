@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from dolphin.freshness import Freshness
 from dolphin.report.markup import Cell, text
@@ -58,10 +58,10 @@ def head(title: str, sub: str = "", *, badges: str = "", tools: str = "") -> str
     return f'<header><div class="title"><h1>{text(title)}</h1>{badges}{right}</div>{under}</header>'
 
 
-def link(path: str, shown: str, kind: str = "") -> str:
+def link(path: str, shown: str, **query: str) -> str:
     """A link to a page of the app; ``path`` is not quoted yet."""
-    classes = f' class="{kind}"' if kind else ""
-    return f'<a href="{text(quote(path, safe="/?=&"))}"{classes}>{text(shown)}</a>'
+    asked = f"?{urlencode(query)}" if query else ""
+    return f'<a href="{text(quote(path) + asked)}">{text(shown)}</a>'
 
 
 def badge(kind: str, words: str, title: str = "") -> str:
@@ -78,7 +78,7 @@ def fresh_badge(state: Freshness, words: str) -> str:
 
 def frame(path: str, title: str) -> str:
     """A whole page of ``report`` that fills the window."""
-    place = text(quote(path, safe="/?=&"))
+    place = text(quote(path))
     return f'<iframe class="whole" src="{place}" title="{text(title)}" sandbox="allow-scripts"></iframe>'
 
 

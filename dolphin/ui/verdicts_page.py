@@ -7,7 +7,7 @@ from typing import Any
 
 from dolphin.errors import DolphinError
 from dolphin.files import read_json
-from dolphin.report.markup import Cell, card, table
+from dolphin.report.markup import Cell, card, table, text
 from dolphin.ui.asked import Asked
 from dolphin.ui.framed import is_ours, title_of
 from dolphin.ui.shell import Marked, badge, frame, head, linked
@@ -80,4 +80,4 @@ def verdict(ask: Asked) -> tuple[str, str]:
     """One page in its frame."""
     title = ask.name.removeprefix("promote/champions/")
     shown = f"Verdict on {title[:12]}" if title != ask.name else ask.name
-    return shown, head(shown, f"<code>{Cell(ask.name).shown}</code>") + frame(f"/frame/verdict/{ask.name}", shown)
+    return shown, head(shown, f"<code>{text(ask.name)}</code>") + frame(f"/frame/verdict/{ask.name}", shown)

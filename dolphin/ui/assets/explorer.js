@@ -91,7 +91,7 @@
       page.dataset.why = found.bar;
     } finally { $('why').removeAttribute('aria-busy'); }
   });
-  let settle = null;
+  let settle = null, explained = 0;
   const walkTo = (row, follow = true) => {
     row = Math.min(Math.max(Math.round(row), about.first), about.last);
     view.cursor = row;
@@ -103,7 +103,8 @@
     } else { paint(); }
     facts(row);
     clearTimeout(settle);
-    settle = setTimeout(() => explain(row), playing ? 0 : 60);
+    if (!playing) settle = setTimeout(() => explain(row), 60);
+    else if (performance.now() - explained > 300) { explained = performance.now(); explain(row); }
     history.replaceState(null, '', `#bar=${row}&asset=${encodeURIComponent(view.asset)}`);
   };
 
@@ -178,7 +179,13 @@
   });
 
   // ---- replay ----
-  const stop = () => { if (playing) cancelAnimationFrame(playing.frame); playing = null; tellPlay(); };
+  const stop = () => {
+    if (!playing) return;
+    cancelAnimationFrame(playing.frame);
+    playing = null;
+    tellPlay();
+    explain(view.cursor);
+  };
   const tellPlay = () => { page.querySelector('[data-do=play]').textContent = playing ? '❚❚ Stop' : '▶ Replay';
     page.dataset.playing = playing ? 'yes' : 'no'; };
   const play = () => {
