@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.errors import Busy, DolphinError
+from dolphin.errors import DolphinError
 from dolphin.files import from_json_value, read_json
 from dolphin.freshness import fresh
 from dolphin.journal.reader import Journal
 from dolphin.journal.showing import event_text, part, wish_text
-from dolphin.locks import hold
+from dolphin.locks import is_held
 from dolphin.report.markup import Cell, card, facts, signed, table, text
 from dolphin.report.numerals import duration, number, percent, significant
 from dolphin.times import SECOND_NS, format_time, parse_time
@@ -84,19 +84,10 @@ def state_badge(folder: StateFolder, status: dict[str, Any]) -> str:
     """Running and how fresh, halted, or how it ended."""
     if status.get("halted"):
         return badge("bad small", "■ HALTED", str(status.get("reason", "")))
-    if not is_running(folder):
+    if not is_held(folder.lock):
         return badge("plain small", str(status.get("state", "not begun")) if status else "not begun")
     age = time.time_ns() - parse_time(status["written"]) if status else 0
     return fresh_badge(fresh("tick", max(age, 0)), f"running, told {duration(max(age, 0) // SECOND_NS * SECOND_NS)} ago")
-
-
-def is_running(folder: StateFolder) -> bool:
-    """Whether a process holds it."""
-    try:
-        with hold(folder.lock, busy="it runs"):
-            return False
-    except (Busy, OSError):
-        return True
 
 
 def _days_equity(folder: StateFolder) -> list[float]:

@@ -59,7 +59,7 @@ def test_every_page_fits_wide_and_narrow_in_light_and_dark(browse) -> None:
 def test_a_run_is_walked_by_keys_and_buttons(browse) -> None:
     async def walk(app: App, tab: Tab) -> None:
         await tab.open(f"{app.base}/explore/slow")
-        await tab.until(f"{PAGE}.ready && {PAGE}.why")
+        await tab.until(f"{PAGE}.ready && {PAGE}.bar && {PAGE}.why === {PAGE}.bar")
         about = await app_data(tab, "about")
         first = int(await tab.ask(f"{PAGE}.bar"))
         for key, shift, bars in (("ArrowRight", False, 1), ("ArrowRight", True, 10), ("ArrowLeft", False, -1)):
@@ -104,9 +104,9 @@ def test_a_trade_is_opened_and_a_replay_runs(browse) -> None:
         await tab.until(f"Number({PAGE}.bar) > {entry + 60}")
         await tab.ask("document.querySelector('[data-do=play]').click()")
         await tab.until(f"{PAGE}.playing === 'no'")
-        stopped = await tab.ask(f"document.querySelector('#bar').value")
+        stopped = await tab.ask("document.querySelector('#bar').value")
         await tab.until(f"{PAGE}.why === '{stopped}'")
-        assert await tab.ask(f"document.querySelector('#bar').value") == stopped
+        assert await tab.ask("document.querySelector('#bar').value") == stopped
 
     browse(watch)
 
@@ -135,8 +135,6 @@ def test_a_session_is_halted_from_its_page_and_a_frame_sees_nothing_of_the_app(b
         await tab.until("document.querySelector('.timeline')?.textContent.includes('looked wrong')")
         await tab.open(f"{app.base}/run/slow")
         assert await tab.ask("document.querySelector('iframe').contentDocument") is None
-        tree = await tab.call("Page.getFrameTree")
-        assert [one["frame"]["url"] for one in tree["frameTree"]["childFrames"]] == [f"{app.base}/frame/run/slow"]
 
     browse(act)
     (line,) = read_audit(find_state(home.root / "runs" / "trade" / "blue"))

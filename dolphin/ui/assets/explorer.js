@@ -172,7 +172,7 @@
         `<td class="name">${safe(trade.asset)}</td><td>${trade.side.toLowerCase()}</td><td>${figure(trade.entry_price)}</td>` +
         `<td>${figure(trade.exit_price)}</td><td class="${tone}">${number(trade.pnl)}</td>` +
         `<td class="${tone}">${percent(trade.pnl_pct)}</td><td>${trade.bars_held}</td><td>${safe(trade.exit_reason)}</td>`;
-      row.addEventListener('click', () => { choose(trade); box.scrollIntoView({block: 'nearest'}); });
+      row.addEventListener('click', () => { choose(trade); box.focus({preventScroll: true}); box.scrollIntoView({block: 'nearest'}); });
       return row;
     }));
     page.dataset.listed = found.trades.length;
@@ -187,7 +187,7 @@
     explain(view.cursor);
   };
   const tellPlay = () => { page.querySelector('[data-do=play]').textContent = playing ? '❚❚ Stop' : '▶ Replay';
-    page.dataset.playing = playing ? 'yes' : 'no'; };
+    page.dataset.playing = playing ? 'yes' : 'no'; $('told').setAttribute('aria-live', playing ? 'off' : 'polite'); };
   const play = () => {
     if (playing) { stop(); return; }
     playing = {at: performance.now(), bar: view.cursor, frame: 0};
