@@ -27,7 +27,7 @@ with hold(Path(sys.argv[1])):
 COUNTER = """
 import sys
 from pathlib import Path
-from dolphin.locks import hold, is_held, passing
+from dolphin.locks import hold, passing
 lock, file = Path(sys.argv[1]), Path(sys.argv[2])
 for _ in range(200):
     with (passing(lock) if sys.argv[3] == "passing" else hold(lock)):

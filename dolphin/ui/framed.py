@@ -49,10 +49,15 @@ def quality(ask: Asked) -> str:
 
 def verdict(ask: Asked) -> str:
     """The gate's page of a champion, or a page that somebody wrote into the workspace."""
+    return page_named(ask).read_text(encoding="utf-8")
+
+
+def page_named(ask: Asked) -> Path:
+    """The page of ours that the address names."""
     path = inside(ask.workspace.root, ask.name)
     if path.suffix != ".html" or not path.is_file() or not is_ours(path):
         raise NotFound("no page of this program", where=ask.name)
-    return path.read_text(encoding="utf-8")
+    return path
 
 
 def is_ours(path: Path) -> bool:

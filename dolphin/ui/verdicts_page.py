@@ -9,7 +9,7 @@ from dolphin.errors import DolphinError
 from dolphin.files import read_json
 from dolphin.report.markup import Cell, card, table, text
 from dolphin.ui.asked import Asked
-from dolphin.ui.framed import is_ours, title_of
+from dolphin.ui.framed import is_ours, page_named, title_of
 from dolphin.ui.shell import Marked, badge, frame, head, linked
 from dolphin.ui.studies_page import pages_below
 
@@ -78,6 +78,7 @@ def _page(root: Path, path: Path) -> list[Cell]:
 
 def verdict(ask: Asked) -> tuple[str, str]:
     """One page in its frame."""
+    page_named(ask)
     title = ask.name.removeprefix("promote/champions/")
     shown = f"Verdict on {title[:12]}" if title != ask.name else ask.name
     return shown, head(shown, f"<code>{text(ask.name)}</code>") + frame(f"/frame/verdict/{ask.name}", shown)
