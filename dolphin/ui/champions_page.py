@@ -10,7 +10,7 @@ from dolphin.gate.champions import POINTERS, TAG, champion_at, lineage, pointer_
 from dolphin.report.markup import card, facts, text, value_text
 from dolphin.report.numerals import number, percent
 from dolphin.ui.asked import Asked
-from dolphin.ui.shell import badge, head, link
+from dolphin.ui.shell import badge, empty, head, link, moment
 
 
 def champions(ask: Asked) -> tuple[str, str]:
@@ -23,7 +23,7 @@ def champions(ask: Asked) -> tuple[str, str]:
         body += f'<p class="notice caveat">{log.torn} bytes at its end are no whole line: a crash left them.</p>'
     body += "".join(_pointer(ask, log, name) for name in POINTERS)
     if not log.lines:
-        return "Champions", body + '<p class="empty">No line yet: <code>dolphin promote blue RUN --reason WHY</code></p>'
+        return "Champions", body + empty("No line yet", "dolphin promote blue RUN --reason WHY")
     lines = "".join(_line(ask, line) for line in reversed(log.lines))
     note = "The newest first. Each line carries the hash of the one before; all were checked for this page."
     return "Champions", body + card("Audit", f'<ol class="timeline">{lines}</ol>', note=note, kind="long")
@@ -69,7 +69,7 @@ def _facts(champion: Any) -> list[tuple[str, object]]:
         return told
     resolved = config.get("config", config)
     told += [("strategy", resolved.get("strategy")), ("dataset", _dataset(run))]
-    told += [("frozen", str(provenance.get("created", "-"))[:19].replace("T", " ")), ("by", provenance.get("who"))]
+    told += [("frozen", moment(str(provenance.get("created", "-")), 19)), ("by", provenance.get("who"))]
     told.append(("Sharpe", number(_float(metrics.get("sharpe_365")))))
     told.append(("return", percent(_float(metrics.get("roi")), 1, signed=True)))
     told.append(("drawdown", percent(_float(metrics.get("max_drawdown")), 1)))
@@ -93,8 +93,9 @@ def _line(ask: Asked, line: dict[str, Any]) -> str:
     page = f"promote/champions/{line['new']}/gate.html"
     verdict = link(f"/verdict/{page}", "verdict") if (ask.workspace.root / page).is_file() else ""
     old = f" (before: {value_text(line['old'])})" if line["old"] else ""
+    move = f"<b>{text(line['action'])} {text(shown)}</b> → {value_text(line['new'])}{old} {verdict}"
+    when, who = text(moment(str(line["time"]), 19)), text(line["who"])
     return (
-        f'<li class="{text(kind)}"><div><b>{text(line["action"])} {text(shown)}</b> → {value_text(line["new"])}{old} {verdict}'
-        f'</div><p>{text(line["reason"])}</p><small>#{line["seq"]} · {text(str(line["time"])[:19].replace("T", " "))} · '
-        f'{text(line["who"])} · line {value_text(line["hash"])}</small></li>'
+        f'<li class="{text(kind)}"><div>{move}</div><p>{text(line["reason"])}</p>'
+        f"<small>#{line['seq']} · {when} · {who} · line {value_text(line['hash'])}</small></li>"
     )

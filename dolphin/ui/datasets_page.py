@@ -12,8 +12,8 @@ from dolphin.catalog.store.layout import current_manifest, current_manifests, ki
 from dolphin.catalog.store.scan_layout import folder_of, manifest_of
 from dolphin.catalog.store.versions import list_versions
 from dolphin.errors import NotFound, nearest
-from dolphin.freshness import fresh
 from dolphin.files import from_json_value
+from dolphin.freshness import fresh
 from dolphin.report.markup import Cell, card, facts, signed, table, text
 from dolphin.report.numerals import duration, number, percent
 from dolphin.study.findings.run_list import find_runs

@@ -47,14 +47,14 @@ def explore(ask: Asked) -> tuple[str, str]:
 <form id="goto" class="group"><label>Bar <input id="bar" inputmode="numeric" autocomplete="off" size="9"></label>
 <button>go</button></form>
 </div>
-<p id="told" class="told" role="status" aria-live="polite">Opening {text(about['strategy'])}.</p>
+<p id="told" class="told" role="status" aria-live="polite">Opening {text(about["strategy"])}.</p>
 <div class="canvas" tabindex="0" role="application" aria-describedby="told keys"
  aria-label="Price with entries and exits, equity and features. Arrow keys walk bar by bar.">
 <canvas id="chart"></canvas></div>
 <div id="panels" class="keys"></div>
 <p class="note" id="keys">Left and right walk a bar, with Shift ten; N and P go to the next and the last entry or exit;
-space replays, 1x is one bar a second; + and - zoom, 0 shows all. Drag to move, wheel to zoom, a click chooses the bar or
-opens a trade. Triangle up: bought, down: sold short; circle: an exit that gained, cross: one that did not.</p>
+space replays, 1x is one bar a second; + and - zoom, 0 shows all. Drag to move, wheel to zoom, a click chooses the bar
+or opens a trade. Triangle up: bought, down: sold short; circle: an exit that gained, cross: one that did not.</p>
 </section>
 <section class="card half" aria-label="Trade"><h2>Trade</h2><div id="trade"><p class="empty">Choose a trade below or in
 the chart.</p></div></section>

@@ -1,8 +1,8 @@
 """Who may ask: this machine by its own name, a browser that was given the token, and for writes a page of ours.
 
-A page of another site can send requests to 127.0.0.1 from the browser that is open here. It does not know the token, its
-requests carry no ``SameSite=Strict`` cookie, under a name of its own (DNS rebinding) the ``Host`` is wrong, and a write
-needs a value that stands in our pages alone.
+A page of another site can send requests to 127.0.0.1 from the browser that is open here. It does not know the token,
+its requests carry no ``SameSite=Strict`` cookie, under a name of its own (DNS rebinding) the ``Host`` is wrong, and a
+write needs a value that stands in our pages alone.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ from dolphin.times import format_time
 from dolphin.ui.asked import Asked, name_of, runs_root
 from dolphin.ui.champions_page import chain_badge
 from dolphin.ui.datasets_page import state_badge
+from dolphin.ui.feeds_card import feeds_card
 from dolphin.ui.pictures import sparkline
-from dolphin.ui.sessions_page import EVERY, feeds_card, folders, row
+from dolphin.ui.sessions_page import EVERY, folders, row
 from dolphin.ui.shell import Marked, head, link, linked
 from dolphin.ui.studies_page import registered
 
@@ -112,5 +113,3 @@ def _daily(folder: Path) -> list[float]:
         return pl.read_parquet(folder / "daily.parquet", columns=["equity"])["equity"].to_list()
     except (OSError, pl.exceptions.PolarsError):
         return []
-
-

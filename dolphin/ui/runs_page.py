@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.files import from_json_value
-from dolphin.report.markup import Cell, card, signed, table, text
+from dolphin.report.markup import Cell, signed, table, text
 from dolphin.report.numerals import number, percent
 from dolphin.study.findings.run_list import find_runs
+from dolphin.times import SECOND_NS, format_time
 from dolphin.ui.asked import Asked, name_of, runs_root
-from dolphin.ui.shell import Marked, head, linked
+from dolphin.ui.shell import Marked, empty, head, linked, moment
 
 _HEADS = ("Run", "Strategy", "Dataset", "From", "To", "Sharpe", "Return", "Profit factor", "Win rate", "Drawdown",
           "Trades", "Written")  # fmt: skip
@@ -20,9 +21,10 @@ def runs(ask: Asked) -> tuple[str, str]:
     """The page."""
     found = find_runs(runs_root(ask.workspace))
     shown = _filtered(ask, found)
-    body = head("Runs", f"{len(shown):,} of {len(found):,} below <code>runs/</code>, the newest first") + _filter(ask, found)
+    sub = f"{len(shown):,} of {len(found):,} below <code>runs/</code>, the newest first"
+    body = head("Runs", sub) + _filter(ask, found)
     if not found:
-        return "Runs", body + '<p class="empty">No run yet: <code>dolphin backtest DATASET --config F --out runs/NAME</code></p>'
+        return "Runs", body + empty("No run yet", "dolphin backtest DATASET --config F --out runs/NAME")
     rows = table(_HEADS, [_row(ask, one) for one in shown], sortable=True, names=3)
     tools = '<p class="controls"><button class="needs">Compare</button> <span class="quiet">tick two or more</span></p>'
     inner = f'<form method="get" action="/compare" data-least="2">{tools}{rows}</form>'
@@ -88,11 +90,4 @@ def _order(value: float) -> float:
 
 
 def _written(ns: int) -> str:
-    from dolphin.times import SECOND_NS, format_time
-
-    return format_time(ns // SECOND_NS * SECOND_NS)[:16].replace("T", " ")
-
-
-def empty(words: str) -> str:
-    """A card that says that there is nothing."""
-    return card("", f'<p class="empty">{words}</p>')
+    return moment(format_time(ns // SECOND_NS * SECOND_NS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,9 @@ from dolphin.trade.control import read_audit
 from dolphin.trade.folder import StateFolder, find_state
 from dolphin.ui.asked import Asked, inside
 from dolphin.ui.champions_page import chain_words
+from dolphin.ui.feeds_card import feeds_card
 from dolphin.ui.pictures import sparkline
-from dolphin.ui.shell import Marked, badge, form, fresh_badge, head, linked
+from dolphin.ui.shell import Marked, badge, empty, form, fresh_badge, head, linked, moment
 
 #: Bars of the newest journal that are looked at, bars whose decisions are listed, seconds between two looks.
 BARS, DECISIONS, EVERY = 500, 12, 5
@@ -44,7 +44,7 @@ def sessions(ask: Asked) -> tuple[str, str]:
     found = folders(ask)
     body = head("Sessions", "A champion on a feed, as its folder in <code>runs/trade/</code> tells it")
     if not found:
-        return "Sessions", body + '<p class="empty">None yet: <code>dolphin trade paper --feed replay:DATASET</code></p>'
+        return "Sessions", body + empty("None yet", "dolphin trade paper --feed replay:DATASET")
     rows = table(_HEADS, [row(folder) for folder in found], names=2)
     return "Sessions", body + f'<section class="card long" data-refresh="{EVERY}">{rows}</section>' + feeds_card(ask)
 
@@ -60,7 +60,7 @@ def row(folder: StateFolder) -> list[Cell]:
     return [
         linked(f"/session/{name}", name),
         state,
-        Cell(status["time"][:16].replace("T", " ")),
+        Cell(moment(status["time"])),
         Cell(number(from_json_value(status["equity"]))),
         Marked("", inner=sparkline(_days_equity(folder), "equity at the end of each day")),
         signed(percent(roi, 2, signed=True), roi),
@@ -87,7 +87,8 @@ def state_badge(folder: StateFolder, status: dict[str, Any]) -> str:
     if not is_held(folder.lock):
         return badge("plain small", str(status.get("state", "not begun")) if status else "not begun")
     age = time.time_ns() - parse_time(status["written"]) if status else 0
-    return fresh_badge(fresh("tick", max(age, 0)), f"running, told {duration(max(age, 0) // SECOND_NS * SECOND_NS)} ago")
+    age = max(age, 0)
+    return fresh_badge(fresh("tick", age), f"running, told {duration(age // SECOND_NS * SECOND_NS)} ago")
 
 
 def _days_equity(folder: StateFolder) -> list[float]:
@@ -104,8 +105,9 @@ def session(ask: Asked) -> tuple[str, str]:
     """One of them."""
     folder = find_state(inside(root_of(ask), ask.name))
     about, status = read_json(folder.about), status_of(folder)
-    sub = text(f"{about.get('account', '-')} · champion {str(about.get('champion'))[:12]} · feed {about.get('feed', '-')}")
-    body = head(ask.name, sub, badges=state_badge(folder, status))
+    champion = str(about.get("champion"))[:12]
+    sub = f"{about.get('account', '-')} · champion {champion} · feed {about.get('feed', '-')}"
+    body = head(ask.name, text(sub), badges=state_badge(folder, status))
     live = []
     if status.get("halted"):
         live.append(f'<p class="notice bad">Halted: {text(status.get("reason", ""))}</p>')
@@ -125,12 +127,13 @@ def _figures(status: dict[str, Any]) -> str:
         for p in status["positions"]
     ]
     roi, fall = from_json_value(status["roi"]), from_json_value(status["drawdown"])
+    risk = f"Rm {from_json_value(status['rm']):g}, boost {from_json_value(status['boost']):g}"
     cells = [
         ("Equity", number(from_json_value(status["equity"])), f"capital {number(from_json_value(status['capital']))}"),
         ("Return", percent(roi, 2, signed=True), f"drawdown {percent(fall)}"),
         ("Position", "; ".join(held) or "flat", f"{status['trades']:,} trades"),
-        ("Posture", status["posture"], f"Rm {from_json_value(status['rm']):g}, boost {from_json_value(status['boost']):g}"),
-        ("Last bar", status["time"][:16].replace("T", " "), f"bar {status['bar']:,}"),
+        ("Posture", status["posture"], risk),
+        ("Last bar", moment(status["time"]), f"bar {status['bar']:,}"),
     ]
     items = "".join(f"<div><dt>{n}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cells)
     return f'<dl class="figures">{items}</dl>'
@@ -163,9 +166,9 @@ def _last_bars(folder: StateFolder) -> str:
         [Cell(_clock(ts.get(bar))), Cell(f"{bar:,}"), Cell(words, tone="prose")]
         for bar, words in sorted(told, key=lambda one: -one[0])[:DECISIONS]
     ]
-    decided = table(("Time", "Bar", "Decision"), rows) if rows else '<p class="empty">Nothing was wished in them.</p>'
+    decided = table(("Time", "Bar", "Decision"), rows) if rows else empty("Nothing was wished in them.")
     latency = "".join(_latency(held.events, name, words) for name, words in _LATENCIES)
-    pictures = f'<figure><figcaption>Equity, {count:,} bars of {text(path.stem)}</figcaption>{equity}</figure>{latency}'
+    pictures = f"<figure><figcaption>Equity, {count:,} bars of {text(path.stem)}</figcaption>{equity}</figure>{latency}"
     return card("Last bars", f'<div class="figs">{pictures}</div>') + card("Last decisions", decided)
 
 
@@ -183,7 +186,7 @@ def _latency(events: Any, name: str, words: str) -> str:
 
 
 def _clock(ts: int | None) -> str:
-    return format_time(ts // SECOND_NS * SECOND_NS)[:19].replace("T", " ") if ts is not None else "-"
+    return moment(format_time(ts), 19) if ts is not None else "-"
 
 
 def _days(folder: StateFolder) -> str:
@@ -199,7 +202,7 @@ def _days(folder: StateFolder) -> str:
             ])  # fmt: skip
         except (DolphinError, KeyError, TypeError, ValueError):
             rows.append([Cell(path.stem), Cell("unreadable"), *(Cell("") for _ in range(4))])
-    return table(("Day", "P&L", "Trades", "Fees", "Equity", "Posture"), rows) if rows else '<p class="empty">None yet.</p>'
+    return table(("Day", "P&L", "Trades", "Fees", "Equity", "Posture"), rows) if rows else empty("None yet.")
 
 
 def _about(about: dict[str, Any]) -> list[tuple[str, object]]:
@@ -216,7 +219,8 @@ def _operator(ask: Asked, folder: StateFolder) -> str:
     name = folder.root.name
     reason = '<label>Why <input name="reason" required size="22" autocomplete="off"></label>'
     flatten = '<label class="tick"><input type="checkbox" name="flatten" value="yes"> close what is open</label>'
-    halt = form(f"/session/{name}/halt", ask.csrf, f'{reason}{flatten}<button class="danger">halt</button>', kind="controls")
+    stop = f'{reason}{flatten}<button class="danger">halt</button>'
+    halt = form(f"/session/{name}/halt", ask.csrf, stop, kind="controls")
     resume = form(f"/session/{name}/resume", ask.csrf, f"{reason}<button>resume</button>", kind="controls")
     try:
         lines = read_audit(folder)
@@ -225,40 +229,8 @@ def _operator(ask: Asked, folder: StateFolder) -> str:
         lines, state = [], f'<p class="notice bad">{text(str(error))}</p>'
     items = "".join(
         f"<li><div><b>{text(line['action'])}</b>{' and flatten' if line.get('flatten') else ''}</div>"
-        f"<p>{text(line.get('reason', ''))}</p><small>{text(str(line['time'])[:19].replace('T', ' '))} · "
+        f"<p>{text(line.get('reason', ''))}</p><small>{text(moment(str(line['time']), 19))} · "
         f"{text(line['who'])}</small></li>"
         for line in reversed(lines)
     )
     return f'{halt}{resume}<p class="state">{state}</p><ol class="timeline">{items}</ol>'
-
-
-def feeds_card(ask: Asked) -> str:
-    """What a running recorder of external values says of itself, part by part."""
-    from dolphin.feeds.recorder import recording_folder
-
-    path = recording_folder(ask.workspace) / "status.json"
-    if not path.is_file():
-        return ""
-    try:
-        found = read_json(path)
-        age = (time.time_ns() - parse_time(found["timestamp"])) / SECOND_NS
-        parts = found["components"].items()
-        rows = [
-            [Cell(name), Marked("", inner=_part_badge(one["status"])), Cell(_age(one["age_s"], age)),
-             Cell(", ".join(f"{count:,} {what}" for what, count in one["counts"].items()))]
-            for name, one in parts
-        ]  # fmt: skip
-    except (DolphinError, KeyError, TypeError, AttributeError, ValueError) as error:
-        return card("Feeds", f'<p class="notice bad">{text(" ".join(str(error).split()))}</p>')
-    note = f"said {duration(max(age, 0) // 1 * SECOND_NS)} ago" + ("" if age < 30 else ": it does not run now")
-    return card("Feeds", table(("Part", "State", "Last value", "Counted"), rows, names=2), note=note, kind="long")
-
-
-def _age(then: float | None, since: float) -> str:
-    return "-" if then is None else f"{duration((then + max(since, 0.0)) // 1 * SECOND_NS)} ago"
-
-
-def _part_badge(status: str) -> str:
-    kinds = {"healthy": ("good", "●"), "degraded": ("stale", "◐")}
-    kind, sign = kinds.get(status, ("bad", "○"))
-    return badge(f"{kind} small", f"{sign} {status}")

@@ -82,6 +82,17 @@ def frame(path: str, title: str) -> str:
     return f'<iframe class="whole" src="{place}" title="{text(title)}" sandbox="allow-scripts"></iframe>'
 
 
+def empty(words: str, command: str = "") -> str:
+    """A line where there is nothing, with what to type."""
+    typed = f": <code>{text(command)}</code>" if command else ""
+    return f'<p class="empty">{text(words)}{typed}</p>'
+
+
+def moment(iso: str, length: int = 16) -> str:
+    """An ISO time as it is shown, to the minute or to the second (19)."""
+    return iso[:length].replace("T", " ")
+
+
 def form(path: str, csrf: str, inner: str, *, ask: str = "", kind: str = "", name: str = "") -> str:
     """A form that writes; ``ask`` is a question before it is sent."""
     question = f' data-ask="{text(ask)}"' if ask else ""

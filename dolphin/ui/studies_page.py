@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dolphin.errors import DolphinError, NotFound
-from dolphin.report.markup import Cell, text
-from dolphin.report.markup import table as table_of
+from dolphin.report.markup import Cell, table, text
 from dolphin.report.numerals import number
 from dolphin.study.trials.registry import Registry
 from dolphin.times import SECOND_NS, format_time
@@ -28,7 +26,7 @@ def studies(ask: Asked) -> tuple[str, str]:
     body = head("Studies", f"{len(found)} registered; every trial counts as a look at its data")
     if found:
         rows = [_row(ask, row) for row in found]
-        body += f'<section class="card long">{table_of(_HEADS, rows, sortable=True, names=3)}</section>'
+        body += f'<section class="card long">{table(_HEADS, rows, sortable=True, names=3)}</section>'
     if waiting:
         shown = ", ".join(f"<code>experiments/{text(name)}.toml</code>" for name in waiting[:40])
         body += f'<section class="card"><h2>Not run here</h2><p>{shown}</p></section>'
@@ -76,17 +74,3 @@ def study(ask: Asked) -> tuple[str, str]:
         raise NotFound("no such study", where=ask.name, mend="'dolphin sweep' makes them")
     sub = f"<code>dolphin report {text(ask.name)} --out page.html</code> writes this page"
     return ask.name, head(ask.name, sub) + frame(f"/frame/study/{ask.name}", f"Study {ask.name}")
-
-
-def pages_below(root: Path) -> list[Path]:
-    """HTML files that lie in a workspace, caches and data left out."""
-    skipped = {"data_catalog", "notebooks", ".git", "node_modules", ".venv"}
-    found: list[Path] = []
-    below = [root]
-    for _ in range(5):
-        found += [path for folder in below for path in folder.glob("*.html")]
-        below = [
-            path for folder in below for path in folder.iterdir()
-            if path.is_dir() and not path.is_symlink() and path.name not in skipped and path.name[0] != "."
-        ]  # fmt: skip
-    return sorted(found)

@@ -11,10 +11,11 @@ from dolphin.report.markup import Cell, card, table, text
 from dolphin.ui.asked import Asked
 from dolphin.ui.framed import is_ours, page_named, title_of
 from dolphin.ui.shell import Marked, badge, frame, head, linked
-from dolphin.ui.studies_page import pages_below
 
 #: How long a reason may be in a table.
 _LONG = 160
+#: How deep pages are looked for, and where none are.
+DEPTH, SKIPPED = 5, ("data_catalog", "notebooks", "node_modules")
 
 
 def verdicts(ask: Asked) -> tuple[str, str]:
@@ -82,3 +83,16 @@ def verdict(ask: Asked) -> tuple[str, str]:
     title = ask.name.removeprefix("promote/champions/")
     shown = f"Verdict on {title[:12]}" if title != ask.name else ask.name
     return shown, head(shown, f"<code>{text(ask.name)}</code>") + frame(f"/frame/verdict/{ask.name}", shown)
+
+
+def pages_below(root: Path) -> list[Path]:
+    """HTML files that lie in a workspace, caches and data left out."""
+    found: list[Path] = []
+    below = [root]
+    for _ in range(DEPTH):
+        found += [path for folder in below for path in folder.glob("*.html")]
+        below = [
+            path for folder in below for path in folder.iterdir()
+            if path.is_dir() and not path.is_symlink() and path.name not in SKIPPED and path.name[0] != "."
+        ]  # fmt: skip
+    return sorted(found)

@@ -1,4 +1,4 @@
-"""The app in a real Chromium: every page drawn without a complaint, a run walked by keys, a session halted by a click."""
+"""The app in a real Chromium: every page without a complaint, a run walked by keys, a session halted by a click."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def test_a_run_is_walked_by_keys_and_buttons(browse) -> None:
         await tab.until(f"{PAGE}.rows === '{about['first']}-{about['last']}'")
         assert await drawn(tab) > 500
         # a click into the chart chooses a bar; what stands in the address comes back
-        box = await tab.ask("(r => [r.x, r.y, r.width, r.height])(document.querySelector('.canvas').getBoundingClientRect())")
+        place = "document.querySelector('.canvas').getBoundingClientRect()"
+        box = await tab.ask(f"(r => [r.x, r.y, r.width, r.height])({place})")
         before = await tab.ask(f"{PAGE}.bar")
         await tab.click(box[0] + 0.61 * box[2], box[1] + 0.97 * box[3])
         row = await tab.until(f"{PAGE}.bar !== '{before}' && {PAGE}.bar")

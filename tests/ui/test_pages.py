@@ -61,8 +61,8 @@ def test_what_is_not_there_is_one_line(visit, home) -> None:
     async def ask(app) -> None:
         for path in (
             "/run/nope", "/run/trade/blue", "/explore/nope", "/datasets/nope", "/study/nope", "/session/nope",
-            "/verdict/promote/floors.toml", "/frame/verdict/promote/audit.jsonl", "/run/%2e%2e/promote", "/session/%2e%2e",
-            "/frame/run/nope", "/study/%2e%2e",
+            "/verdict/promote/floors.toml", "/frame/verdict/promote/audit.jsonl", "/run/%2e%2e/promote",
+            "/session/%2e%2e", "/frame/run/nope", "/study/%2e%2e",
         ):  # fmt: skip
             answer, page = await app.get(path)
             assert answer.status in (200, 404), path
@@ -70,7 +70,8 @@ def test_what_is_not_there_is_one_line(visit, home) -> None:
                 answer, page = await app.get(path.replace("/verdict", "/frame/verdict", 1))
                 assert answer.status == 404
             assert "Traceback" not in page
-        for path in ("/compare", "/compare?run=slow", "/data/window/slow?asset=BTC&low=0&high=9", "/data/bar/slow?bar=x"):
+        window = "/data/window/slow?asset=BTC&low=0&high=9"
+        for path in ("/compare", "/compare?run=slow", window, "/data/bar/slow?bar=x"):
             answer, page = await app.get(path)
             assert answer.status == 400 and "Traceback" not in page, path
 
