@@ -84,7 +84,7 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, script: str) -> Any:
-        """Wait until an expression is true; its value."""
+        """Wait until an expression is true; its value, which must be plain: an element would be an empty object."""
         end = asyncio.get_running_loop().time() + PATIENCE
         while True:
             found = await self.ask(script)

@@ -33,7 +33,7 @@ def explore(ask: Asked) -> tuple[str, str]:
         )
     )
     zoom = (
-        '<button type="button" data-do="out" title="zoom out (-)">−</button>'
+        '<button type="button" data-do="out" title="zoom out (-)">&minus;</button>'
         '<button type="button" data-do="in" title="zoom in (+)">+</button>'
         '<button type="button" data-do="all" title="the whole run (0)">all</button>'
     )

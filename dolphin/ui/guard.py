@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 #: Where the address that the command prints leads.
 ENTRY = "/enter"
@@ -35,7 +36,7 @@ _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, a browser names no origin in our own forms either
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -66,7 +67,7 @@ def cookie_of(port: int) -> str:
     return f"dolphin_ui_{port}"
 
 
-def guarding(keys: Keys) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guarding(keys: Keys) -> Middleware:
     """The middleware that lets in who has the token."""
 
     @web.middleware

@@ -31,7 +31,7 @@ def browse(home):
             async with opened(home, enter=False) as app, browsing() as tab:
                 await tab.window(1400, 1000)
                 await tab.open(app.keys.entry(app.port))
-                await tab.until("location.pathname === '/' && document.querySelector('h1')")
+                await tab.until("location.pathname === '/' && !!document.querySelector('h1')")
                 await what(app, tab)
                 assert tab.complaints == []
 
@@ -46,7 +46,7 @@ def test_every_page_fits_wide_and_narrow_in_light_and_dark(browse) -> None:
             await tab.window(width, 900, dark=dark)
             for path in PAGES:
                 await tab.open(app.base + path)
-                await tab.until("document.styleSheets.length === 2 && document.querySelector('h1')")
+                await tab.until("document.styleSheets.length === 2 && !!document.querySelector('h1')")
                 assert await tab.ask("document.documentElement.scrollWidth") <= width, (path, width)
                 paper = await tab.ask("getComputedStyle(document.body).backgroundColor")
                 light = sum(map(int, re.findall(r"\d+", paper))) > 380

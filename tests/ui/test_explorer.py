@@ -98,7 +98,8 @@ def test_a_decision_is_what_dolphin_why_says(run: Opened, trades: pl.DataFrame, 
     assert html.count('class="sign yes"') + html.count('class="sign no"') > 4 and "vel_div.py" in html
     assert run.why(row) is html  # remembered
     at = run.at(str(trades["asset"][3]), row)
-    assert at["price"] == trades["entry_price"][3] and at["held"] and at["time"].startswith("2025-01-0")
+    assert abs(at["price"] / trades["entry_price"][3] - 1.0) < 1e-3 and at["held"]  # but for slippage
+    assert at["time"] == told["time"]
     with pytest.raises(BadInput, match="no bar"):
         run.why(run.last + 1)
 

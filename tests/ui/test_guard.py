@@ -57,7 +57,7 @@ def test_every_answer_is_strict(visit) -> None:
             assert answer.headers["X-Frame-Options"] == "DENY"
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Cache-Control"] == "no-store"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Referrer-Policy"] == "same-origin"
             assert "Server" not in answer.headers
         answer, page = await app.get("/frame/run/deep/busy")
         policy = answer.headers["Content-Security-Policy"]
