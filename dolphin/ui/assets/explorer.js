@@ -221,7 +221,7 @@
       if (button) acts[button.dataset.do]();
     });
     document.addEventListener('click', event => {
-      const button = event.target.closest('[data-bar]');
+      const button = event.target.closest('button[data-bar]');
       if (button) { stop(); view.replaying = false; walkTo(Number(button.dataset.bar)); }
     });
     document.addEventListener('keydown', event => {
@@ -246,7 +246,7 @@
     let drag = null;
     const place = event => { const r = box.getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top]; };
     box.addEventListener('pointerdown', event => {
-      if (event.button === 0) drag = {x: event.clientX, low: view.low, high: view.high, moved: false};
+      if (event.button === 0 && view.data) drag = {x: event.clientX, low: view.low, high: view.high, moved: false};
     });
     box.addEventListener('pointermove', event => {
       if (!drag) { box.classList.toggle('over', Boolean(chart.tradeAt && chart.tradeAt(...place(event)))); return; }
@@ -257,7 +257,7 @@
     box.addEventListener('pointerup', event => {
       const was = drag;
       drag = null;
-      if (!was || was.moved) return;
+      if (!was || was.moved || !view.data) return;
       stop();
       const trade = chart.tradeAt(...place(event));
       if (trade) { choose(trade, false); return; }
@@ -267,6 +267,7 @@
     box.addEventListener('pointercancel', () => { drag = null; });
     box.addEventListener('wheel', event => {
       event.preventDefault();
+      if (!view.data) return;
       const at = chart.rowAt(place(event)[0]);
       if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
         const bars = event.deltaX / chart.plot * (view.high - view.low);
@@ -335,6 +336,7 @@
     }
     await load();
     listTrades(true);
+    while (!view.data && !page.dataset.error) await new Promise(done => setTimeout(done, 20));
     page.dataset.ready = 'yes';
   };
   open().catch(complain);
