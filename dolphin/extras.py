@@ -12,6 +12,7 @@ EXTRAS = {
     "distributed": "cluster",
     "flint": "certify",
     "sklearn": "forewarn",
+    "aiohttp": "ui",
 }
 
 

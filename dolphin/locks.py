@@ -48,6 +48,21 @@ def hold(path: Path, *, busy: str | None = None, where: str | None = None, mend:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file now; looks only, and makes no file."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def passing(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock of a file that is there only while it is held; False if we do not ``wait`` and another has it.

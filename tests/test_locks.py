@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dolphin.errors import Busy, DolphinError
-from dolphin.locks import hold, passing
+from dolphin.locks import hold, is_held, passing
 
 HOLDER = """
 import sys, time
@@ -132,3 +132,13 @@ def test_a_place_where_no_lock_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DolphinError, match=r"file: cannot write: .*; make it writable"), hold(tmp_path / "file" / "x"):
         pytest.fail("held")
+
+
+def test_who_looks_holds_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    assert not is_held(lock) and not lock.exists()
+    with hold(lock):
+        assert is_held(lock)
+    assert not is_held(lock)
+    with hold(lock, busy="it runs"):
+        pass

@@ -57,6 +57,7 @@ LEVELS = (
     "report",
     "gate",
     "trade",
+    "ui",
     "api",
     "cli",
 )

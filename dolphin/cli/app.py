@@ -49,6 +49,7 @@ from dolphin.cli import (
     trade,
     trade_live,
     trials,
+    ui,
     why,
 )
 from dolphin.core.mistakes import StrategyError
@@ -117,6 +118,7 @@ app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
 app.add_typer(trade.app, name="trade")
 trade.app.command("live")(trade_live.live)
+app.command("ui")(ui.ui)
 app.command("status")(status.status)
 app.command("halt")(status.halt)
 app.command("resume")(status.resume)

@@ -381,25 +381,10 @@ def _show_made(made: Any, html: Path | None, as_json: bool) -> None:
 
 
 def _write_page(report: QualityReport, out: Path) -> None:
-    from dolphin.catalog.quality.rules import RULES
+    from dolphin.catalog.quality.report import quality_document
     from dolphin.report import write_quality_page
 
-    told = ("source", "made", "digest", "calendar", "second", "instruments_from", "definition", "ingest_id")
-    document = {
-        "name": report.name,
-        "spacing_ns": report.spacing_ns,
-        "first_ts": report.first_ts,
-        "last_ts": report.last_ts,
-        "numbers": report.numbers,
-        "rules": [{"name": r.name, "text": r.text, "outcome": r.outcome} for r in RULES],
-        "days": report.days,
-        "jumps": report.jumps,
-        "notes": report.about.get("notes", ()),
-        "breaches": report.breaches,
-        "synthetic": bool(report.about.get("synthetic")),
-        "facts": {key: report.about[key] for key in told if report.about.get(key) is not None},
-    }
-    write_quality_page(document, out)
+    write_quality_page(quality_document(report), out)
 
 
 def _show_quality(quality: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ def status(state: State = None, as_json: Json = False) -> None:
     """How a session is: capital, positions, posture, whether it is halted, the days so far."""
     from dolphin.errors import NotFound
     from dolphin.files import read_json
+    from dolphin.locks import is_held
     from dolphin.trade.figures import day_line, line_of
 
     folder = _folder(state)
@@ -29,7 +30,7 @@ def status(state: State = None, as_json: Json = False) -> None:
         raise NotFound("has not said anything yet", where=str(folder.root), mend="wait for its first status")
     found = read_json(folder.status)
     found["days"] = [read_json(path) for path in sorted(folder.days.glob("*.json"))]
-    found["running"] = _running(folder)
+    found["running"] = is_held(folder.lock)
 
     def tell() -> None:
         say(f"{found['account']} on {found['feed']}: {'running' if found['running'] else found['state']}")
@@ -87,14 +88,3 @@ def _folder(state: Path | None) -> StateFolder:
         names = ", ".join(path.name for path in found)
         raise BadInput(f"there are several sessions ({names})", where=str(root), mend="name one: --state FOLDER")
     return find_state(found[0])
-
-
-def _running(folder: StateFolder) -> bool:
-    from dolphin.errors import Busy
-    from dolphin.locks import hold
-
-    try:
-        with hold(folder.lock, busy="it runs"):
-            return False
-    except Busy:
-        return True

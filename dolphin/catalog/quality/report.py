@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.quality.jumps import Jumps
-from dolphin.catalog.quality.rules import REPORT
+from dolphin.catalog.quality.rules import REPORT, RULES
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import mend_of, version_folder
@@ -92,3 +92,25 @@ def read_quality(dataset: Dataset) -> QualityReport:
     }
     span = (dataset.spacing_ns, dataset.first_ts, dataset.last_ts)
     return QualityReport(dataset.name, manifest, numbers, tables[QUALITY], tables[FLAGGED_JUMPS], *span)
+
+
+#: Of the manifest what the quality page tells.
+_TOLD = ("source", "made", "digest", "calendar", "second", "instruments_from", "definition", "ingest_id")
+
+
+def quality_document(report: QualityReport) -> dict[str, Any]:
+    """What :func:`dolphin.report.quality_page` shows."""
+    return {
+        "name": report.name,
+        "spacing_ns": report.spacing_ns,
+        "first_ts": report.first_ts,
+        "last_ts": report.last_ts,
+        "numbers": report.numbers,
+        "rules": [{"name": r.name, "text": r.text, "outcome": r.outcome} for r in RULES],
+        "days": report.days,
+        "jumps": report.jumps,
+        "notes": report.about.get("notes", ()),
+        "breaches": report.breaches,
+        "synthetic": bool(report.about.get("synthetic")),
+        "facts": {key: report.about[key] for key in _TOLD if report.about.get(key) is not None},
+    }

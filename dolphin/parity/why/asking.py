@@ -23,7 +23,7 @@ from dolphin.workspace import Workspace, find
 
 
 def why(
-    run: Run | Path | str, bar: int | str, *, workspace: Workspace | None = None, everything: bool = False
+    run: Run | RunSide | Path | str, bar: int | str, *, workspace: Workspace | None = None, everything: bool = False
 ) -> dict[str, Any]:
     """Each condition of the decision at one bar of a run.
 
@@ -32,8 +32,8 @@ def why(
 
     Parameters
     ----------
-    run : Run or path
-        A run of now, or a run folder.
+    run : Run, RunSide or path
+        A run of now, one that is opened already (for many questions), or a run folder.
     bar : int or str
         Row number in the dataset, as ``entry_bar`` of a trade; or a UTC time: the last bar that closed by then.
     everything : bool
@@ -64,7 +64,9 @@ def why(
     return json_value(_document(side, scene, again, k, everything))
 
 
-def _side(run: Run | Path | str, workspace: Workspace | None) -> RunSide:
+def _side(run: Run | RunSide | Path | str, workspace: Workspace | None) -> RunSide:
+    if isinstance(run, RunSide):
+        return run
     if not isinstance(run, Run):
         return run_side(Path(run), workspace or find())
     about = About(dict(run.config.document()), run.config.hash, run.dataset.name, run.dataset.digest, run.engine.digest)
