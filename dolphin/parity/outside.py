@@ -1,0 +1,277 @@
+"""What a decision reads beside the rows that it is given: outside functions, tables, the calendar, places of rows.
+
+A compiled function can reach no file and no clock but through a function from outside, which is named. What else it
+knows it has from the values that it was compiled with: these are in its digest, and a table among them is found by
+compiling the function alone with another one. A table that is decided by, where decisions also depend on the date or on
+the number of the row, is a memory of the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dolphin.core import fingerprint
+from dolphin.core.jit import inline
+from dolphin.core.mistakes import StrategyError
+from dolphin.core.records import DAY_NS, NONE, Market, State
+from dolphin.core.strategy import Strategy
+from dolphin.parity.watching import Broken, Outside, Trace, Watch, first_difference
+
+if TYPE_CHECKING:
+    from dolphin.parity.strategy_rules import Case
+
+#: The rule's name.
+RULE = "reads its inputs only"
+#: From so many numbers on a constant is a table.
+TABLE = 8
+#: Days by which all times are moved: weekdays and hours stay.
+DAYS = 7
+#: Share of decisions that may depend on the date or on the number of a row where tables decide.
+SHARE = 0.01
+#: Modules whose functions compute from their arguments alone.
+PURE = ("numpy", "math", "numba", "dolphin", "cmath", "operator")
+
+
+class Reading(NamedTuple):
+    """A value that a compiled function has from where it was written: the function, the value's name, the value."""
+
+    function: FunctionType
+    name: str
+    value: Any
+
+
+def outside_functions(functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """Names of what compiled functions call that is neither theirs, the framework's nor arithmetic."""
+    found = []
+    for reading in _readings(functions):
+        value = reading.value
+        if isinstance(value, ModuleType):
+            if value.__name__.partition(".")[0] not in PURE:
+                found.append(value.__name__)
+        elif callable(value) and not _computes(value):
+            found.append(reading.name)
+    return sorted(set(found))
+
+
+def _computes(value: Any) -> bool:
+    """Whether a callable computes from its arguments alone, as far as its kind says."""
+    if isinstance(getattr(value, "py_func", None), FunctionType) or isinstance(value, type | np.ufunc):
+        return True
+    module = str(getattr(value, "__module__", None) or "").partition(".")[0]
+    return module in PURE or (isinstance(value, BuiltinFunctionType) and module in ("builtins", *PURE))
+
+
+def tables(functions: Iterable[Callable[..., Any]]) -> dict[str, int]:
+    """Constants of many numbers that compiled functions read: name -> how many."""
+    found = {r.name: _numbers(r.value) for r in _readings(functions)}
+    return {name: count for name, count in sorted(found.items()) if count >= TABLE}
+
+
+def _readings(functions: Iterable[Callable[..., Any]]) -> Iterator[Reading]:
+    for function in fingerprint.reach(functions)[0]:
+        for name, value in _values(function):
+            yield Reading(function, name, value)
+
+
+def _values(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Globals, attributes of the author's modules, closed-over values and defaults of a function."""
+    names = set(fingerprint.names_of(function.__code__))
+    for name in sorted(names & function.__globals__.keys()):
+        value = function.__globals__[name]
+        yield name, value
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in PURE:
+            yield from ((f"{name}.{inner}", getattr(value, inner)) for inner in sorted(names) if hasattr(value, inner))
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, _contents(cell)
+    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
+    defaults = function.__defaults__ or ()
+    yield from zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing yet
+        return None
+
+
+def _numbers(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return int(value.size)
+    if isinstance(value, tuple | list):
+        return sum(map(_numbers, value))
+    return int(isinstance(value, int | float | np.number) and not isinstance(value, bool))
+
+
+def with_other(function: Any, name: str, known: dict[Any, Any] | None = None) -> Any:
+    """A copy of an inline function, and of those that it calls, in which the table of this name is another."""
+    known = {} if known is None else known
+    plain = function.py_func
+    if plain not in known:
+        used = set(fingerprint.names_of(plain.__code__))
+
+        def changed(key: str, value: Any) -> Any:
+            if isinstance(getattr(value, "py_func", None), FunctionType) and fingerprint.place_of(value) is None:
+                return with_other(value, name, known)
+            return _other(value) if key == name else value
+
+        named = {key: changed(key, value) for key, value in plain.__globals__.items() if key in used}
+        free = plain.__code__.co_freevars
+        cells = tuple(CellType(changed(k, _contents(c))) for k, c in zip(free, plain.__closure__ or (), strict=True))
+        arguments = plain.__code__.co_varnames[: plain.__code__.co_argcount]
+        given = plain.__defaults__ or ()
+        defaults = tuple(map(changed, arguments[len(arguments) - len(given) :], given))
+        copy = FunctionType(plain.__code__, {**plain.__globals__, **named}, plain.__name__, defaults, cells or None)
+        copy.__kwdefaults__ = {key: changed(key, value) for key, value in (plain.__kwdefaults__ or {}).items()} or None
+        copy.__qualname__, copy.__module__ = plain.__qualname__, plain.__module__
+        known[plain] = inline(copy)
+    return known[plain]
+
+
+def _other(value: Any) -> Any:
+    """The same kind of value with other numbers: turned round by a third and moved by what makes them strangers."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiu":
+            return np.roll(value, max(1, value.size // 3))
+        turned = np.roll(value, max(1, value.size // 3))
+        return (turned * 3 + 7).astype(value.dtype)
+    if isinstance(value, tuple):
+        return tuple(map(_other, value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value * 3 + 7 if math.isfinite(value) else value
+
+
+def digest_of(strategy: Strategy) -> dict[str, str]:
+    """What of a strategy its digest is made of that can change while a process runs: constants by name."""
+    return dict(fingerprint.reach(strategy.functions)[1])
+
+
+def changed_since(strategy: Strategy, before: Mapping[str, str]) -> str | None:
+    """The first constant that is another than ``before``: compiled code still has the old one."""
+    now = digest_of(strategy)
+    return next((name for name in sorted(now.keys() | before.keys()) if now.get(name) != before.get(name)), None)
+
+
+def wishes(run: Trace) -> set[tuple[int, ...]]:
+    """What was wanted: bar, action, asset, side, kind of order."""
+    intents = run.seen["intents"]
+    where = np.argwhere(intents["action"] != NONE)
+    return {
+        (run.start + int(k), *(int(intents[name][k, s]) for name in ("action", "asset", "side", "kind")))
+        for k, s in where
+    }
+
+
+def share(here: set[tuple[int, ...]], there: set[tuple[int, ...]]) -> float:
+    """Share of wishes that only one of two runs has."""
+    together = len(here | there)
+    return len(here ^ there) / together if together else 0.0
+
+
+def poisoned_state(state: State) -> State:
+    """A flat state in which all that no decision may read says something else."""
+    other = state._replace(day_ends=np.full(len(state.day_ends) + 3, -1e9))
+    other.account["digest"] = 0x5EED
+    return other
+
+
+def calendar_share(watch: Watch, market: Market, stop: int, plain: Trace, *, late: bool) -> float:
+    """Share of decisions that change when all times are moved by :data:`DAYS` days."""
+    moved = market._replace(ts=market.ts + DAYS * DAY_NS)
+    return share(wishes(plain), wishes(watch.run(moved, 0, stop, fill_next=late)))
+
+
+def place_share(watch: Watch, market: Market, stop: int, warm: int, *, late: bool) -> float | None:
+    """Share of decisions that change when the data begins later; None where there is too little of it."""
+    rows = (stop - warm) // 3
+    begin = warm + rows
+    if rows < 8 or begin >= stop - 8:
+        return None
+    later = market._replace(**{name: np.array(values[rows:]) for name, values in market.by_row().items()})
+    here = wishes(watch.run(market, begin, stop, fill_next=late))
+    there = {(bar + rows, *rest) for bar, *rest in wishes(watch.run(later, begin - rows, stop - rows, fill_next=late))}
+    return share(here, there)
+
+
+def column_share(watch: Watch, market: Market, stop: int, plain: Trace, *, late: bool) -> float:
+    """Share of decisions that change when the assets stand in another order: columns that are named by number."""
+    assets = market.price.shape[1]
+    order = np.roll(np.arange(assets), 1)  # column k of the other market is column order[k] of this one
+    by_asset = {
+        name: np.ascontiguousarray(values[:, order])
+        for name, values in market.by_row().items()
+        if values.ndim == 2 and name != "features" and values.shape[1] == assets
+    }
+    symbols = market.symbols.copy()
+    place = np.argsort(order)
+    for role in symbols.dtype.names or ():
+        symbols[role] = place[symbols[role]]
+    other = market._replace(**by_asset, instruments=market.instruments[order], symbols=symbols)
+    there = wishes(watch.run(other, 0, stop, fill_next=late))
+    back = {(bar, action, int(order[asset]), *rest) for bar, action, asset, *rest in there}
+    return share(wishes(plain), back)
+
+
+def other_table(watch: Watch, market: Market, name: str) -> Watch:
+    """The same strategy, compiled alone with another table of this name."""
+    strategy = watch.config.strategy
+    may = strategy.may_enter and with_other(strategy.may_enter, name)
+    changed = dataclasses.replace(strategy, decide=with_other(strategy.decide, name), may_enter=may, events=None)
+    return Watch(dataclasses.replace(watch.config, strategy=changed), market)
+
+
+def reads_its_inputs(case: Case) -> str:
+    """Nothing from outside, no state that is not for it, no table that knows the data; what knows the date is said."""
+    strategy = case.watch.strategy
+    outside = outside_functions(strategy.functions)
+    if outside:
+        raise Broken(f"decide calls '{outside[0]}', which may read files, clocks or other processes", None, outside[0])
+    known = digest_of(strategy)
+    calendar, place, columns = [], [], []
+    warm = int(strategy.warmup_bars(case.config.params))
+    for name, market, timing in case.each():
+        late, stop, plain = timing == "next", case.stop(market), case.plain(name, timing)
+        other = case.watch.run(market, 0, stop, fill_next=late, state=poisoned_state(case.watch.new_state(7.25)))
+        found = first_difference(plain, other)
+        if found is not None:
+            words = f"{found.field} of bar {found.bar} follows state.day_ends or the digest, which no decision may read"
+            raise Broken(f"{words} (market '{name}')", found.bar, "state.day_ends")
+        calendar.append(calendar_share(case.watch, market, stop, plain, late=late))
+        place.append(place_share(case.watch, market, stop, warm, late=late))
+        columns.append(column_share(case.watch, market, stop, plain, late=late))
+    by_date, by_row, by_column = (
+        max((x for x in kind if x is not None), default=0.0) for kind in (calendar, place, columns)
+    )
+    read = tables(strategy.functions)
+    deciding = [name for name in read if _decides(case, name)]
+    if deciding and max(by_date, by_row) > SHARE:
+        how = f"with the date {by_date:.1%}" if by_date >= by_row else f"with the number of the row {by_row:.1%}"
+        told = f"'{deciding[0]}' ({read[deciding[0]]} numbers) is a memory of the data: it decides, and {how}"
+        raise Broken(f"{told} of all decisions change", None, deciding[0])
+    gone = changed_since(strategy, known)
+    if gone is not None:
+        raise Broken(f"'{gone}' changed while the strategy ran; what is compiled keeps the old value", None, gone)
+    said = f"decisions that depend on the date {by_date:.1%}, on the number of the row {by_row:.1%}"
+    said += f", on the place of an asset's column {by_column:.1%}"
+    return said + (f"; tables that decide: {', '.join(deciding)}" if deciding else "")
+
+
+def _decides(case: Case, name: str) -> bool:
+    """Whether another table of this name gives other decisions, or none."""
+    for market_name, market, timing in case.each():
+        try:
+            other = other_table(case.watch, market, name)
+            run = other.run(market, 0, case.stop(market), fill_next=timing == "next")
+        except (Outside, StrategyError):
+            return True
+        if wishes(run) != wishes(case.plain(market_name, timing)):
+            return True
+    return False
