@@ -5,8 +5,8 @@
     python scripts/parity_matrix.py --home WORKSPACE --write docs/parity.md # the table alone
 
 FOLDERs hold kline files as `dolphin data import` reads them; without `--data` only generated data is climbed. What was
-found stays in WORKSPACE/parity_matrix.jsonl, so that a run that was stopped goes on; a cell is found anew when its data,
-its configuration or the engine is another. Exit code 1 if a rung differs.
+found stays in WORKSPACE/parity_matrix.jsonl, so that a run that was stopped goes on; a cell is found anew when its
+data, its configuration or the engine is another. Exit code 1 if a rung differs.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def bring_in(home: Path, folders: dict[str, Path]) -> list[str]:
                 "--from",
                 data.first,
             ]
-            words += ["--to", data.last, "--instruments", str(folder / "instruments.json")]
+            words += ["--from", data.first, "--to", data.last, "--instruments", str(folder / "instruments.json")]
             if dolphin(words) not in (0, None):
                 raise SystemExit(f"{data.name} could not be imported")
     return [data.name for data in DATA if (bars / data.name).is_dir()]
@@ -171,8 +171,8 @@ def run(home: Path, names: list[str], only: str | None, kept: Path | None) -> in
                 record.add(kept, report, about)
             rows = [[r.rung, r.name, r.passed, r.bars, r.facts.get("orders"), r.detail] for r in report.results]
             done[key] = {
-                "key": key, "strategy": cell.strategy, "model": cell.model, "timing": cell.timing, "data": cell.data.name,
-                "passed": report.passed, "rungs": rows, "not_run": [rung.reason for rung in report.not_run],
+                "key": key, "strategy": cell.strategy, "model": cell.model, "timing": cell.timing,
+                "data": cell.data.name, "passed": report.passed, "rungs": rows, "not_run": [rung.reason for rung in report.not_run],
                 "seconds": time.perf_counter() - began,
             }  # fmt: skip
             with (home / RESULTS).open("a", encoding="utf-8") as file:

@@ -22,7 +22,7 @@ ACCOUNT_TOLERANCE = 1e-6
 ROUNDING_PER_FILL = 1.5e-8
 
 #: Data objects of a chunk: no multiple of what a bar has.
-CHUNK = 997
+CHUNK = 211
 
 #: Bar events of the full run when its length is not given.
 FULL_EVENTS = 30_000

@@ -41,7 +41,7 @@ def judged(decide, **others) -> Rule:
 @inline
 def opens_a_file(state, params, market, i):
     leave(state, params, i)
-    if signal(params, market, i) and len(open("prices.csv").read()) > 0:
+    if signal(params, market, i) and len(open("prices.csv").read()) > 0:  # noqa: PTH123, SIM115 - the mistake
         enter(state, params, market, i)
 
 

@@ -1,4 +1,4 @@
-"""Five seeded differences: each with its first bar, stage, fields, cause class and verdict, in words and on the page."""
+"""Five seeded differences: first bar, stage, fields, cause class and verdict of each, in words and on the page."""
 
 from __future__ import annotations
 
