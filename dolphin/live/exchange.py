@@ -26,8 +26,9 @@ from dolphin.live.session import order_direction
 
 VENUE = Venue("SIM")
 
-#: What lies on each side of a quote and behind a bar: no order of ours ever exhausts it.
-DEPTH = 1_000_000_000
+#: What lies on each side of a quote and behind a bar: no order of ours ever exhausts it. Billions are wanted of what
+#: costs a millionth; Nautilus counts to 3.4e13, and to a quarter of that in a bar.
+DEPTH = 1_000_000_000_000
 
 
 def instrument_id(symbol: str) -> InstrumentId:

@@ -246,7 +246,8 @@ class KernelStrategy(Strategy):
         before = self._parts.pop(slot, None)
         if before is not None:
             total = round(before.qty + qty, event.last_qty.precision)
-            price = (before.qty * before.price + qty * price) / total
+            if price != before.price:  # the average of one price is that price, which its float64 would not be
+                price = (before.qty * before.price + qty * price) / total
             qty, commission = total, before.commission + commission
         passive = event.liquidity_side == LiquiditySide.MAKER
         self._parts[slot] = Part(qty, price, commission, event.ts_event, passive)

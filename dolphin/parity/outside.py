@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numba
 import numpy as np
 
 from dolphin.core import fingerprint
@@ -47,11 +48,16 @@ class Reading(NamedTuple):
 
 
 def outside_functions(functions: Iterable[Callable[..., Any]]) -> list[str]:
-    """Names of what compiled functions call that is neither theirs, the framework's nor arithmetic."""
+    """Names of what compiled functions call that is neither theirs, the framework's nor arithmetic.
+
+    ``objmode`` is Python within a compiled function: whatever it does there is outside.
+    """
     found = []
     for reading in _readings(functions):
         value = reading.value
-        if isinstance(value, ModuleType):
+        if value is numba.objmode or (value is numba and "objmode" in fingerprint.names_of(reading.function.__code__)):
+            found.append("objmode")
+        elif isinstance(value, ModuleType):
             if value.__name__.partition(".")[0] not in PURE:
                 found.append(value.__name__)
         elif callable(value) and not _computes(value):
