@@ -65,8 +65,8 @@ STRATEGIES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "breakout": ({"channel": 24, "range_bars": 12, "max_hold_bars": 60}, ("bar_range", "volume_share")),
 }
 TIMINGS = ("close", "next")
-#: Bars of a cell, and the seed of its risk inputs.
-BARS, SEED = 4_000, 20260301
+#: Bars of a cell, of one whose orders fill in parts (ten fills a bar), and the seed of the risk inputs.
+BARS, IN_PARTS, SEED = 4_000, 1_000, 20260301
 
 
 class Cell(NamedTuple):
@@ -116,9 +116,12 @@ def bring_in(home: Path, folders: dict[str, Path]) -> list[str]:
 
 def configured(cell: Cell) -> Config:
     """The configuration of a cell; the engine obeys postures."""
+    params = dict(STRATEGIES[cell.strategy][0])
+    if cell.strategy == "pair_reversion" and not cell.data.first:  # generated symbols
+        params["first"] = "SYN01USDT"
     document = {
         "strategy": cell.strategy,
-        "params": STRATEGIES[cell.strategy][0],
+        "params": params,
         "friction": {
             "fill_timing": cell.timing,
             "fill_model": cell.model,
@@ -146,8 +149,9 @@ def climb(home: Path, cell: Cell) -> tuple[LadderReport, dict[str, str]]:
     plain = dataclasses.replace(configured(cell), risk=RiskInputs())
     dataset, market, settings, start, stop = prepare(Workspace(home), cell.data.name, plain)
     settings = dataclasses.replace(settings, risk=RiskInputs(table="made for the matrix"))
+    bars = IN_PARTS if settings.friction.model.partial else BARS
     about = {"dataset": dataset.digest, "config": settings.hash, "engine": settings.engine.digest}
-    return ladder(dataset, risky(market), settings, max(start, stop - BARS), stop), about
+    return ladder(dataset, risky(market), settings, max(start, stop - bars), stop), about
 
 
 def key_of(home: Path, cell: Cell) -> str:
@@ -172,7 +176,8 @@ def run(home: Path, names: list[str], only: str | None, kept: Path | None) -> in
             rows = [[r.rung, r.name, r.passed, r.bars, r.facts.get("orders"), r.detail] for r in report.results]
             done[key] = {
                 "key": key, "strategy": cell.strategy, "model": cell.model, "timing": cell.timing,
-                "data": cell.data.name, "passed": report.passed, "rungs": rows, "not_run": [rung.reason for rung in report.not_run],
+                "data": cell.data.name, "passed": report.passed, "rungs": rows,
+                "not_run": [rung.reason for rung in report.not_run],
                 "seconds": time.perf_counter() - began,
             }  # fmt: skip
             with (home / RESULTS).open("a", encoding="utf-8") as file:

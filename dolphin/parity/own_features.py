@@ -14,7 +14,8 @@ from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
 from dolphin.features.conformance import Conformance, Rule, conform
 from dolphin.market.assemble import feature_columns, inputs_of, open_market
-from dolphin.parity.outside import DAYS, RULE, SHARE, outside_functions, tables, with_other
+from dolphin.parity.outside import DAYS, RULE, SHARE
+from dolphin.parity.written_in import outside_functions, tables, with_other
 from dolphin.study.measure.run import window_rows
 from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from dataclasses import replace
+from types import ModuleType
 
 import numba
 import numpy as np
@@ -17,9 +18,10 @@ from dolphin.core.jit import inline
 from dolphin.core.mistakes import StrategyError
 from dolphin.core.strategy import Strategy
 from dolphin.features import Feature
-from dolphin.parity.outside import RULE, TABLE, outside_functions, tables
+from dolphin.parity.outside import RULE
 from dolphin.parity.own_features import reads_its_inputs
 from dolphin.parity.strategy_conformance import Rule, tried
+from dolphin.parity.written_in import TABLE, outside_functions, tables
 
 C_TIME = ctypes.CDLL(None).time
 C_TIME.restype, C_TIME.argtypes = ctypes.c_long, [ctypes.c_void_p]
@@ -28,6 +30,8 @@ C_TIME.restype, C_TIME.argtypes = ctypes.c_long, [ctypes.c_void_p]
 ROWS = np.arange(20, 330, 11)
 TIMES = tuple(int(ts) for ts in walk(1).ts[ROWS])
 NESTED = ((ROWS, 1.0), 3)
+ALMANAC = ModuleType("almanac")
+ALMANAC.times = TIMES
 WEIGHTS = np.linspace(-1.0, 1.0, 2 * TABLE)
 CHANGING = np.ones(3)
 FAVOURITE = 2
@@ -132,16 +136,25 @@ def closing_over(rows):
     return knows_by_closure
 
 
+@inline
+def knows_a_module(state, params, market, i):
+    leave(state, params, i)
+    for ts in ALMANAC.times:
+        if ts == market.ts[i]:
+            enter(state, params, market, i)
+
+
 @pytest.mark.parametrize(
     ("decide", "name", "how"),
     [
+        (knows_a_module, "ALMANAC.times", "date"),
         (knows_rows, "ROWS", "number of the row"),
         (knows_times, "TIMES", "date"),
         (knows_rows_in_a_tuple, "NESTED", "number of the row"),
         (knows_by_default, "times", "date"),
         (closing_over(tuple(ROWS.tolist())), "rows", "number of the row"),
     ],
-    ids=["global array", "tuple of dates", "array in a tuple", "default", "closure"],
+    ids=["of a module", "global array", "tuple of dates", "array in a tuple", "default", "closure"],
 )
 def test_a_table_that_knows_the_data_is_found(decide, name, how):
     found = judged(decide)

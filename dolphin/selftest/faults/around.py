@@ -55,7 +55,7 @@ AROUND = (
           "BARRIER_NS = 1\n", "BARRIER_NS = 0\n", "rung 2b", "data"),
     Fault("chunks-fill-unslipped", "the node fills with Nautilus' own fill model", "live/catalog_run.py",
           "            backtest.change_fill_model(VENUE, run.fills)\n", "", "rung 2b", "fill"),
-    Fault("tables-never-poisoned", "a table is called harmless without trying another", "parity/outside.py",
+    Fault("tables-never-poisoned", "a table is called harmless without trying another", "parity/written_in.py",
           "            return _other(value) if key == name else value\n", "            return value\n", "inputs, planted", "decision"),
     Fault("calendar-never-moved", "the check of the calendar moves no time", "parity/outside.py",
           "ts=market.ts + DAYS * DAY_NS", "ts=market.ts + 0 * DAY_NS", "inputs, planted", "decision"),
