@@ -37,9 +37,6 @@ def outside_functions(functions: Iterable[Callable[..., Any]]) -> list[str]:
         value = reading.value
         if value is numba.objmode or (value is numba and "objmode" in fingerprint.names_of(reading.function.__code__)):
             found.append("objmode")
-        elif isinstance(value, ModuleType):
-            if value.__name__.partition(".")[0] not in PURE:
-                found.append(value.__name__)
         elif callable(value) and not _computes(value):
             found.append(reading.name)
     return sorted(set(found))

@@ -147,14 +147,15 @@ def knows_a_module(state, params, market, i):
 @pytest.mark.parametrize(
     ("decide", "name", "how"),
     [
-        (knows_a_module, "ALMANAC.times", "date"),
-        (knows_rows, "ROWS", "number of the row"),
-        (knows_times, "TIMES", "date"),
-        (knows_rows_in_a_tuple, "NESTED", "number of the row"),
-        (knows_by_default, "times", "date"),
-        (closing_over(tuple(ROWS.tolist())), "rows", "number of the row"),
+        pytest.param(knows_rows, "ROWS", "number of the row", id="global array"),
+        pytest.param(knows_times, "TIMES", "date", id="tuple of dates"),
+        pytest.param(knows_a_module, "ALMANAC.times", "date", id="of a module", marks=pytest.mark.slow),
+        pytest.param(knows_rows_in_a_tuple, "NESTED", "number of the row", id="in a tuple", marks=pytest.mark.slow),
+        pytest.param(knows_by_default, "times", "date", id="default", marks=pytest.mark.slow),
+        pytest.param(
+            closing_over(tuple(ROWS.tolist())), "rows", "number of the row", id="closure", marks=pytest.mark.slow
+        ),
     ],
-    ids=["of a module", "global array", "tuple of dates", "array in a tuple", "default", "closure"],
 )
 def test_a_table_that_knows_the_data_is_found(decide, name, how):
     found = judged(decide)
@@ -172,6 +173,7 @@ def weighs(state, params, market, i):
         enter(state, params, market, i)
 
 
+@pytest.mark.slow
 def test_a_table_of_weights_is_said_and_passes():
     found = judged(weighs)
     assert found.passed and "tables that decide: WEIGHTS" in found.detail, found.detail
@@ -226,6 +228,7 @@ def shares(found: Rule) -> list[float]:
     return [float(word.rstrip("%;,")) for word in found.detail.split() if word.rstrip(";,").endswith("%")]
 
 
+@pytest.mark.slow
 def test_how_much_depends_on_dates_rows_and_columns_is_said():
     plain, column, dated = judged(right), judged(names_a_column), judged(trades_on_days)
     assert plain.passed and column.passed and dated.passed
