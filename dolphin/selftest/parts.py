@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import BaseModel
 
@@ -33,9 +35,8 @@ def thin_case() -> Case:
     )
     market = small_market()
     columns = _columns(market)
-    market = market._replace(
-        features=np.empty((len(market.ts), 0)), **{name: columns[name] for name in columns_needed(config)}
-    )
+    asked: dict[str, Any] = {name: columns[name] for name in columns_needed(config)}
+    market = market._replace(features=np.empty((len(market.ts), 0)), **asked)
     return Case(dataset_of(market), market, config, FIRST, len(market.ts))
 
 
