@@ -14,7 +14,6 @@ LONGEST = 60
 #: Longer ones, and why they are.
 LONGER = {
     ("features/lanczos.py", "lanczos"): "one numerical recurrence, compiled as one",
-    ("live/backtest.py", "run_backtest"): "one venue, its instruments and its run, set up in order",
     ("parity/slow/random_strategy.py", "decide"): "one draw after the other, the same in Python and compiled",
 }
 

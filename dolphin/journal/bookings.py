@@ -160,7 +160,8 @@ def _merged(events: list[Event], instruments: Records) -> Records:
         if fills and keys and keys[-1] == key:
             last = rows[-1]
             total = last[qty] + row[qty]
-            last[price] = (last[qty] * last[price] + row[qty] * row[price]) / total
+            if row[price] != last[price]:  # the average of one price is that price, which its float64 would not be
+                last[price] = (last[qty] * last[price] + row[qty] * row[price]) / total
             last[qty] = _on_lots(total, instruments[int(event["asset"])])
             last[fee] += row[fee]
             last[4] = max(last[4], row[4])

@@ -26,8 +26,9 @@ from dolphin.live.session import order_direction
 
 VENUE = Venue("SIM")
 
-#: What lies on each side of a quote and behind a bar: no order of ours ever exhausts it.
-DEPTH = 1_000_000_000
+#: What lies on each side of a quote and behind a bar: no order of ours ever exhausts it. Billions are wanted of what
+#: costs a millionth; Nautilus counts to 3.4e13, and to a quarter of that in a bar.
+DEPTH = 1_000_000_000_000
 
 
 def instrument_id(symbol: str) -> InstrumentId:
@@ -125,8 +126,12 @@ class SlippedFills(FillModel):
         filled = slipped_price(price, direction, self._slippage, self._records[j]) if exact is None else exact
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
         side = OrderSide.SELL if buys else OrderSide.BUY
-        book.add(BookOrder(side, Price(filled, self._decimals[j]), order.quantity, 1), 0, 0)
+        book.add(BookOrder(side, Price(filled, self._decimals[j]), self._size(order, j), 1), 0, 0)
         return book
+
+    def _size(self, order, j: int) -> Quantity:  # type: ignore[no-untyped-def]
+        """How much of the book's level there is for an order: all that it wants."""
+        return order.quantity  # type: ignore[no-any-return]
 
     def ticks_around(self, price: float, j: int) -> tuple[float, float]:
         """The ticks at or below a price and at or above it."""
@@ -147,6 +152,9 @@ class Exchange(SimulationModule):
 
     Quoting every instrument at every scan would cost most of a backtest's time; an order looks at no quote but its own.
     """
+
+    #: Whether a bar may have less of an instrument than an order wants.
+    in_parts = False
 
     def __init__(self, instruments: Sequence[CryptoPerpetual], fills: SlippedFills, model: OurModel) -> None:
         super().__init__(SimulationModuleConfig())
@@ -198,7 +206,7 @@ class Exchange(SimulationModule):
         """The bar's prices, for instruments that have an order waiting and a real price: worst first."""
         waiting: dict[int, list[Records]] = {}
         for order in orders:
-            if age[order["asset"]] == 0:
+            if age[order["asset"]] == 0 and not self.has_nothing(int(order["asset"])):
                 waiting.setdefault(int(order["asset"]), []).append(order)
         for j, of in waiting.items():
             for price in self._prices(j, of):
@@ -233,6 +241,13 @@ class Exchange(SimulationModule):
                 if direction * (level - trigger) >= 0.0 > direction * (price - trigger):
                     level = other
         return level
+
+    def has_nothing(self, j: int) -> bool:
+        """Whether nothing of an instrument is to be had in this bar."""
+        return False
+
+    def fill_whole(self, client_id: str) -> None:
+        """This order is not to be filled in parts; no other is, here."""
 
     def flush(self) -> None:
         """Have the exchange process what it was sent."""

@@ -18,11 +18,16 @@ from dolphin.live.session import order_direction
 
 
 class OrderWriter:
-    """Writes orders; ``instruments`` are by column."""
+    """Writes orders; ``instruments`` are by column, ``in_parts`` says that what takes may get less than it wants."""
 
-    def __init__(self, factory: OrderFactory, instruments: Sequence[CryptoPerpetual]) -> None:
+    def __init__(
+        self, factory: OrderFactory, instruments: Sequence[CryptoPerpetual], *, in_parts: bool = False
+    ) -> None:  # fmt: skip
         self._factory = factory
         self._instruments = instruments
+        #: What takes gets what is there and lets go of the rest, where there may be less than is wanted.
+        self._taking = TimeInForce.IOC if in_parts else TimeInForce.GTC
+        self._in_parts = in_parts
 
     def market(self, order: Records, client_id: ClientOrderId | None = None) -> Order:
         """One that fills now."""
@@ -31,6 +36,7 @@ class OrderWriter:
             instrument_id=instrument.id,
             order_side=_side(order),
             quantity=instrument.make_qty(float(order["qty"])),
+            time_in_force=self._taking,
             reduce_only=_reduces(order),
             client_order_id=client_id,
         )
@@ -65,8 +71,11 @@ class OrderWriter:
         return StopMarketOrder(
             trigger_price=Price(float(order["trigger"]), instrument.price_precision),
             trigger_type=TriggerType.BID_ASK,
-            **self._common(order, ids, len(ids) - 1, ts, expires_ns),
+            **self._common(order, ids, len(ids) - 1, ts, expires_ns) | self._only_what_is_there(),
         )
+
+    def _only_what_is_there(self) -> dict[str, Any]:
+        return {"time_in_force": TimeInForce.IOC, "expire_time_ns": 0} if self._in_parts else {}
 
     def _common(self, order: Records, ids: list[Any], k: int, ts: int, expires_ns: int) -> dict[str, Any]:
         instrument = self._instruments[int(order["asset"])]

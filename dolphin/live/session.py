@@ -290,6 +290,10 @@ class Session:
         self._resting.discard(slot)
         self._answered(slot)
 
+    def unfilled(self, slot: int) -> None:
+        """The exchange had nothing for the slot's market order in this bar: it works on."""
+        self._answered(slot)
+
     def _answered(self, slot: int) -> None:
         if self._sent.pop(slot, None) is not None:
             self._go_on()

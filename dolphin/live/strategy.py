@@ -22,7 +22,7 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.trading.strategy import Strategy
 from numpy.typing import NDArray
 
-from dolphin.core.records import BRACKET, MARKET, Records
+from dolphin.core.records import BRACKET, LIMIT, MARKET, Records
 from dolphin.live.exchange import Exchange
 from dolphin.live.orders import OrderWriter
 from dolphin.live.scan import SCAN_CLIENT, SCAN_TYPE, Scan, asked_for, layout
@@ -91,6 +91,7 @@ class KernelStrategy(Strategy):
         self._slot_of: dict[ClientOrderId, int] = {}
         self._orders_of: dict[int, list[ClientOrderId]] = {}
         self._parts: dict[int, Part] = {}
+        self._in_part: list[int] = []
         self._position_of: dict[int, PositionId] = {}
         market = session.market
         self._record = layout(market, self._own_prices)
@@ -104,7 +105,7 @@ class KernelStrategy(Strategy):
 
     def on_start(self) -> None:
         """Subscribe, and quote what is known from before the first bar."""
-        self._writer = OrderWriter(self.order_factory, self._instruments)
+        self._writer = OrderWriter(self.order_factory, self._instruments, in_parts=self._exchange.in_parts)
         for bar_type in self._bar_types:
             self.subscribe_bars(bar_type)
         if self._quoted:
@@ -150,6 +151,9 @@ class KernelStrategy(Strategy):
 
     def _bar_over(self) -> None:
         """Every order of the bar is answered."""
+        for slot in self._in_part:
+            self._work_on(slot)
+        self._in_part.clear()
         if "funding" in self._asked_for:
             self._exchange.remember_positions()
 
@@ -169,20 +173,41 @@ class KernelStrategy(Strategy):
         for slot in session.resting:
             part = self._parts.pop(slot, None)
             if part is not None:
+                if self._exchange.in_parts:
+                    self._in_part.append(slot)
                 session.filled(slot, *part)
         session.matched()
+
+    def _work_on(self, slot: int) -> None:
+        """What is left of an order that was filled in part waits for the next bar, beside the market.
+
+        Nautilus keeps what is left of a limit. A stop took what there was and is gone, and so is the other half of a
+        bracket: these are laid anew.
+        """
+        if slot not in self.session.resting:
+            return
+        order = self.session.order(slot)
+        if int(order["kind"]) == LIMIT:
+            if int(order["bar"]) < self.session.bar:  # otherwise it is a new one
+                self._exchange.hide(order)
+            return
+        self.withdraw(slot)
+        self.rest(slot, order)
 
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""
         self._exchange.show(int(order["asset"]))
         ids = self._names(slot, order, 1)
-        self._submit(slot, self._writer.market(order, ids[0] if ids else None), order)
+        written = self._writer.market(order, ids[0] if ids else None)
+        if self.session.is_called(slot):
+            self._exchange.fill_whole(written.client_order_id.value)
+        self._submit(slot, written, order)
 
     def rest(self, slot: int, order: Records) -> None:
         """An order that waits: it is laid beside the market, so that it fills in the next bar at the earliest."""
         self._exchange.hide(order)
-        bars = int(order["expires"])
-        expires = self._ts + bars * self._spacing + 1 if bars and self._spacing else 0
+        bars = int(order["bar"]) + int(order["expires"]) - self.session.bar
+        expires = self._ts + bars * self._spacing + 1 if order["expires"] and self._spacing else 0
         ids = self._names(slot, order, 2 if int(order["kind"]) == BRACKET else 1)
         for written in self._writer.resting(order, self._ts, expires, ids):
             self._submit(slot, written, order)
@@ -221,7 +246,8 @@ class KernelStrategy(Strategy):
         before = self._parts.pop(slot, None)
         if before is not None:
             total = round(before.qty + qty, event.last_qty.precision)
-            price = (before.qty * before.price + qty * price) / total
+            if price != before.price:  # the average of one price is that price, which its float64 would not be
+                price = (before.qty * before.price + qty * price) / total
             qty, commission = total, before.commission + commission
         passive = event.liquidity_side == LiquiditySide.MAKER
         self._parts[slot] = Part(qty, price, commission, event.ts_event, passive)
@@ -258,6 +284,9 @@ class KernelStrategy(Strategy):
 
     def _refuse(self, event: OrderDenied | OrderRejected) -> None:
         slot = self._slot_of.pop(event.client_order_id)
+        if self._exchange.has_nothing(int(self.session.order(slot)["asset"])):
+            self.session.unfilled(slot)
+            return
         self.refusals.append(f"bar {self.session.bar}, slot {slot}: {event.reason}")
         self.session.refused(slot)
 

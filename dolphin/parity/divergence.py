@@ -170,7 +170,8 @@ def compare(
 
 def _other_bars(a: Side, b: Side, bar: int, ts: int) -> Comparison:
     sentence = f"all {bar:,} shared bars are equal, then the bars themselves differ"
-    return Comparison(False, sentence, bar, bar, iso(ts), "data", "missing bar", sides=(a.label, b.label))
+    later = Later("not known", "a bar that one side lacks: what follows has other numbers, and is not decided again")
+    return Comparison(False, sentence, bar, bar, iso(ts), "data", "missing bar", later=later, sides=(a.label, b.label))
 
 
 def bisect(count: int, equal: Callable[[int], bool]) -> int | None:

@@ -151,9 +151,10 @@ def _climb(
 def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
     """The rungs that do not know what this configuration does."""
     if config.friction.model.partial:
-        # Seen: of a market order that its fill model's book does not cover, it fills the rest one tick worse.
-        reason = "Nautilus fills no market order in parts over several bars, as a share of the volume asks for"
-        for rung, name in ((2, "Nautilus"), (3, NODE), (4, REPLAY)):
+        # Seen: of a market order that a book of one level does not cover, it fills the rest one tick worse. Rung 2
+        # shows books of several levels instead, which the sandbox of a node does not take.
+        reason = "the sandbox exchange of a Nautilus node fills the rest of an order one tick worse at once"
+        for rung, name in ((3, NODE), (4, REPLAY)):
             if rung in rungs:
                 yield NotRun(rung, name, reason)
 
@@ -164,7 +165,7 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
     from dolphin.parity.rung_plain import plain_rung
     from dolphin.parity.rung_platforms import platforms_rung
     from dolphin.parity.rungs_core import core_rung
-    from dolphin.parity.rungs_nautilus import chunked_rung, default_full_bars, fast_rung, full_rung, quoted_rung
+    from dolphin.parity.rungs_nautilus import default_full_bars, fast_rung, full_rung, node_chunks_rung, quoted_rung
     from dolphin.parity.rungs_vectorbt import vectorbt_rung
 
     if 0 in rungs:
@@ -180,7 +181,7 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
             few = case.excerpt(full_bars or default_full_bars(case))
             yield 2, "Nautilus, bars", few, full_rung
             yield 2, "Nautilus, quotes", few, quoted_rung
-            yield 2, "Nautilus, bars in chunks", few, chunked_rung
+            yield 2, "2b: BacktestNode, catalog in chunks", few, node_chunks_rung
     if 3 in rungs:
         yield 3, NODE, case, node_rung
     if 4 in rungs:

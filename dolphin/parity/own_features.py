@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset
 from dolphin.config import Config, parse_config
-from dolphin.core.records import DAY_NS, Floats, Market
+from dolphin.core.records import DAY_NS, Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.features import Feature, compute_feature
-from dolphin.features.conformance import Conformance, conform
+from dolphin.features.conformance import Conformance, Rule, conform
 from dolphin.market.assemble import feature_columns, inputs_of, open_market
+from dolphin.parity.outside import DAYS, RULE, SHARE
+from dolphin.parity.written_in import outside_functions, tables, with_other
 from dolphin.study.measure.run import window_rows
 from dolphin.times import format_time as iso
 from dolphin.workspace import Workspace
@@ -41,7 +44,44 @@ def check_feature(
         _, values = inputs_of(feature, feature_columns(dataset, progress), settings)
         start += _first_numbers(values[start:stop])
         inputs = values[start:stop]
-    return conform(feature, prices.ts[start:stop], prices.close[start:stop], inputs)
+    return judged(feature, prices.ts[start:stop], prices.close[start:stop], inputs)
+
+
+def judged(feature: Feature, ts: Ints, close: Floats, inputs: Floats | None = None) -> Conformance:
+    """Every rule of the suite, and that the feature reads its inputs only (:func:`reads_its_inputs`)."""
+    found = conform(feature, ts, close, inputs)
+    if not found.passed:
+        return found
+    return replace(found, rules=(*found.rules, reads_its_inputs(feature, ts, close, inputs)))
+
+
+def reads_its_inputs(feature: Feature, ts: Ints, close: Floats, inputs: Floats | None = None) -> Rule:
+    """No function from outside, no table that knows the data; how much depends on the date is said.
+
+    A feature has no number of a row: its state begins anew with each day. So a table of its own that knows the data
+    has to be asked by the time.
+    """
+    name, outside = RULE, outside_functions(feature.functions)
+    if outside:
+        return Rule(name, False, f"update calls '{outside[0]}', which may read files, clocks or other processes")
+    plain = compute_feature(feature, ts, close, inputs)
+    dated = _share(plain, compute_feature(feature, ts + DAYS * DAY_NS, close, inputs))
+    read = tables(feature.functions)
+    deciding = [table for table in read if _share(plain, compute_feature(_poisoned(feature, table), ts, close, inputs))]
+    said = f"values that depend on the date {dated:.1%}"
+    if deciding and dated > SHARE:
+        told = f"'{deciding[0]}' ({read[deciding[0]]} numbers) is a memory of the data: other numbers in it, or another"
+        return Rule(name, False, f"{told} date, give other values ({dated:.1%} of them)")
+    return Rule(name, True, said + (f"; tables that decide: {', '.join(deciding)}" if deciding else ""))
+
+
+def _poisoned(feature: Feature, table: str) -> Feature:
+    return replace(feature, update=with_other(feature.update, table))
+
+
+def _share(here: Floats, there: Floats) -> float:
+    """Share of rows that are not the same."""
+    return float((~((here == there) | (np.isnan(here) & np.isnan(there)))).any(axis=1).mean()) if len(here) else 0.0
 
 
 def first_unfit(dataset: Dataset, market: Market, config: Config, stop: int) -> str | None:
@@ -54,7 +94,7 @@ def first_unfit(dataset: Dataset, market: Market, config: Config, stop: int) -> 
         settled = _first_numbers(inputs)
         part = slice(low + settled, stop)
         try:
-            found = conform(feature, market.ts[part], market.price[part], inputs[settled:])
+            found = judged(feature, market.ts[part], market.price[part], inputs[settled:])
         except DolphinError as error:
             return str(error)
         for rule in found.rules:

@@ -22,7 +22,7 @@ ACCOUNT_TOLERANCE = 1e-6
 ROUNDING_PER_FILL = 1.5e-8
 
 #: Data objects of a chunk: no multiple of what a bar has.
-CHUNK = 997
+CHUNK = 211
 
 #: Bar events of the full run when its length is not given.
 FULL_EVENTS = 30_000
@@ -51,40 +51,62 @@ def quoted_rung(case: Case, fed: Market | None = None) -> Outcome:
     return nautilus_rung(case, "quotes", fed)
 
 
-def chunked_rung(case: Case, fed: Market | None = None) -> Outcome:
-    """Bars and scans in chunks that end inside a bar, as a ``BacktestNode`` streams what is not all in memory."""
-    return nautilus_rung(case, "bars", fed, chunk=CHUNK)
+def node_chunks_rung(case: Case, fed: Market | None = None) -> Outcome:
+    """Nautilus' own ``BacktestNode`` over a Parquet catalog in chunks that end inside a bar, against one engine's run.
+
+    Every digest and stage word, every fill with its commission, every realised P&L and the account must be the very
+    same numbers; and the decisions are those of the batch loop.
+    """
+    from dolphin.live.backtest import run_backtest
+    from dolphin.live.catalog_run import run_from_catalog
+
+    what, options = _arguments(case, fed)
+    try:
+        alone = run_backtest(*what, feed="bars", **options)
+        streamed = run_from_catalog(*what, chunk=CHUNK, **options)
+    except DolphinError as error:
+        return False, str(error), {}
+    passed, sentence, facts = compare(case, streamed)
+    facts["chunks"] = -(-streamed.events // CHUNK)
+    unequal = _first_unequal(alone, streamed)
+    if passed and unequal:
+        return False, f"in chunks {unequal} is another than in one engine's run", facts
+    return passed, f"{sentence}; {facts['chunks']} chunks are one run" if passed else sentence, facts
 
 
-def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None, chunk: int | None = None) -> Outcome:
+def _first_unequal(alone: NautilusRun, streamed: NautilusRun) -> str | None:
+    """What of two runs is not the same bits."""
+    for name in ("digests", "stages", "fills", "realized"):
+        if getattr(alone, name).tobytes() != getattr(streamed, name).tobytes():
+            return name
+    return None if alone.account_total == streamed.account_total else "the account's balance"
+
+
+def nautilus_rung(case: Case, feed: Feed, fed: Market | None = None) -> Outcome:
     """Run the case in Nautilus and compare; ``fed`` is what Nautilus sees in place of the market."""
     from dolphin.live.backtest import run_backtest
 
-    journal = None if chunk else journal_for(case, feed)
+    what, options = _arguments(case, fed)
+    journal = journal_for(case, feed)
     try:
-        run = run_backtest(
-            case.engine,
-            case.dataset.instruments,
-            case.dataset.spacing_ns,
-            case.market if fed is None else fed,
-            case.params,
-            case.friction,
-            case.capital,
-            case.start,
-            case.stop,
-            feed=feed,
-            fill_model=case.config.friction.model,
-            regular=case.is_regular,
-            chunk=chunk,
-            plugged=case.config.strategy.plugged(case.config.params),
-            journal=journal,
-        )
+        run = run_backtest(*what, feed=feed, journal=journal, **options)
     except DolphinError as error:
         return False, str(error), {}
     finally:
         if journal is not None:
             journal.writer.close()
     return compare(case, run)
+
+
+def _arguments(case: Case, fed: Market | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a run in Nautilus is given of a case."""
+    market = case.market if fed is None else fed
+    what = (
+        case.engine, case.dataset.instruments, case.dataset.spacing_ns, market, case.params, case.friction,
+        case.capital, case.start, case.stop,
+    )  # fmt: skip
+    model, plugged = case.config.friction.model, case.config.strategy.plugged(case.config.params)
+    return what, {"fill_model": model, "regular": case.is_regular, "plugged": plugged}
 
 
 def journal_for(case: Case, feed: Feed | Literal["node"], *, write_ahead: bool = False) -> SessionJournal | None:

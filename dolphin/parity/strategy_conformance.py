@@ -16,6 +16,7 @@ from dolphin.core.strategy import Strategy
 from dolphin.errors import DolphinError
 from dolphin.parity import strategy_rules as rules
 from dolphin.parity.generated_markets import generated
+from dolphin.parity.outside import RULE, reads_its_inputs
 from dolphin.parity.watching import Broken, Outside, Watch
 
 
@@ -71,6 +72,7 @@ RULES: tuple[tuple[str, Callable[[rules.Case], str]], ...] = (
     ("resumes from a snapshot", rules.resume),
     ("scale of quantities", rules.scale),
     ("reads the features that it declares", rules.features_used),
+    (RULE, reads_its_inputs),
 )
 LAST: tuple[tuple[str, Callable[[rules.Case], str]], ...] = (("a sweep is the single runs", rules.sweep),)
 
@@ -98,13 +100,7 @@ def conform(
     DolphinError
         If it has parameters without a default and no configuration says them.
     """
-    config = what if isinstance(what, Config) else _defaults(what)
-    markets = generated(config) if markets is None else markets
-    if config.of_window:
-        first = next(iter(markets.values()))
-        config = settled(config, first, [(0, len(first.ts))])
-    watch = Watch(config, next(iter(markets.values())))
-    case = rules.Case(watch, config, dict(markets))
+    case = _case(what, markets)
     told: list[Rule] = []
     total = len(FIRST) + len(RULES) + len(LAST)
     for group in (FIRST, RULES, LAST):
@@ -113,10 +109,25 @@ def conform(
                 progress(len(told), total, "rules")
             told.append(_tried(name, rule, case))
             if group is FIRST and not told[-1].passed:
-                return Conformance(config.strategy_name, tuple(markets), tuple(told))
+                return Conformance(case.config.strategy_name, tuple(case.markets), tuple(told))
         if group is RULES and not all(rule.passed for rule in told):
             break
-    return Conformance(config.strategy_name, tuple(markets), tuple(told))
+    return Conformance(case.config.strategy_name, tuple(case.markets), tuple(told))
+
+
+def tried(what: Strategy | Config, rule: str, markets: Mapping[str, Market] | None = None) -> Rule:
+    """One rule alone, by its name; see :func:`conform`."""
+    return _tried(rule, dict((*FIRST, *RULES, *LAST))[rule], _case(what, markets))
+
+
+def _case(what: Strategy | Config, markets: Mapping[str, Market] | None) -> rules.Case:
+    """The strategy compiled to be watched, on these markets or on generated ones."""
+    config = what if isinstance(what, Config) else _defaults(what)
+    markets = generated(config) if markets is None else markets
+    if config.of_window:
+        first = next(iter(markets.values()))
+        config = settled(config, first, [(0, len(first.ts))])
+    return rules.Case(Watch(config, next(iter(markets.values()))), config, dict(markets))
 
 
 def _tried(name: str, rule: Callable[[rules.Case], str], case: rules.Case) -> Rule:

@@ -31,7 +31,7 @@ def test_the_example_conforms_on_generated_markets_and_a_dataset(call: Callable,
     told = call(home, "check", "strategy", "pullback:PULLBACK", "m", "--set", "lookback=20", "--json")
     assert told.code == 0, told.out + told.err
     assert told.json["passed"] and told.json["markets"] == ["walk", "shuffled", "m"]
-    assert len(told.json["rules"]) == 11 and all("; m: " in rule["detail"] for rule in told.json["rules"])
+    assert len(told.json["rules"]) == 12 and all("; m: " in rule["detail"] for rule in told.json["rules"])
 
 
 def test_a_broken_rule_is_an_honest_no(call: Callable, home: Path) -> None:

@@ -16,7 +16,8 @@ from dolphin.core.fill_models import SCAN_PRICE
 from dolphin.core.grid import round_against
 from dolphin.core.records import FRICTION
 from dolphin.errors import DolphinError
-from dolphin.live.backtest import bar_type, run_backtest
+from dolphin.live.backtest import run_backtest
+from dolphin.live.data_objects import bar_type
 from dolphin.live.exchange import SlippedFills, perpetual, precision_of
 from dolphin.live.scan import BARRIER_NS, layout, scans
 from dolphin.strategies.vel_div import VEL_DIV

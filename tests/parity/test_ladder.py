@@ -14,10 +14,18 @@ from dolphin.config.config import NO_RISK
 from dolphin.core.logarithm import ln_array
 from dolphin.core.records import State
 from dolphin.errors import DolphinError
+from dolphin.journal import Journal, replay
 from dolphin.parity.case import unequal_fills, utc
 from dolphin.parity.ladder import LadderReport, RungResult, ladder
 from dolphin.parity.rungs_core import core_rung, state_difference
-from dolphin.parity.rungs_nautilus import chunked_rung, compare, default_full_bars, fast_rung, full_rung, quoted_rung
+from dolphin.parity.rungs_nautilus import (
+    compare,
+    default_full_bars,
+    fast_rung,
+    full_rung,
+    node_chunks_rung,
+    quoted_rung,
+)
 from dolphin.strategies.breakout import BREAKOUT
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.pair_reversion import PAIR_REVERSION
@@ -46,7 +54,7 @@ def test_the_core_agrees_with_itself(strategy, timing):
 
 
 @pytest.mark.parametrize(("strategy", "timing"), CASES)
-@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung, chunked_rung])
+@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung, node_chunks_rung])
 def test_nautilus_gives_the_same_bits(rung, strategy, timing):
     case = case_of(strategy, timing)
     passed, detail, facts = rung(case)
@@ -297,13 +305,39 @@ def test_another_price_in_nautilus_market_moves_a_limit(rung):
     assert not passed and facts["first_bar"] <= int(order["bar"])
 
 
+@pytest.mark.parametrize(
+    ("strategy", "timing"), [(CROSS_MOMENTUM, "next"), (PAIR_REVERSION, "close"), (BREAKOUT, "close")]
+)
+def test_nautilus_fills_in_parts(strategy, timing, tmp_path):
+    case = dataclasses.replace(rich_case(strategy, timing, "volume_share", funded=True), journals=tmp_path)
+    passed, detail, facts = fast_rung(case)
+    assert passed, detail
+    assert facts["orders"] == len(case.trace.fills) > 200 and facts["refused_orders"] == 0
+    whole = rich_case(strategy, timing, "bar_range", funded=True)
+    assert facts["orders"] > len(whole.trace.fills)  # orders were filled in parts
+    if strategy is not CROSS_MOMENTUM:
+        assert case.trace.fills["passive"].sum() > 20
+    found = replay(Journal(tmp_path / "nautilus-scan.arrow"), config=case.config)
+    assert found.equal and found.bars == case.bars, found.sentence
+
+
+def test_what_a_catalog_loses_is_found(monkeypatch):
+    from dolphin.live import catalog_run
+
+    case = case_of(VEL_DIV)
+    whole = catalog_run._write_files
+    monkeypatch.setattr(catalog_run, "_write_files", lambda catalog, objects: whole(catalog, objects[:-1]))
+    passed, detail, _ = node_chunks_rung(case)
+    assert not passed, detail
+
+
 def test_a_rung_that_does_not_know_a_configuration_says_so_and_the_others_are_climbed():
     case = rich_case(CROSS_MOMENTUM, "close", "volume_share")
     arguments = case.dataset, case.market, case.config, case.start, case.stop
-    report = ladder(*arguments, rungs=[0, "R", 2])
-    assert [(r.rung, r.passed) for r in report.results] == [(0, True), ("R", True)] and report.passed
+    report = ladder(*arguments, rungs=[0, "R", 2, 3])
+    assert [(r.rung, r.passed) for r in report.results] == [(0, True), ("R", True), (2, True)], report
     assert report.results[0].facts["trades"] > 30
     document = json.loads(json.dumps(report.as_dict()))
-    assert [rung["rung"] for rung in document["not_run"]] == [2]
-    with pytest.raises(DolphinError, match="cross_momentum: rung 2: Nautilus fills no market order in parts"):
-        ladder(*arguments, rungs=[2])
+    assert [rung["rung"] for rung in document["not_run"]] == [3]
+    with pytest.raises(DolphinError, match="cross_momentum: rung 3: the sandbox exchange"):
+        ladder(*arguments, rungs=[3])

@@ -55,7 +55,7 @@ def test_the_rule_that_is_broken_is_named(strategy: Strategy, broken: set, bar: 
 
 def test_one_that_keeps_every_rule_passes() -> None:
     found = short(replace(RIGHT, may_enter=may_enter))
-    assert found.passed and len(found.rules) == 11, str(found)
+    assert found.passed and len(found.rules) == 12, str(found)
     assert found.as_dict()["passed"] and found.as_dict()["markets"] == ["walk"]
 
 
@@ -95,7 +95,7 @@ def test_generated_markets_have_what_real_ones_have() -> None:
 @pytest.mark.parametrize("name", ["vel_div", "vel_div_sleeves", "pullback:PULLBACK", "dispersion:DISPERSED"])
 def test_our_own_conform(name: str) -> None:
     found = conform(load(name, RESEARCH))
-    assert found.passed and len(found.rules) == 11, str(found)
+    assert found.passed and len(found.rules) == 12, str(found)
 
 
 @pytest.mark.slow
