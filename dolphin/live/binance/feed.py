@@ -81,6 +81,7 @@ class BinanceFeed:
         self._assembler: Assembler | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._caught_up = 0
+        self._waiting: list[tuple[int, int, float]] | None = None
         self._journaled: dict[int, Floats] = {}
 
     # Bars in ------------------------------------------------------------------------------------------------------
@@ -88,6 +89,9 @@ class BinanceFeed:
     def bar(self, column: int, close_ms: int, price: float) -> None:
         """A closed kline, as it comes."""
         if self._assembler is None:  # nobody takes rows yet
+            return
+        if self._waiting is not None:
+            self._waiting.append((column, close_ms, price))
             return
         self.last_message = time.perf_counter_ns()
         self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0))
@@ -196,23 +200,38 @@ class BinanceFeed:
         while (row := await self._queue.get()) is not None:
             yield row
 
+    def hold(self) -> None:
+        """Let bars wait until :meth:`catch_up`."""
+        self._waiting = []
+
     async def catch_up(self) -> None:
         """Take what closed since the last row from REST: rows of it are real, and come without trading."""
+        try:
+            await self._catch_up()
+        finally:
+            waiting, self._waiting = self._waiting or [], None
+        for column, close_ms, price in waiting:
+            if close_ms > self._caught_up:
+                self.bar(column, close_ms, price)
+
+    async def _catch_up(self) -> None:
         assembler, spacing = self._assembler, self.spacing_ns // _MS
         if assembler is None or assembler.last_ms is None:
             return
         newest = await self._client.klines(self.reference, self.interval, 1)
-        missed = (int(newest[-1][6]) + 1 - assembler.last_ms) // spacing if newest else 0
+        last = int(newest[-1][6]) + 1 if newest else 0
+        missed = (last - assembler.last_ms) // spacing
         if missed <= 0:
             return
-        closes = await self._all_closes(missed, None)
-        times = sorted({at for one in closes for at in one if at > assembler.last_ms})
+        closes = await self._all_closes(missed, last * _MS)
+        # What came by the stream meanwhile is no less fresh for being there already.
+        fresh = min((at for _, at, _ in self._waiting or ()), default=1 << 62)
+        times = sorted({at for one in closes for at in one if assembler.last_ms < at < fresh})
         self._caught_up = max(times, default=0)
         for at in times:
             for column, one in enumerate(closes):
                 if at in one:
                     self._give(assembler.bar(column, at, one[at], time.monotonic() * 1000.0))
-        self.last_message = 0
 
     def remember(self, ts: Ints, price: Floats) -> None:
         """Rows that were journaled (T,), (T, N): as they were decided on, whatever the exchange says of them now."""

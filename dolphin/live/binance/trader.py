@@ -178,6 +178,7 @@ class LiveTrader(Strategy):
         self._clients.name_streams(self.feed.symbols, self.feed.interval)
         for symbol in self.feed.symbols:
             self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
+        self.feed.hold()
         await self._clients.connect_streams()  # only now, so that no bar comes before its handler
         await self.feed.catch_up()
         row = await first
