@@ -30,7 +30,7 @@ def main(url: str, state: str, last: str, home: str) -> None:
         die_at(int(bar), phase)
     trade_live(
         workspace, Runs(config, UNFROZEN, "killed"), Venue(dataset, url=url, ask_after=1.0), Path(state),
-        Settings(snapshot_bars=4), Keys("key", "secret"), say=print, stop_at=int(last),
+        Settings(snapshot_bars=100 if phase == "sent" else 4), Keys("key", "secret"), say=print, stop_at=int(last),
     )  # fmt: skip
 
 

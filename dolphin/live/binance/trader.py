@@ -42,6 +42,9 @@ from dolphin.live.session import Session, order_direction
 #: Seconds after which an order that is not settled is asked about.
 ASK_AFTER = 4.0
 
+#: Orders in a row of which nothing was told, and all had to be asked, that say that the user stream is dead.
+SILENT = 2
+
 #: What a row becomes before it is decided: the features that the strategy reads.
 Scan = Callable[[Row], Any]
 
@@ -105,7 +108,7 @@ class LiveTrader(Strategy):
         self._house, self._unfinished, self._ask_after = house or House(), unfinished, ask_after
         self._sent_before: Set[str] | None = None
         self._closing = False
-        self.stopping = False
+        self.stopping, self._silent = False, 0
         self._waiting: dict[str, Outcome] = {}
         self._mine: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -213,6 +216,11 @@ class LiveTrader(Strategy):
         if self._waiting:
             raise RuntimeError(f"row {row.bar} is closed and orders wait: {sorted(self._waiting)}")
         house.closed()
+        if self._silent >= SILENT:  # the adapters do not open a stream again whose key they could not get
+            raise DolphinError(
+                f"nothing was told of {self._silent} orders: the user stream is dead", where=f"row {row.bar}",
+                mend="the same command goes on, with a new one; dolphin service watch runs it",
+            )  # fmt: skip
 
     # Orders out ---------------------------------------------------------------------------------------------------
 
@@ -277,6 +285,7 @@ class LiveTrader(Strategy):
 
     def on_order_accepted(self, event: OrderAccepted) -> None:
         """It is at the exchange."""
+        self._silent = 0
         outcome = self._waiting.get(event.client_order_id.value)
         if outcome is not None and self._journal is not None:
             self._journal.accepted(outcome.slot, event.venue_order_id.value)
@@ -353,6 +362,7 @@ class LiveTrader(Strategy):
             for part in answer.parts:
                 if part.trade_id not in outcome.parts and not outcome.settled:
                     self._journal.part(outcome.slot, part)
+        self._silent += int(answer.came and why == "no answer in time")
         outcome.answer(answer.parts, f"{why}; asked: {answer.status}")
         self._finish(outcome)
 

@@ -187,7 +187,7 @@ class LiveSession(PaperSession, House):
         session.journal.writer.abandon()
 
     def _trader(self, found: Recovered | None) -> LiveTrader:
-        self._after = _last_known(found)
+        self._after = _last_closed(found)
         if found is not None:
             self._left = left_in(found, self.name)
             self._remember(found)
@@ -197,8 +197,9 @@ class LiveSession(PaperSession, House):
         self._clients = Clients()
         unfinished = None if found is None or found.row is None else (found.row, self._left.sent)
         self.trader = LiveTrader(
-            self.session, self.feed, self._client, self._clients, self.dresser.features, self.name, after=self._after,
-            stop_at=self._stop_at, house=self, unfinished=unfinished, ask_after=self._venue.ask_after,
+            self.session, self.feed, self._client, self._clients, self.dresser.features, self.name,
+            after=self._after if unfinished is None else unfinished[0].ts, stop_at=self._stop_at, house=self,
+            unfinished=unfinished, ask_after=self._venue.ask_after,
         )  # fmt: skip
         self.strategy = self.trader  # type: ignore[assignment]
         return self.trader
@@ -361,12 +362,10 @@ def latency_of(taken: Sequence[int]) -> dict[str, float | int]:
     return {"orders": len(taken), "p50": round(float(middle), 1), "p99": round(float(high), 1)}
 
 
-def _last_known(found: Recovered | None) -> int | None:
-    """When the last row that is known closed, ns; None for a session that begins."""
+def _last_closed(found: Recovered | None) -> int | None:
+    """When the last row that was decided closed, ns; None for a session that begins."""
     if found is None:
         return None
-    if found.row is not None:
-        return found.row.ts
     if found.ts:
         return found.ts
     header = found.journal.header

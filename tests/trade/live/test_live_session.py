@@ -12,7 +12,7 @@ from small_market import BUSY
 
 from dolphin.config import parse_config
 from dolphin.core.records import HIBERNATE
-from dolphin.errors import Refused
+from dolphin.errors import DolphinError, Refused
 from dolphin.journal import Journal, replay
 from dolphin.journal.held import hold
 from dolphin.journal.schema import REJECTED
@@ -220,6 +220,19 @@ def test_two_positions_at_once_are_traded(drill, pristine):
     assert sound(drill) == [] and proof.equal, proof.sentence
     slots = {one["clientOrderId"].split("-")[3] for one in drill.exchange.state()["orders"]}
     assert slots == {"0", "1"} and ended.status["trades"] >= 1
+
+
+@pytest.mark.slow
+def test_a_dead_user_stream_ends_the_process_and_the_next_goes_on(drill, pristine):
+    dies = {"fault": {"where": "ORDER_TRADE_UPDATE", "do": "drop", "times": 999}}
+    with pytest.raises(DolphinError, match="the user stream is dead"):
+        drill.trade(START, STOP - 1, {START: dies})
+    assert json.loads(drill.folder.status.read_text())["state"] == "stopped"
+    drill.thread.control(clear=True)
+    drill.trade(drill.exchange.tape.at, STOP - 1)  # a row may have been played that nobody heard
+    proof = prove(pristine, drill.state)
+    assert proof.equal and proof.bars == STOP - START, proof.sentence
+    sound(drill)
 
 
 def test_a_strategy_whose_orders_rest_is_refused_before_anything_is_written(drill):
