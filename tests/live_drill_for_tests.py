@@ -85,9 +85,7 @@ class LiveDrill:
                 await asyncio.sleep(0.01)
 
     async def _listened(self) -> None:
-        while (
-            self.exchange.state()["kline_listeners"] < len(self.dataset.symbols) or not self.exchange.streams.users
-        ):
+        while self.exchange.state()["kline_listeners"] < len(self.dataset.symbols) or not self.exchange.streams.users:
             await asyncio.sleep(0.01)
 
     def closed(self) -> int | None:

@@ -42,9 +42,7 @@ def differences(
         at = float(price) or float(row.price[asset])
         direction = 1 if change > 0 else -1
         say(f"adopted: {one.symbol} {ours.normalize():f} becomes {(ours + change).normalize():f} at {at:g}")
-        found.append(
-            Given(slot, asset, direction, float(abs(change)), at, float(fee), f"adopted-{row.bar}-{slot}")
-        )
+        found.append(Given(slot, asset, direction, float(abs(change)), at, float(fee), f"adopted-{row.bar}-{slot}"))
     return tuple(found)
 
 
