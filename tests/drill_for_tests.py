@@ -157,7 +157,7 @@ class Drill:
         warm = dresser.take_history(history)
         clients = Clients()
         trader = LiveTrader(
-            session, feed, client, clients, dresser.features, self.name, journal=journal,
+            session, feed, client, clients, dresser.features, self.name,
             after=int(history.ts[-1]), stop_at=self.stop - 1,
             ask_after=self.ask_after,
         )  # fmt: skip

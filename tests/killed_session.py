@@ -1,4 +1,4 @@
-"""A live session in a process of its own, to be killed: URL, journal, first row, last row, home of dataset ``m``.
+"""A live session in a process of its own, to be killed: URL, state folder, last row, home of dataset ``m``.
 
 ``KILL=bar:phase`` ends it there: intent (written, not sent), sent (sent, not filled), filled (filled, not booked).
 """
@@ -14,44 +14,41 @@ from small_market import BUSY
 from dolphin.catalog import open_dataset
 from dolphin.config import parse_config
 from dolphin.live.binance.keys import Keys
-from dolphin.live.binance.node import run_node
-from dolphin.live.binance.running import Plan, make_trader
-from dolphin.live.feed import History
+from dolphin.live.binance.trader import LiveTrader
+from dolphin.trade.champion import UNFROZEN, Runs
+from dolphin.trade.live.session import Venue, trade_live
+from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace
 
 
-def main(url: str, journal: str, first: str, last: str, home: str) -> None:
-    dataset = open_dataset(Workspace(Path(home)), "m")
+def main(url: str, state: str, last: str, home: str) -> None:
+    workspace = Workspace(Path(home))
+    dataset = open_dataset(workspace, "m")
     config = parse_config({"strategy": "vel_div", **BUSY, "friction": {"slippage_bps": 0.0, "fee_bps": 5.0}}, where="x")
-    prices, start = dataset.prices(), int(first)
-    history = History(0, prices.ts[:start], prices.close[:start], prices.age[:start])
-    keys = Keys("key", "secret")
-    plan = Plan(
-        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history, Path(journal), "killed",
-        url=url, bars=2000, ask_after=1.0,
-    )  # fmt: skip
-    trader, clients, _ = make_trader(plan, keys, stop_at=int(last))
     bar, _, phase = os.environ.get("KILL", "").partition(":")
     if bar:
-        die_at(trader, int(bar), phase)
-    run_node(trader, clients, keys, "testnet", url)
-    trader.session.journal.writer.flush()
+        die_at(int(bar), phase)
+    trade_live(
+        workspace, Runs(config, UNFROZEN, "killed"), Venue(dataset, url=url, ask_after=1.0), Path(state),
+        Settings(snapshot_bars=100 if phase == "sent" else 4), Keys("key", "secret"), say=print, stop_at=int(last),
+    )  # fmt: skip
 
 
-def die_at(trader, bar, phase):
-    def dies():
+def die_at(bar, phase):
+    def dies(trader):
         if trader.session.bar == bar:
             os.kill(os.getpid(), 9)
 
+    send, finish = LiveTrader.send, LiveTrader._finish
     if phase == "intent":
-        send = trader.send
-        trader.send = lambda slot, order: (dies(), send(slot, order))
+        LiveTrader.send = lambda trader, slot, order: (dies(trader), send(trader, slot, order))
     elif phase == "sent":
-        submit = trader.send
-        trader.send = lambda slot, order: (submit(slot, order), trader._loop.call_later(0.1, dies))
+        LiveTrader.send = lambda trader, slot, order: (
+            send(trader, slot, order),
+            trader._loop.call_later(0.1, dies, trader),
+        )
     else:
-        finish = trader._finish
-        trader._finish = lambda outcome: (dies(), finish(outcome))
+        LiveTrader._finish = lambda trader, outcome: (dies(trader), finish(trader, outcome))
 
 
 if __name__ == "__main__":

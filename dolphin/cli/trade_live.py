@@ -1,37 +1,50 @@
-"""``dolphin trade live``: a frozen champion on Binance, with real money unless told otherwise."""
+"""``dolphin trade live``, ``adopt``, ``flatten``: a champion on Binance, with real money unless told otherwise."""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dolphin.cli.common import note
+from dolphin.cli.common import Json, emit, note, say
 
 if TYPE_CHECKING:
-    from dolphin.catalog import Dataset
+    from collections.abc import Coroutine
+    from typing import Any
+
     from dolphin.gate.champions import Champion
-    from dolphin.live.feed import History
+    from dolphin.live.binance.asking import Client
+    from dolphin.trade.folder import StateFolder
     from dolphin.workspace import Workspace
 
 #: What a consent's tag in the audit log begins with; the champion's hash follows.
 CONSENT = "i-understand-"
 
+Named = Annotated[str, typer.Option("--champion", help="blue or green.")]
+Environment = Annotated[str, typer.Option("--environment", help="live, testnet or demo.")]
+Address = Annotated[str | None, typer.Option("--exchange-url", help="Another exchange than Binance.")]
+State = Annotated[Path | None, typer.Option("--state", help="State folder; default: runs/trade/live-CHAMPION.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record. Mandatory.")]
+
 
 def live(
-    champion: Annotated[str, typer.Option("--champion", help="blue or green.")] = "blue",
-    environment: Annotated[str, typer.Option("--environment", help="live, testnet or demo.")] = "testnet",
-    exchange_url: Annotated[
-        str | None, typer.Option("--exchange-url", help="Another exchange, such as dolphin exchange serve.")
-    ] = None,
+    champion: Named = "blue",
+    environment: Environment = "testnet",
+    exchange_url: Address = None,
     leverage: Annotated[
         int | None, typer.Option("--leverage", min=1, max=125, help="What every symbol must be set to.")
     ] = None,
     i_understand: Annotated[
         bool, typer.Option("--i-understand", help="Orders may go out with real money; once per champion, on record.")
     ] = False,
-    state: Annotated[Path | None, typer.Option("--state", help="State folder; default: runs/live/POINTER.")] = None,
+    state: State = None,
+    settings: Annotated[
+        Path | None, typer.Option("--session", help="Session file (TOML): fsync, snapshot_bars, [limits].")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Trade on Binance USDT futures; a kill loses nothing, the same command goes on.
 
@@ -39,35 +52,111 @@ def live(
     """
     from dolphin import workspace
     from dolphin.catalog import open_dataset
-    from dolphin.errors import DolphinError, Refused, nearest
-    from dolphin.gate.candidate import frozen_config
     from dolphin.gate.champions import open_champion
-    from dolphin.gate.promotion import runtime_problems
-    from dolphin.live.binance.hooks import REST
     from dolphin.live.binance.keys import read_keys
-    from dolphin.live.binance.running import Plan, trade_live
+    from dolphin.trade.champion import champion_to_run
+    from dolphin.trade.live.session import Venue, trade_live
+    from dolphin.trade.settings import read_settings
+
+    check_environment(environment)
+    home, keys, chosen = workspace.find(), read_keys(), read_settings(settings)
+    runs = champion_to_run(home, champion)
+    frozen = open_champion(home, champion)
+    require_consent(home, frozen, i_understand)
+    dataset = open_dataset(home, frozen.document("run.json")["dataset"]["name"])
+    folder = state_of(home, champion, state)
+    venue = Venue(dataset, environment, exchange_url, leverage)
+    note(f"dolphin: {champion} {frozen.hash[:12]} on {exchange_url or environment}, state in {folder}")
+    ended = trade_live(home, runs, venue, folder, chosen, keys, say=lambda line: note(f"dolphin: {line}"))
+    held = len(ended.status.get("positions", ()))
+    emit(asdict(ended) | {"state_folder": str(folder)}, as_json, lambda: None)
+    note(f"dolphin: stopped; {held} positions stay open, the state is in {folder}; the same command goes on")
+    raise typer.Exit(130)
+
+
+def adopt(
+    reason: Reason = "", champion: Named = "blue", environment: Environment = "testnet", exchange_url: Address = None,
+    state: State = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Take the positions that the exchange has for the session's own, where its journal does not explain them."""
+    from dolphin.files import read_json
+    from dolphin.trade.live.rescue import adopt as take
+
+    folder, client = _session(champion, state, environment, exchange_url)
+    symbols = tuple(read_json(folder.about)["symbols"])
+    line = _asked(client, take(folder, client, symbols, reason))
+    held = ", ".join(f"{symbol} {amount}" for symbol, amount in line["positions"].items()) or "nothing"
+    emit(line, as_json, lambda: say(f"adopt: {held}; on record, the session books it in its next row"))
+
+
+def flatten(
+    reason: Reason = "", champion: Named = "blue", environment: Environment = "testnet", exchange_url: Address = None,
+    state: State = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Close everything with reduce-only market orders; a session that runs does it itself, and halts."""
+    from dolphin.errors import Busy
+    from dolphin.files import read_json
+    from dolphin.locks import hold
+    from dolphin.trade.control import Wanted, order
+    from dolphin.trade.live.rescue import flatten as close
+
+    folder, client = _session(champion, state, environment, exchange_url)
+    try:
+        with hold(folder.lock, busy="it runs"):
+            line = _asked(client, close(folder, client, str(read_json(folder.about)["account"]), reason))
+            told = f"flatten: {len(line['prices'])} positions closed; on record, the next start books it"
+    except Busy:
+        asyncio.run(client.close())
+        line = order(folder, Wanted(True, True, reason), "flatten")
+        told = "flatten: on record, the session closes what is its own within one bar, and halts"
+    emit(line, as_json, lambda: say(told))
+
+
+def check_environment(environment: str) -> None:
+    """Refuse an environment that there is none of.
+
+    Raises
+    ------
+    DolphinError
+        With the nearest name.
+    """
+    from dolphin.errors import DolphinError, nearest
+    from dolphin.live.binance.hooks import REST
 
     if environment not in REST:
         raise DolphinError(f"no environment '{environment}'", where="--environment", mend=nearest(environment, REST))
-    home, keys = workspace.find(), read_keys()
-    frozen = open_champion(home, champion)
-    if problems := runtime_problems(home, frozen):
-        raise Refused(f"{champion} is not what was frozen: {'; '.join(problems)}", where=champion, details=problems)
-    require_consent(home, frozen, i_understand)
-    config = frozen_config(home, frozen)
-    dataset = open_dataset(home, frozen.document("run.json")["dataset"]["name"])
-    folder = state or home.root / "runs" / "live" / champion
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "journal.arrow"
-    history = _history(dataset, exchange_url or REST[environment], path)
-    plan = Plan(
-        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history,
-        path, f"{champion}{frozen.hash[:8]}", environment, exchange_url, leverage,
-    )  # fmt: skip
-    note(f"dolphin: {champion} {frozen.hash[:12]} on {exchange_url or environment}, journal {plan.journal}")
-    trader = trade_live(plan, keys)
-    note(f"dolphin: stopped after row {trader.done}; positions stay open, the same command goes on")
-    raise typer.Exit(130)
+
+
+def state_of(home: Workspace, champion: str, state: Path | None) -> Path:
+    """Where a live session of a pointer keeps its state."""
+    return state or home.root / "runs" / "trade" / f"live-{champion}"
+
+
+def _session(
+    champion: str, state: Path | None, environment: str, exchange_url: str | None
+) -> tuple[StateFolder, Client]:  # fmt: skip
+    """The folder of a session, and whom to ask about its account."""
+    from dolphin import workspace
+    from dolphin.live.binance.asking import Client
+    from dolphin.live.binance.hooks import REST
+    from dolphin.live.binance.keys import read_keys
+    from dolphin.trade.folder import find_state
+
+    check_environment(environment)
+    folder = find_state(state or state_of(workspace.find(), champion, None))
+    return folder, Client(exchange_url or REST[environment], read_keys())
+
+
+def _asked(client: Client, work: Coroutine[Any, Any, Any]) -> Any:
+    """What the account said; the connection is closed."""
+
+    async def asked() -> Any:
+        try:
+            return await work
+        finally:
+            await client.close()
+
+    return asyncio.run(asked())
 
 
 def require_consent(home: Workspace, champion: Champion, given: bool) -> None:
@@ -92,36 +181,3 @@ def require_consent(home: Workspace, champion: Champion, given: bool) -> None:
             mend="add it once; it is kept in the audit log",
         )  # fmt: skip
     append_tag(home, name, champion.hash, reason="--i-understand: its orders may go out with real money")
-
-
-def _history(dataset: Dataset, url: str, journal: Path) -> History:
-    """The exchange's klines before the session's first row: as many as the scanner needs for the bits of research."""
-    import asyncio
-    from dataclasses import replace
-
-    from dolphin.errors import DolphinError
-    from dolphin.features import history_bars
-    from dolphin.journal import Journal
-    from dolphin.live.binance.asking import Client
-    from dolphin.live.binance.feed import BinanceFeed
-
-    rows, after = history_bars(dataset.spacing_ns), None
-    if journal.exists() and (begun := Journal(journal)).bars:
-        first = begun.header["first_bar"]
-        rows, after = int(first["row"]), int(first["ts"]) - dataset.spacing_ns
-
-    async def fetch() -> History:
-        client = Client(url)
-        try:
-            feed = BinanceFeed(client, dataset.instruments, dataset.reference, dataset.spacing_ns, dataset.first_ts)
-            return await feed.history(rows, after)
-        finally:
-            await client.close()
-
-    found = asyncio.run(fetch())
-    if len(found.ts) < rows:
-        raise DolphinError(
-            f"the exchange has {len(found.ts)} bars of history, {rows} are needed", where=dataset.name,
-            mend="wait until it has more",
-        )  # fmt: skip
-    return replace(found, first=0)

@@ -16,7 +16,7 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import CLOSE, MARKET, NONE, REDUCE, Floats, Ints, Market, Records, State
+from dolphin.core.records import CLOSE, MARKET, NONE, OPEN, REDUCE, Floats, Ints, Market, Records, State
 from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
 from dolphin.journal.session import SessionJournal
 from dolphin.live.own_features import OwnFeatures
@@ -89,6 +89,18 @@ class Answer(NamedTuple):
     commission: float
     ts: int | None
     passive: bool
+
+
+class Given(NamedTuple):
+    """What an account holds and its session did not know of: so much bought (``direction`` +1) or sold for a slot."""
+
+    slot: int
+    asset: int
+    direction: int
+    qty: float
+    price: float
+    fee: float
+    trade_id: str
 
 
 def named(actions: Ints) -> list[int]:
@@ -247,6 +259,27 @@ class Session:
         self._send(slot, 0, order)
         return True
 
+    def take_in(self, given: Given) -> None:
+        """Book what an operator says is ours; between :meth:`open` and :meth:`matched`, like :meth:`close_out`.
+
+        No order is behind it. A replay reads it from the event: a fill that nobody wished, of no bar.
+        """
+        order = np.zeros((), self.state.working.dtype)
+        names = ("action", "kind", "bar", "asset", "side", "qty", "leverage")
+        equity = float(self.state.account["equity"][0])
+        leverage = given.qty * given.price / equity if equity > 0.0 else 0.0
+        for name, value in zip(
+            names, (OPEN, MARKET, -1, given.asset, given.direction, given.qty, leverage), strict=True
+        ):
+            order[name] = value
+        fill = self.state.fills[given.slot : given.slot + 1]
+        fill[0] = order
+        answer = Answer(given.qty, given.price, given.fee, None, False)
+        fill["qty"], fill["price"], fill["passive"], fill["fee"] = given.qty, given.price, 0, given.fee
+        self.take_out(given.slot)
+        self._kernels.book_fill(self.state, given.slot, given.slot, self.market, self.bar, NO_TRADES)
+        self._note(fill[0], given.slot, 0, 0, answer, {"trade_id": given.trade_id})
+
     def take_out(self, slot: int) -> None:
         """Cancel what rests for the slot; between :meth:`open` and :meth:`matched`, like :meth:`close_out`."""
         order = self.state.working[slot]
@@ -346,7 +379,9 @@ class Session:
                 self._resting.discard(s)
             self._note(fill[0], s, bank, phase, answer)
 
-    def _note(self, fill: Records, slot: int, bank: int, phase: int, answer: Answer) -> None:
+    def _note(
+        self, fill: Records, slot: int, bank: int, phase: int, answer: Answer, ids: dict[str, str] | None = None
+    ) -> None:  # fmt: skip
         what = int(fill["action"]), int(fill["asset"]), order_direction(fill)
         values = (float(fill[name]) for name in ("qty", "price", "fee"))
         self.fills.append((self.bar, slot, *what, *values, int(answer.passive), answer.commission))
@@ -354,8 +389,9 @@ class Session:
             order = self.state.working[slot]
             status = PARTLY_FILLED if order["action"] != NONE and order["bar"] == fill["bar"] else FILLED
             self.journal.event(
-                fill, self.bar, slot, status, phase=phase, ts=answer.ts, bank=bank, commission=answer.commission
-            )
+                fill, self.bar, slot, status, phase=phase, ts=answer.ts, bank=bank, commission=answer.commission,
+                ids=ids,
+            )  # fmt: skip
 
     def _call_margin(self) -> None:
         """Take out what expired; where the margin does not cover the positions, everything is closed."""

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -139,6 +140,23 @@ class Client:
                 side = one.get("positionSide", "BOTH")
                 found[one["symbol"] if side == "BOTH" else f"{one['symbol']}:{side}"] = amount
         return found
+
+    async def entries(self) -> dict[str, tuple[Decimal, str]]:
+        """Signed amounts that are not zero, with the average price at which they were entered."""
+        found = {}
+        for one in await self.request("GET", "/fapi/v3/positionRisk"):
+            if amount := Decimal(one["positionAmt"]):
+                found[one["symbol"]] = amount, str(one["entryPrice"])
+        return found
+
+    async def reduce(self, symbol: str, amount: Decimal, client_id: str) -> None:
+        """A market order of an operator, signed, that only reduces; an error says nothing of what became of it."""
+        side = "BUY" if amount > 0 else "SELL"
+        with suppress(ExchangeError):  # it is asked about, whatever was answered
+            await self.request(
+                "POST", "/fapi/v1/order", symbol=symbol, side=side, type="MARKET", quantity=f"{abs(amount):f}",
+                reduceOnly="true", newClientOrderId=client_id,
+            )  # fmt: skip
 
     async def open_orders(self) -> list[dict[str, Any]]:
         """Every open order of the account."""

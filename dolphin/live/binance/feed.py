@@ -10,6 +10,7 @@ import numpy as np
 
 from dolphin.catalog import Instrument
 from dolphin.catalog.store.filling import Filler
+from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Late
@@ -79,12 +80,18 @@ class BinanceFeed:
         self._queue: asyncio.Queue[Row | None] = asyncio.Queue()
         self._assembler: Assembler | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._caught_up = 0
+        self._waiting: list[tuple[int, int, float]] | None = None
+        self._journaled: dict[int, Floats] = {}
 
     # Bars in ------------------------------------------------------------------------------------------------------
 
     def bar(self, column: int, close_ms: int, price: float) -> None:
         """A closed kline, as it comes."""
         if self._assembler is None:  # nobody takes rows yet
+            return
+        if self._waiting is not None:
+            self._waiting.append((column, close_ms, price))
             return
         self.last_message = time.perf_counter_ns()
         self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0))
@@ -119,8 +126,9 @@ class BinanceFeed:
     def _row(self, closed: Closed) -> Row:
         ts = closed.close_ms * _MS
         return Row(
-            bar=self.number(ts), ts=ts, price=closed.price, age=closed.age, trade=closed.trade, local=time.time_ns()
-        )
+            bar=self.number(ts), ts=ts, price=closed.price, age=closed.age,
+            trade=closed.trade and closed.close_ms > self._caught_up, local=time.time_ns(),
+        )  # fmt: skip
 
     def number(self, ts: int) -> int:
         """The number of the row that closes then."""
@@ -130,23 +138,39 @@ class BinanceFeed:
 
     async def history(self, rows: int, after: int | None) -> History:
         """See :class:`~dolphin.live.feed.Feed`."""
-        closes = [await self._closes(symbol, rows, after) for symbol in self.symbols]
+        closes = await self._all_closes(rows, after)
         known = [close for one in closes for close in one]
         if not known:
             return History(0, np.zeros(0, np.int64), np.empty((0, len(closes))), np.empty((0, len(closes)), np.int32))
         last = max(known) if after is None else after // _MS
         spacing = self.spacing_ns // _MS
-        first = max(min(known), last - (rows - 1) * spacing)
+        # Research knows nothing before row 0.
+        first = max(min(known), last - (rows - 1) * spacing, self._anchor // _MS)
         grid = np.arange(first, last + 1, spacing, dtype=np.int64)
         price = np.full((len(grid), len(closes)), np.nan)
         for j, one in enumerate(closes):
             for close_ms, value in one.items():
                 if first <= close_ms <= last:
                     price[(close_ms - first) // spacing, j] = value
+        for close_ms, known_row in self._journaled.items():
+            if first <= close_ms <= last:
+                price[(close_ms - first) // spacing] = known_row
         age = np.empty(price.shape, np.int32)
         Filler(len(closes))(price, age)
-        self._history = History(self.number(int(grid[0]) * _MS), grid * _MS, price, age)
+        number = self.number(int(grid[0]) * _MS)
+        self._history = History(number, grid * _MS, price, age, whole=number == 0)
         return self._history
+
+    async def _all_closes(self, rows: int, after: int | None) -> list[dict[int, float]]:
+        """Closes of every symbol; a kline that is still open is none."""
+        now, spacing = await self._client.server_time(), self.spacing_ns // _MS
+        found = []
+        for symbol in self.symbols:
+            closes = await self._closes(symbol, rows, after)
+            if closes and now < (newest := max(closes)) <= now + spacing:
+                del closes[newest]
+            found.append(closes)
+        return found
 
     async def _closes(self, symbol: str, rows: int, after: int | None) -> dict[int, float]:
         """Closes of the last rows by time, ms, in pages."""
@@ -175,6 +199,43 @@ class BinanceFeed:
         )
         while (row := await self._queue.get()) is not None:
             yield row
+
+    def hold(self) -> None:
+        """Let bars wait until :meth:`catch_up`."""
+        self._waiting = []
+
+    async def catch_up(self) -> None:
+        """Take what closed since the last row from REST: rows of it are real, and come without trading."""
+        try:
+            await self._catch_up()
+        finally:
+            waiting, self._waiting = self._waiting or [], None
+        for column, close_ms, price in waiting:
+            if close_ms > self._caught_up:
+                self.bar(column, close_ms, price)
+
+    async def _catch_up(self) -> None:
+        assembler, spacing = self._assembler, self.spacing_ns // _MS
+        if assembler is None or assembler.last_ms is None:
+            return
+        newest = await self._client.klines(self.reference, self.interval, 1)
+        last = int(newest[-1][6]) + 1 if newest else 0
+        missed = (last - assembler.last_ms) // spacing
+        if missed <= 0:
+            return
+        closes = await self._all_closes(missed, last * _MS)
+        # What came by the stream meanwhile is no less fresh for being there already.
+        fresh = min((at for _, at, _ in self._waiting or ()), default=1 << 62)
+        times = sorted({at for one in closes for at in one if assembler.last_ms < at < fresh})
+        self._caught_up = max(times, default=0)
+        for at in times:
+            for column, one in enumerate(closes):
+                if at in one:
+                    self._give(assembler.bar(column, at, one[at], time.monotonic() * 1000.0))
+
+    def remember(self, ts: Ints, price: Floats) -> None:
+        """Rows that were journaled (T,), (T, N): as they were decided on, whatever the exchange says of them now."""
+        self._journaled = {int(at) // _MS: price[k] for k, at in enumerate(ts.tolist())}
 
     def know(self, history: History) -> None:
         """History from elsewhere, such as the catalog: rows go on behind it."""

@@ -35,6 +35,10 @@ class LiveJournal(SessionJournal):
         self._orders: dict[int, Any] = {}
         self._bar = -1
 
+    def turn(self, writer: JournalWriter) -> None:
+        """Go on in another file: a new day's."""
+        self.writer = writer
+
     def opened(self, market: Market, bar: int) -> None:
         """See :class:`~dolphin.journal.session.SessionJournal`."""
         self._bar, self._ts = bar, int(market.ts[bar])
@@ -66,10 +70,12 @@ class LiveJournal(SessionJournal):
         more["ids"] = self._notes.pop(slot, None) or more.get("ids")
         super().event(order, bar, slot, status, **more)
 
-    def sent(self, slot: int, order: Records, client_id: str) -> None:
-        """An order is about to go out; its intent is durable already."""
+    def sent(self, slot: int, order: Records, client_id: str, *, wished: bool = True) -> None:
+        """An order is about to go out; the intent of one that was ``wished`` is durable already."""
         self.keep(slot, order)
-        super().event(order, self._bar, slot, SUBMITTED, phase=1, ids={"client_id": client_id})
+        super().event(order, self._bar, slot, SUBMITTED, phase=int(wished), ids={"client_id": client_id})
+        if not wished:
+            self.writer.flush(order=True)
 
     def accepted(self, slot: int, order_id: str) -> None:
         """The exchange has it."""

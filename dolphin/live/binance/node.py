@@ -26,8 +26,11 @@ from dolphin.live.binance.trader import LiveTrader
 STARTING = 30.0
 
 
-def run_node(trader: LiveTrader, clients: Clients, keys: Keys, environment: str, url: str | None = None) -> None:
-    """Run until the trader ends the node.
+def run_node(
+    trader: LiveTrader, clients: Clients, keys: Keys, environment: str, url: str | None = None,
+    *, loop: asyncio.AbstractEventLoop | None = None,
+) -> None:  # fmt: skip
+    """Run until the trader ends the node; the loop is closed behind it.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def run_node(trader: LiveTrader, clients: Clients, keys: Keys, environment: str,
     BaseException
         Whatever stopped the trader.
     """
-    loop = asyncio.new_event_loop()
+    loop = asyncio.new_event_loop() if loop is None else loop
     asyncio.set_event_loop(loop)
     data, execution = client_configs(trader.feed.symbols, keys, environment, url)
     with warnings.catch_warnings():

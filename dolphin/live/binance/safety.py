@@ -22,13 +22,11 @@ def check_strategy(config: Config) -> None:
     Raises
     ------
     Refused
-        For orders that rest in the market, several positions of one account, columns beside closes.
+        For orders that rest in the market, and columns beside closes.
     """
     strategy, reasons = config.strategy, []
     if strategy.orders:
         reasons.append("it sends limits or stops; live carries market orders")
-    if strategy.slots != 1:
-        reasons.append("it holds several positions at once; live carries one per account")
     if columns := columns_needed(config):
         reasons.append(f"it reads {', '.join(columns)}; live feeds closes")
     if reasons:
@@ -93,13 +91,3 @@ def grid_differences(instruments: Sequence[Instrument], found: Mapping[str, Mapp
             if Decimal(said[what]) != value:
                 reasons.append(f"{one.symbol}: {what} {Decimal(said[what]).normalize():f}, was {value.normalize():f}")
     return reasons
-
-
-def raise_if_different(differences: Sequence[object]) -> None:
-    """Refuse to trade on books that the exchange contradicts."""
-    if differences:
-        raise Refused(
-            f"{len(differences)} differences between our books and the exchange's; nothing was touched",
-            where="reconciliation",
-            details=[*map(str, differences), "see: dolphin trade adopt --reason, dolphin trade flatten --reason"],
-        )

@@ -7,8 +7,9 @@ order that is not settled within a few seconds is asked about; nothing is ever s
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Set
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,7 @@ from dolphin.errors import DolphinError
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.binance.hooks import Clients, bar_type, close_ms, close_price, instrument_id
+from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.outcomes import Outcome, Part
 from dolphin.live.feed import Row
@@ -39,6 +41,9 @@ from dolphin.live.session import Session, order_direction
 
 #: Seconds after which an order that is not settled is asked about.
 ASK_AFTER = 4.0
+
+#: Orders in a row of which nothing was told, and all had to be asked, that say that the user stream is dead.
+SILENT = 2
 
 #: What a row becomes before it is decided: the features that the strategy reads.
 Scan = Callable[[Row], Any]
@@ -60,16 +65,15 @@ class LiveTrader(Strategy):
         ``scan(row)`` is the row of features (F,).
     name : str
         The session's: client order ids begin with it.
-    journal : LiveJournal, optional
     after : int, optional
         Close of the last row that was decided, ns; rows go on behind it.
     stop_at : int, optional
         The row number after which to stop.
-    ready : callable, optional
-        Awaited once, before the first new row: reconciliation.
-    unfinished : (Row, mapping of int to str), optional
-        The row that a killed session did not close, and per slot the client order id of what it may have sent: those
-        are asked about, and nothing else is sent for it.
+    house : House, optional
+        Keeps the session: limits, operator, days.
+    unfinished : (Row, set of str), optional
+        The row that a killed session did not close, and the client order ids of what it may have sent: those are asked
+        about, and nothing else is sent for it.
     ask_after : float
     """
 
@@ -82,11 +86,10 @@ class LiveTrader(Strategy):
         scan: Scan,
         name: str,
         *,
-        journal: LiveJournal | None = None,
         after: int | None = None,
         stop_at: int | None = None,
-        ready: Callable[[], Awaitable[None]] | None = None,
-        unfinished: tuple[Row, Mapping[int, str]] | None = None,
+        house: House | None = None,
+        unfinished: tuple[Row, Set[str]] | None = None,
         ask_after: float = ASK_AFTER,
     ) -> None:
         ids = [instrument_id(symbol) for symbol in feed.symbols]
@@ -101,13 +104,15 @@ class LiveTrader(Strategy):
         self.duplicates, self.done = 0, session.start - 1
         self._ids, self._column = ids, {one: j for j, one in enumerate(ids)}
         self._client, self._clients, self._scan, self._name = client, clients, scan, name
-        self._journal, self._after, self._stop_at = journal, after, stop_at
-        self._ready, self._unfinished, self._ask_after = ready, unfinished, ask_after
-        self._sent_before: Mapping[int, str] = {}
+        self._after, self._stop_at = after, stop_at
+        self._house, self._unfinished, self._ask_after = house or House(), unfinished, ask_after
+        self._sent_before: Set[str] | None = None
+        self._closing = False
+        self.stopping, self._silent = False, 0
         self._waiting: dict[str, Outcome] = {}
         self._mine: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._trade = True
+        self._beside: list[asyncio.Task[Any]] = []
         self._settled = asyncio.Event()
         self._end: Callable[[], Any] = lambda: None
 
@@ -128,7 +133,7 @@ class LiveTrader(Strategy):
         """Listen, and begin with the rows."""
         self.started = True
         self._loop = asyncio.get_running_loop()
-        self._spawn(self._run(), last=True)
+        self._main = self._spawn(self._whole(), last=True)
 
     def on_bar(self, bar: Bar) -> None:
         """A closed kline."""
@@ -137,20 +142,48 @@ class LiveTrader(Strategy):
         except BaseException as error:  # Nautilus would only log it
             self._fail(error)
 
+    @property
+    def _journal(self) -> LiveJournal | None:
+        return self.session.journal  # type: ignore[return-value]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no order is on its way and no row is at hand."""
+        return self.session.closed and not self._waiting
+
+    def interrupt(self) -> None:
+        """End after the row at hand; positions stay."""
+        self.stopping = True
+        if self.idle:
+            self._main.cancel()
+
+    async def _whole(self) -> None:
+        """All rows; what runs beside them ends with them, before connections are closed under it."""
+        try:
+            await self._run()
+        finally:
+            for task in self._beside:
+                task.cancel()
+            await asyncio.gather(*self._beside, return_exceptions=True)
+
     async def _run(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+            self._loop.add_signal_handler(number, self.interrupt)
         if self._unfinished is not None:
             left, self._sent_before = self._unfinished
             await self._decide(left)
-            self.done, self._sent_before = left.bar, {}
-        if self._ready is not None:
-            await self._ready()
+            self.done, self._sent_before = left.bar, None
+        await self._house.ready()
         rows = self.feed.rows(self._after)
         first = self._loop.create_task(_next(rows))
         await asyncio.sleep(0)  # from here on bars are taken
         self._clients.name_streams(self.feed.symbols, self.feed.interval)
         for symbol in self.feed.symbols:
             self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
+        self.feed.hold()
         await self._clients.connect_streams()  # only now, so that no bar comes before its handler
+        await self.feed.catch_up()
         row = await first
         if row is None or await self._take(row):
             return
@@ -162,69 +195,82 @@ class LiveTrader(Strategy):
         """Decide a row; whether it was to be the last."""
         await self._decide(row)
         self.done = row.bar
-        return self._stop_at is not None and row.bar >= self._stop_at
+        return self.stopping or (self._stop_at is not None and row.bar >= self._stop_at)
 
     async def _decide(self, row: Row) -> None:
-        session = self.session
-        self._trade = row.trade
+        session, house = self.session, self._house
+        row = house.begins(row)
         self._settled.clear()
         session.open(row.bar, row.ts, row.price, row.age, self._scan(row), _risk(session, row), row.columns)
+        for given in house.given():
+            session.take_in(given)
+        self._closing = True
+        for slot in house.closings():
+            if not session.close_out(slot):
+                session.take_out(slot)
+        self._closing = False
         session.matched()
         while not session.closed:
             self._settled.clear()
             await self._settled.wait()
         if self._waiting:
             raise RuntimeError(f"row {row.bar} is closed and orders wait: {sorted(self._waiting)}")
+        house.closed()
+        if self._silent >= SILENT:  # the adapters do not open a stream again whose key they could not get
+            raise DolphinError(
+                f"nothing was told of {self._silent} orders: the user stream is dead", where=f"row {row.bar}",
+                mend="the same command goes on, with a new one; dolphin service watch runs it",
+            )  # fmt: skip
 
     # Orders out ---------------------------------------------------------------------------------------------------
 
     def send(self, slot: int, order: Records) -> None:
-        """A market order, once."""
-        if slot in self._sent_before:
-            self._ask_again(slot, order)
-            return
-        if not self._trade:
-            if self._journal is not None:
-                self._journal.note(slot, {"why": "a row without trading"})
-            self.session.refused(slot)
-            return
-        j = int(order["asset"])
-        instrument = self.cache.instrument(self._ids[j])
-        quantity = instrument.make_qty(float(order["qty"]))
+        """A market order, once, unless something forbids it."""
         client_id = self._id(slot)
-        buys = order_direction(order) > 0
-        outcome = Outcome(client_id, self.feed.symbols[j], slot, Decimal(str(quantity)))
-        self._waiting[client_id] = outcome
-        self._mine.add(client_id)
+        if self._sent_before is not None and client_id in self._sent_before:
+            self._ask_again(slot, order, client_id)
+            return
+        stopped = self._house.stops(self.session, order)
+        if self._sent_before is not None:
+            stopped = "the session was killed before it was sent"
+        if stopped is not None:
+            self.session.refused(slot, stopped)
+            return
+        outcome = self._expect(slot, order, client_id)
+        instrument = self.cache.instrument(self._ids[int(order["asset"])])
         written = self.order_factory.market(
             instrument_id=instrument.id,
-            order_side=OrderSide.BUY if buys else OrderSide.SELL,
-            quantity=quantity,
+            order_side=OrderSide.BUY if order_direction(order) > 0 else OrderSide.SELL,
+            quantity=instrument.make_qty(float(order["qty"])),
             reduce_only=int(order["action"]) in (CLOSE, REDUCE),
             client_order_id=ClientOrderId(client_id),
         )
         if self._journal is not None:
-            self._journal.sent(slot, order, client_id)
+            self._journal.sent(slot, order, client_id, wished=not self._closing)
         if self.feed.last_message:
             self.latencies.append(time.perf_counter_ns() - self.feed.last_message)
             self.feed.last_message = 0
         self.submit_order(written)
         self._loop.call_later(self._ask_after, self._doubt, outcome, "no answer in time")
 
-    def _ask_again(self, slot: int, order: Records) -> None:
-        """What a killed session may have sent is asked about, and not sent."""
-        j, client_id = int(order["asset"]), self._sent_before[slot]
+    def _expect(self, slot: int, order: Records, client_id: str) -> Outcome:
+        j = int(order["asset"])
         quantity = self.cache.instrument(self._ids[j]).make_qty(float(order["qty"]))
         outcome = Outcome(client_id, self.feed.symbols[j], slot, Decimal(str(quantity)))
         self._waiting[client_id] = outcome
         self._mine.add(client_id)
+        return outcome
+
+    def _ask_again(self, slot: int, order: Records, client_id: str) -> None:
+        """What a killed session may have sent is asked about, and not sent."""
+        outcome = self._expect(slot, order, client_id)
         if self._journal is not None:
             self._journal.keep(slot, order)
         self._doubt(outcome, "the session was killed before it knew")
 
     def _id(self, slot: int) -> str:
         """``session-bar-slot``; a second order of a slot in one bar has a turn behind it."""
-        plain = order_id(self._name, self.session.bar, slot)
+        plain = order_id(self._name, self.session.bar, slot) + ("x" if self._closing else "")
         turn = sum(known == plain or known.startswith(plain + ".") for known in self._mine)
         return f"{plain}.{turn}" if turn else plain
 
@@ -239,6 +285,7 @@ class LiveTrader(Strategy):
 
     def on_order_accepted(self, event: OrderAccepted) -> None:
         """It is at the exchange."""
+        self._silent = 0
         outcome = self._waiting.get(event.client_order_id.value)
         if outcome is not None and self._journal is not None:
             self._journal.accepted(outcome.slot, event.venue_order_id.value)
@@ -315,6 +362,7 @@ class LiveTrader(Strategy):
             for part in answer.parts:
                 if part.trade_id not in outcome.parts and not outcome.settled:
                     self._journal.part(outcome.slot, part)
+        self._silent += int(answer.came and why == "no answer in time")
         outcome.answer(answer.parts, f"{why}; asked: {answer.status}")
         self._finish(outcome)
 
@@ -333,12 +381,17 @@ class LiveTrader(Strategy):
             self.session.refused(outcome.slot)
         self._settled.set()
 
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the rows; what it raises ends the session."""
+        self._beside.append(self._spawn(work))
+
     # Failing loudly -----------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Any, *, last: bool = False) -> None:
-        task = self._loop.create_task(work)
+    def _spawn(self, work: Any, *, last: bool = False) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._done(done, last))
+        return task
 
     def _done(self, task: asyncio.Task[Any], last: bool) -> None:
         self._tasks.discard(task)

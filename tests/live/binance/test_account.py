@@ -4,43 +4,16 @@ import asyncio
 
 import pytest
 from drill_for_tests import ExchangeThread, tape_of_rows
-from small_market import BUSY
 
 from dolphin.config import parse_config
 from dolphin.errors import DolphinError, Refused
-from dolphin.journal import Journal, replay
 from dolphin.live.binance.asking import Client, ExchangeError
 from dolphin.live.binance.keys import Keys, read_keys
-from dolphin.live.binance.running import Plan, trade_live
 from dolphin.live.binance.safety import check_account, check_strategy
 from dolphin.live.binance.trader import order_id
-from dolphin.live.feed import History
 
 START, BARS = 2300, 12
 PLANTED = Keys("PLANTEDKEY0123456789abcdef", "PLANTEDSECRET9876543210fedcba")
-
-
-@pytest.fixture(scope="module")
-def config():
-    return parse_config({"strategy": "vel_div", **BUSY, "friction": {"slippage_bps": 0.0}}, where="drill")
-
-
-def plan_of(dataset, config, path, url, **more):
-    prices = dataset.prices()
-    history = History(0, prices.ts[:START], prices.close[:START], prices.age[:START])
-    return Plan(
-        config, dataset.instruments, dataset.reference, dataset.spacing_ns, history, path, "plan", url=url, bars=500,
-        **more,
-    )  # fmt: skip
-
-
-async def play(exchange, path, assets):
-    for bar in range(START, START + BARS):
-        while exchange.state()["kline_listeners"] < assets or not exchange.streams.users:
-            await asyncio.sleep(0.01)
-        await exchange.close_bar()
-        while (last := Journal(path).last) is None or last.bar < bar:
-            await asyncio.sleep(0.01)
 
 
 def account(exchange, instruments, leverage=None, keys=PLANTED):
@@ -58,22 +31,6 @@ def account(exchange, instruments, leverage=None, keys=PLANTED):
 def exchange(dataset):
     with ExchangeThread(tape_of_rows(dataset, START, START + BARS), key=PLANTED.key, secret=PLANTED.secret) as thread:
         yield thread
-
-
-@pytest.mark.slow
-def test_a_key_shows_up_nowhere(exchange, dataset, config, tmp_path, capfd):
-    path = tmp_path / "journal.arrow"
-    playing = exchange.spawn(play(exchange.exchange, path, len(dataset.symbols)))
-    trader = trade_live(plan_of(dataset, config, path, exchange.exchange.url), PLANTED, stop_at=START + BARS - 1)
-    playing.result(60)
-    assert replay(Journal(path)).equal and trader.done == START + BARS - 1
-    wrong = Keys(PLANTED.key, PLANTED.secret + "x")
-    with pytest.raises(DolphinError) as refused:
-        trade_live(plan_of(dataset, config, tmp_path / "other.arrow", exchange.exchange.url), wrong)
-    texts = [str(refused.value), *capfd.readouterr(), repr(PLANTED), repr(trader), str(vars(refused.value))]
-    texts += [file.read_bytes().decode("latin1") for file in tmp_path.rglob("*") if file.is_file()]
-    for text in texts:
-        assert PLANTED.key not in text and PLANTED.secret not in text
 
 
 def test_keys_come_from_the_environment_and_are_never_shown():

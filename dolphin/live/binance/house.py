@@ -1,0 +1,35 @@
+"""What a trader asks of those who keep its session: what may be sent, what is to be closed, what to write down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dolphin.core.records import Records
+from dolphin.live.feed import Row
+from dolphin.live.session import Given, Session
+
+
+class House:
+    """Keeps nothing and forbids nothing: a drill's. A session's own is in :mod:`dolphin.trade.live`."""
+
+    async def ready(self) -> None:
+        """Once, before the first new row: books are compared."""
+
+    def begins(self, row: Row) -> Row:
+        """A row came and nothing is written of it yet; the row as it is to be decided on."""
+        return row
+
+    def given(self) -> Sequence[Given]:
+        """What an operator says is ours, to be booked in this row."""
+        return ()
+
+    def closings(self) -> Sequence[int]:
+        """The slots whose positions are to be closed in this row, whoever wants it."""
+        return ()
+
+    def stops(self, session: Session, order: Records) -> str | None:
+        """Why an order may not go out; None if it may."""
+        return None
+
+    def closed(self) -> None:
+        """The row is closed and every order of it settled."""

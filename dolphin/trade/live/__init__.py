@@ -1,0 +1,1 @@
+"""A live session: what a paper session keeps, around Binance's adapters."""

@@ -1,0 +1,372 @@
+"""A live session: a paper session's folder, days, snapshots, limits and operator, around Binance's adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dolphin.catalog import Dataset, Instrument
+from dolphin.core.records import HIBERNATE, NONE, Market, Records, neutral_risk
+from dolphin.errors import DolphinError
+from dolphin.files import write_json
+from dolphin.live.binance.asking import Client
+from dolphin.live.binance.assembler import Late
+from dolphin.live.binance.feed import BinanceFeed
+from dolphin.live.binance.hooks import REST, Clients
+from dolphin.live.binance.house import House
+from dolphin.live.binance.journaling import LiveJournal
+from dolphin.live.binance.keys import Keys
+from dolphin.live.binance.node import run_node
+from dolphin.live.binance.safety import check_account, check_strategy
+from dolphin.live.binance.trader import ASK_AFTER, LiveTrader
+from dolphin.live.binance.vigil import EVERY, Vigil
+from dolphin.live.feed import History, Row
+from dolphin.live.session import Given, Session
+from dolphin.locks import hold
+from dolphin.trade.champion import Runs
+from dolphin.trade.feeds import Opened
+from dolphin.trade.folder import StateFolder
+from dolphin.trade.live.given import differences, opposed
+from dolphin.trade.live.left import Left, left_in
+from dolphin.trade.live.rescue import adopted, adoption
+from dolphin.trade.paper import Ended, PaperSession, Say
+from dolphin.trade.recovery import Recovered, recover
+from dolphin.trade.settings import Settings
+from dolphin.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Venue:
+    """Where is traded, and what.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Symbols, grids, spacing and the number of each row are its, so that research can decide the days again.
+    environment : str
+        ``live``, ``testnet`` or ``demo``.
+    url : str, optional
+        Another exchange's REST address, such as a drill's.
+    leverage : int, optional
+        What every symbol must be set to.
+    ask_after, check_every : float
+        Seconds until an order is asked about, and between two looks at the account.
+    """
+
+    dataset: Dataset
+    environment: str = "testnet"
+    url: str | None = None
+    leverage: int | None = None
+    ask_after: float = ASK_AFTER
+    check_every: float = EVERY
+
+    @property
+    def address(self) -> str:
+        """Of its REST interface."""
+        return self.url or REST[self.environment]
+
+    @property
+    def name(self) -> str:
+        """As the session's folder names its feed."""
+        return f"binance {self.environment}" + (f" {self.url}" if self.url and "127.0.0.1" not in self.url else "")
+
+
+def trade_live(
+    workspace: Workspace, runs: Runs, venue: Venue, state: Path, settings: Settings, keys: Keys, *, say: Say,
+    stop_at: int | None = None,
+) -> Ended:  # fmt: skip
+    """Run until an interrupt, or behind row ``stop_at``; the same call goes on after a kill.
+
+    Raises
+    ------
+    Busy
+        If another process trades this folder or this account.
+    Refused
+        If strategy, account or market are not what the champion was made for.
+    DolphinError
+        Whatever stops it. Keys are in no message.
+    """
+    check_strategy(runs.config)
+    folder = StateFolder(Path(state))
+    with ExitStack() as held:
+        held.enter_context(hold(folder.lock, busy="another process trades this session", mend="stop it first"))
+        account = hashlib.sha256(keys.key.encode()).hexdigest()[:12]
+        held.enter_context(
+            hold(
+                workspace.root / "runs" / "trade" / f".account-{account}.lock",
+                busy="another session trades this account", mend="stop it first",
+            )
+        )  # fmt: skip
+        session = LiveSession(folder, runs, venue, settings, keys, say, stop_at)
+        try:
+            return session.run()
+        except DolphinError:
+            raise
+        except Exception as error:
+            raise DolphinError(keys.hidden(f"{type(error).__name__}: {error}"), where="the live session") from None
+        finally:
+            session.close()
+
+
+def feed_of(client: Client, venue: Venue, on_late: Callable[[Late], None] | None = None) -> BinanceFeed:
+    """The exchange's klines; rows have the dataset's numbers."""
+    dataset = venue.dataset
+    return BinanceFeed(
+        client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(dataset.first_ts), on_late=on_late,
+        name=venue.name,
+    )  # fmt: skip
+
+
+class LiveSession(PaperSession, House):
+    """One process's life of a live session; :meth:`run` is called once."""
+
+    feed: BinanceFeed
+
+    def __init__(
+        self, folder: StateFolder, runs: Runs, venue: Venue, settings: Settings, keys: Keys, say: Say,
+        stop_at: int | None,
+    ) -> None:  # fmt: skip
+        self._venue, self._keys, self._stop_at = venue, keys, stop_at
+        self._client = Client(venue.address, keys)
+        dataset, feed = venue.dataset, feed_of(self._client, venue, self._late)
+        data = {
+            "name": dataset.name, "digest": dataset.digest, "spacing_ns": dataset.spacing_ns,
+            "synthetic": dataset.synthetic,
+        }  # fmt: skip
+        super().__init__(folder, runs, Opened(feed, data), settings, venue.name, say)
+        self.name = self._prefix()
+        self.vigil = Vigil(self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say)
+        self._left = Left({}, frozenset(), ())
+        self._given: tuple[Given, ...] = ()
+        self._hibernates = self._adopts = False
+
+    @property
+    def _instruments(self) -> Sequence[Instrument]:
+        return self.feed.instruments
+
+    # Begin or go on -----------------------------------------------------------------------------------------------
+
+    def run(self) -> Ended:
+        """From where it was until it is ended."""
+        self._loop = asyncio.new_event_loop()
+        begun = False
+        try:
+            self._await(check_account(self._client, self._instruments, self._venue.leverage))
+            found = recover(self.folder, self.config, self.feed, self.dresser)
+            told = None if found is None else self._go_on_from(found)
+            trader = self._trader(found)
+            begun = True
+            clients = self._clients
+            run_node(trader, clients, self._keys, self._venue.environment, self._venue.url, loop=self._loop)
+        except BaseException:
+            if not begun:
+                self._await(self._client.close())
+            self._stopped()
+            raise
+        return self._end(told)
+
+    def _await(self, work: Any) -> Any:
+        return self._loop.run_until_complete(work)
+
+    def _stopped(self) -> None:
+        """Something ended it: what was written stays, and its status says so."""
+        session = getattr(self, "session", None)
+        if session is None or session.journal is None:
+            return
+        if session.bar >= session.start and session.closed:
+            self._status("stopped")
+        session.journal.writer.abandon()
+
+    def _trader(self, found: Recovered | None) -> LiveTrader:
+        self._after = _last_closed(found)
+        if found is not None:
+            self._left = left_in(found, self.name)
+            self._remember(found)
+        self._start(found)
+        if found is not None and self.session.journal is not None:
+            self._take_over(found)
+        self._clients = Clients()
+        unfinished = None if found is None or found.row is None else (found.row, self._left.sent)
+        self.trader = LiveTrader(
+            self.session, self.feed, self._client, self._clients, self.dresser.features, self.name,
+            after=self._after if unfinished is None else unfinished[0].ts, stop_at=self._stop_at, house=self,
+            unfinished=unfinished, ask_after=self._venue.ask_after,
+        )  # fmt: skip
+        self.strategy = self.trader  # type: ignore[assignment]
+        return self.trader
+
+    def _remember(self, found: Recovered) -> None:
+        """Rows of the journal are what was decided on, whatever the exchange says of them now."""
+        market, rows = found.market, slice(found.first, found.bar + 1)
+        self.feed.remember(market.ts[rows], market.price[rows])
+
+    def _take_over(self, found: Recovered) -> None:
+        """Write where the journal was left; the row at hand is compared by its wishes alone."""
+        writer: Any = self.session.journal.writer  # type: ignore[union-attr]
+        writer.expected.clear()
+        journal = LiveJournal(writer)
+        if found.row is not None:
+            journal.unfinished, journal.intents = found.row.bar, dict(self._left.intents)
+        self.session.journal = journal
+
+    def _start(self, found: Recovered | None) -> None:
+        super()._start(found)
+        if found is None:
+            return
+        row, bar = found.row, found.bar
+        if row is None and bar < found.first:  # no row was closed yet: history's last is the last that is known
+            return
+        ts = found.ts if row is None else row.ts
+        price, age = (found.market.price[bar], found.market.age[bar]) if row is None else (row.price, row.age)
+        self.feed.know(History(bar if row is None else row.bar, np.array([ts]), price[None, :], age[None, :]))
+
+    # What its trader asks -----------------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Books are compared before the first new row, and again and again from then on."""
+        await self.vigil.look()
+        self.trader.keep(self.vigil.watch(self._venue.check_every))
+
+    def begins(self, row: Row) -> Row:
+        """Its day, the operator's wishes, the posture; an adoption that was asked for."""
+        resumed = row is self._resumed
+        self._given = self._left.given if resumed else ()
+        order = None if resumed else adoption(self.folder)
+        if order is not None:
+            self._given = self._adoption(order, row)
+            if self._given:
+                self.vigil.release("what the exchange has was adopted")
+        if not resumed and self.vigil.tripped:
+            risk = neutral_risk(1) if row.risk is None else row.risk.copy()
+            risk["posture"], risk["rm"] = HIBERNATE, 0.0
+            row = replace(row, risk=risk)
+        self._hibernates = row.risk is not None and int(np.asarray(row.risk).reshape(-1)["posture"][0]) == HIBERNATE
+        if resumed:
+            self._resumed = row
+        self._before(row)
+        journal = self.session.journal
+        assert isinstance(journal, LiveJournal)
+        if self._given and not resumed:
+            document = {"given": [list(one) for one in self._given], "reason": order["reason"] if order else ""}
+            journal.writer.text("operator", json.dumps(document), row.bar, row.ts)
+        guard = self.guard
+        if guard.may_trade and (self._hibernates or self.vigil.blocked):
+            why = f"HIBERNATE: {'; '.join(self.vigil.why)}" if self._hibernates else self.vigil.blocked
+            guard.begin_bar(False, why)
+            if self._hibernates and not resumed:
+                said = json.dumps({"posture": "HIBERNATE", "why": self.vigil.why})
+                journal.writer.text("risk", said, row.bar, row.ts)
+        return row
+
+    def _adoption(self, order: Mapping[str, Any], row: Row) -> tuple[Given, ...]:
+        """What is booked so that our books are what the operator says; nothing where the exchange has changed since."""
+        wanted = {symbol: Decimal(amount) for symbol, amount in order["positions"].items()}
+        theirs = self.vigil.positions
+        if theirs is None:  # nobody could be asked yet
+            return ()
+        self._adopts = True
+        if wanted != dict(theirs):
+            self._say(f"not adopted: the exchange has something else by now than when it was asked for ({theirs})")
+            return ()
+        return differences(self.session, self._instruments, wanted, order["prices"], row, self._say)
+
+    def given(self) -> Sequence[Given]:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        return self._given
+
+    def closings(self) -> Sequence[int]:
+        """All that is held, where the operator, the day's loss or the posture says so."""
+        guard, session = self.guard, self.session
+        if self._given or not (guard.wanted.flatten or guard.sees_loss(session) or self._hibernates):
+            return ()
+        state = session.state
+        held = (state.slots["side"] != 0) | (state.working["action"] != NONE)
+        return [slot for slot in np.flatnonzero(held).tolist() if self._may_touch(state.slots[slot])]
+
+    def _may_touch(self, order: Records) -> bool:
+        return self.feed.symbols[int(order["asset"])] not in self.vigil.untouched
+
+    def stops(self, session: Session, order: Records) -> str | None:
+        """The account's limits, and what the exchange's one-way mode cannot carry."""
+        if not self._may_touch(order):
+            return f"{self.feed.symbols[int(order['asset'])]} is not touched: our books and the exchange's differ"
+        return opposed(session, order, self.feed.symbols) or self.guard.stops(session, order)
+
+    def closed(self) -> None:
+        """The row is closed."""
+        if self._adopts:
+            self._adopts = False
+            adopted(self.folder)
+        self._closed()
+
+    # Writing ------------------------------------------------------------------------------------------------------
+
+    def _new_day(self, row: Row) -> None:
+        before = self.session.journal
+        super()._new_day(row)
+        writer = self.session.journal.writer  # type: ignore[union-attr]
+        if isinstance(before, LiveJournal):
+            before.turn(writer)
+            self.session.journal = before
+        else:
+            self.session.journal = LiveJournal(writer)
+
+    def _header(self, market: Market, row: Row) -> dict[str, Any]:
+        return super()._header(market, row) | {"session": f"live of {self.about['account']} on {self._venue.name}"}
+
+    def _late(self, late: Late) -> None:
+        journal = self.session.journal
+        if isinstance(journal, LiveJournal) and not journal.writer.closed:
+            journal.late(late)
+
+    def _books(self) -> dict[str, Decimal] | None:
+        return held_by(self.session, self._instruments) if self.trader.idle else None
+
+    def _status(self, state: str) -> dict[str, Any]:
+        """Beside what a paper session says: what was seen at the exchange, and how fast orders went out."""
+        trader, vigil = self.trader, self.vigil
+        found = super()._status(state) | {
+            "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
+            "foreign": len(trader.foreign), "duplicates": trader.duplicates,
+            "order_latency_us": latency_of(trader.latencies),
+        }  # fmt: skip
+        write_json(self.folder.status, found)
+        return found
+
+
+def held_by(session: Session, instruments: Sequence[Instrument]) -> dict[str, Decimal]:
+    """Our positions by symbol, signed, on the lot."""
+    books: dict[str, Decimal] = {}
+    for slot in session.state.slots:
+        if slot["side"]:
+            one = instruments[int(slot["asset"])]
+            amount = round(Decimal(float(slot["qty"])), one.lot_exp) * int(slot["side"])
+            books[one.symbol] = books.get(one.symbol, Decimal(0)) + amount
+    return books
+
+
+def latency_of(taken: Sequence[int]) -> dict[str, float | int]:
+    """From a row's last message to an order's submission, us: how many, median, 99th percentile."""
+    if not taken:
+        return {"orders": 0}
+    middle, high = np.percentile(np.array(taken), (50, 99)) / 1000.0
+    return {"orders": len(taken), "p50": round(float(middle), 1), "p99": round(float(high), 1)}
+
+
+def _last_closed(found: Recovered | None) -> int | None:
+    """When the last row that was decided closed, ns; None for a session that begins."""
+    if found is None:
+        return None
+    if found.ts:
+        return found.ts
+    header = found.journal.header
+    return int(header["first_bar"]["ts"]) - int(header["dataset"]["spacing_ns"])
