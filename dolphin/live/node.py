@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 from nautilus_trader.common import Environment
@@ -94,6 +94,7 @@ def run_node(
         with warnings.catch_warnings():
             # Nautilus 1.231 calls what pandas 3 deprecates.
             warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
+            loop.call_later(PATIENCE + 5.0, _give_up, strategy, ended)
             node.run()
         account = node.portfolio.account(VENUE)
         total = float(account.balance_total(USDT).as_double()) if account is not None else float("nan")
@@ -108,6 +109,12 @@ def run_node(
     if not strategy.ended:
         raise DolphinError("the node stopped by itself", mend="its log says why")
     return total
+
+
+def _give_up(strategy: NodeStrategy, ended: Callable[[BaseException | None], None]) -> None:
+    """A node whose clients do not connect neither runs nor ends by itself."""
+    if not strategy.started:
+        ended(DolphinError(f"the feed's clients did not start within {PATIENCE:g} s", mend="does the exchange answer?"))
 
 
 def _cancel_what_is_left(loop: asyncio.AbstractEventLoop, source: AsyncIterator[CustomData]) -> None:

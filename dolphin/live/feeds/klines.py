@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import numpy as np
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.config import ActorConfig
@@ -43,8 +44,8 @@ from dolphin.live.feed import History, Row
 SETTLED = 1.0
 
 _MS = 1_000_000
-#: The adapter wants some; public data is asked for without any that are known.
-_NO_KEYS = Keys("paper", "paper")
+#: Public data is asked for without any.
+_NO_KEYS = Keys("", "")
 
 
 class Listener(Actor):
@@ -115,7 +116,9 @@ class KlineFeed:
 
     def data_clients(self) -> dict[str, Any]:
         """See :class:`~dolphin.live.node.Beside`."""
-        return {BINANCE: client_configs(self.symbols, _NO_KEYS, self._environment, self._url)[0]}
+        config = client_configs(self.symbols, _NO_KEYS, self._environment, self._url)[0]
+        # With a key the adapter would ask for the account's fees, too.
+        return {BINANCE: msgspec.structs.replace(config, api_key=None, api_secret=None)}
 
     def install(self, node: TradingNode) -> None:
         """See :class:`~dolphin.live.node.Beside`."""
@@ -201,10 +204,10 @@ class KlineFeed:
             for told in waiting:
                 if told[1] * _MS > max(newest, last):
                     self._inner.bar(*told)
-            row = await first
-            while row is not None:
-                yield row
-                row = await anext(inner, None)
+            fresh: Row | None = await first
+            while fresh is not None:
+                yield fresh
+                fresh = await anext(inner, None)
 
     async def _listen(self) -> None:
         self._clients.name_streams(self.symbols, self._inner.interval)
