@@ -43,7 +43,9 @@ def panel_of(found: dict[str, Any]) -> Panel:
     parts += [Text(f"ALERT {alert['about']}: {alert['text']}", style="bold red") for alert in alerts_of(found)]
     running = "running" if found["running"] else found["state"]
     title = f"{found['account']} on {found['feed']}: {running}, {found['time']}"
-    return Panel(Group(*parts), title=title, subtitle=f"champion {found['champion'][:12]}", expand=False)
+    # As texts: a name such as replay:m is no markup.
+    below = Text(f"champion {found['champion'][:12]}")
+    return Panel(Group(*parts), title=Text(title), subtitle=below, expand=False)
 
 
 def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, Text]]:

@@ -19,7 +19,7 @@ from dolphin.trade.dashboard import panel_of, plain_lines, sparkline, watch
 from dolphin.trade.looking import find_session, look
 from dolphin.trade.proof import prove
 
-WINDOW = ("--from", "2025-01-02T00:00:00Z", "--to", "2025-01-03T01:00:00Z")
+WINDOW = ("--from", "2025-01-02T00:01:00Z", "--to", "2025-01-03T01:00:00Z")
 
 
 def write_config(path, table):
@@ -38,7 +38,7 @@ def test_green_in_two_sleeves_beside_blue_and_both_journals_are_compared(home):
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", "dolphin", "trade", "paper", "--config", str(home.root / f"{name}.toml"),
-             "--feed", "replay:m", "--speed", "0", *WINDOW, "--store", f"embedded:{home.root / name}", "--json"],
+             "--feed", "replay:m", "--speed", "0", *WINDOW, "--json"],
             env=env, cwd=home.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for name in ("blue", "green")
