@@ -11,7 +11,9 @@ from dolphin.cli.common import Json, emit, note, page_out, progress_bar, say, ta
 
 
 def compare(
-    green: Annotated[str, typer.Argument(metavar="GREEN", help="The rival: green, blue, run folder or journal.")],
+    green: Annotated[
+        str, typer.Argument(metavar="GREEN", help="The rival: green, blue, run folder, session folder or journal.")
+    ],
     blue: Annotated[str, typer.Argument(metavar="BLUE", help="What stays unless the rival is better.")],
     since: Annotated[
         str | None, typer.Option("--since", help="First UTC day judged; default: after what either side has seen.")
@@ -26,15 +28,21 @@ def compare(
     """Is green better than blue: paired daily differences, evidence that may be looked at on any day."""
     from dolphin import workspace
     from dolphin.catalog import parse_time
+    from dolphin.gate.champions import POINTERS
     from dolphin.gate.comparison.compare import compare as judge
-    from dolphin.gate.comparison.sides import read_side
+    from dolphin.gate.comparison.sides import read_side, session_of
     from dolphin.times import DAY_NS
 
     page_out(html)
     first = parse_time(since) // DAY_NS if since else None
     home = workspace.find()
+    judged = (green, blue)
+    sessions = [session_of(home, text) if text in POINTERS and data is None else None for text in judged]
+    if all(sessions):
+        judged = (str(sessions[0]), str(sessions[1]))
+        note(f"dolphin: by the sessions {green} and {blue}; --data DATASET compares runs of their champions")
     with progress_bar() as progress:
-        sides = [read_side(home, text, data=data, progress=progress) for text in (green, blue)]
+        sides = [read_side(home, text, data=data, progress=progress) for text in judged]
         past = [read_side(home, text, data=data, progress=progress) for text in backtest or ()]
     found = judge(sides[0], sides[1], since=first, backtest=(past[0], past[1]) if past else None)
     if html is not None:

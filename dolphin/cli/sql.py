@@ -62,7 +62,8 @@ def sql(
 
 
 def relations(home: Workspace) -> dict[str, Callable[[], pl.DataFrame]]:
-    """Tables beside the catalog: the trial registry and the champions."""
+    """Tables beside the catalog: the trial registry, the champions, the closed days of sessions."""
+    from dolphin.trade.archive import session_tables
 
     def trials() -> pl.DataFrame:
         from dolphin.study.trials.registry import Registry
@@ -74,7 +75,7 @@ def relations(home: Workspace) -> dict[str, Callable[[], pl.DataFrame]]:
 
         return champions_frame(home)
 
-    return {"trials": trials, "champions": champions}
+    return {"trials": trials, "champions": champions, **session_tables(home)}
 
 
 def _list_views(views: dict[str, tuple[tuple[str, str], ...]], as_json: bool) -> None:

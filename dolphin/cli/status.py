@@ -20,23 +20,20 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record. Mand
 
 def status(state: State = None, as_json: Json = False) -> None:
     """How a session is: capital, positions, posture, whether it is halted, the days so far."""
-    from dolphin.errors import NotFound
-    from dolphin.files import read_json
-    from dolphin.locks import is_held
+    from dolphin.trade.dashboard import POINTS, alerts_of, rows_of
     from dolphin.trade.figures import day_line, line_of
+    from dolphin.trade.looking import look
 
-    folder = _folder(state)
-    if not folder.status.is_file():
-        raise NotFound("has not said anything yet", where=str(folder.root), mend="wait for its first status")
-    found = read_json(folder.status)
-    found["days"] = [read_json(path) for path in sorted(folder.days.glob("*.json"))]
-    found["running"] = is_held(folder.lock)
+    found = look(_folder(state), POINTS)
 
     def tell() -> None:
         say(f"{found['account']} on {found['feed']}: {'running' if found['running'] else found['state']}")
         say(line_of(found))
-        if found["halted"]:
-            say(f"halted: {found['reason']}")
+        for alert in alerts_of(found):
+            say(f"ALERT {alert['about']}: {alert['text']}")
+        for name, text in rows_of(found):
+            if name not in ("equity", "", "position", "day"):
+                say(f"{name}: {text.plain}")
         if found["positions"]:
             rows = [(p["symbol"], p["side"], p["quantity"], p["entry_price"]) for p in found["positions"]]
             table(None, ("symbol", "side", "quantity", "entry price"), rows)
@@ -75,16 +72,7 @@ def _order(wanted: Any, action: str, state: Path | None, as_json: bool) -> None:
 
 def _folder(state: Path | None) -> StateFolder:
     from dolphin import workspace
-    from dolphin.errors import BadInput, NotFound
     from dolphin.trade.folder import find_state
+    from dolphin.trade.looking import find_session
 
-    if state is not None:
-        return find_state(state)
-    root = workspace.find().root / "runs" / "trade"
-    found = sorted(path.parent for path in root.glob("*/session.json"))
-    if not found:
-        raise NotFound("no session here", where=str(root), mend="begin one: dolphin trade paper")
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise BadInput(f"there are several sessions ({names})", where=str(root), mend="name one: --state FOLDER")
-    return find_state(found[0])
+    return find_state(state) if state is not None else find_session(workspace.find(), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
 
 from nautilus_trader.common import Environment
 from nautilus_trader.config import (
@@ -34,6 +34,18 @@ from dolphin.live.scan import SCAN_CLIENT
 PATIENCE = 60.0
 
 
+class Beside(Protocol):
+    """What a node hosts beside the session, for its feed: clients of an exchange's data."""
+
+    def data_clients(self) -> dict[str, Any]:
+        """Their configurations by name."""
+        ...
+
+    def install(self, node: TradingNode) -> None:
+        """Give the node their factories, and who listens to them."""
+        ...
+
+
 def run_node(
     strategy: NodeStrategy,
     source: AsyncIterator[CustomData],
@@ -45,6 +57,7 @@ def run_node(
     hedging: bool = False,
     trader: str = "PAPER-001",
     loop: asyncio.AbstractEventLoop | None = None,
+    beside: Beside | None = None,
 ) -> float:
     """Run until the source ends, or the node is stopped (an interrupt, :meth:`NodeStrategy.stop_node`).
 
@@ -60,7 +73,7 @@ def run_node(
     """
     loop = asyncio.new_event_loop() if loop is None else loop
     asyncio.set_event_loop(loop)
-    node = TradingNode(_config(capital, hedging, trader), loop)
+    node = TradingNode(_config(capital, hedging, trader, beside), loop)
 
     def ended(failure: BaseException | None) -> None:
         strategy.ended = True
@@ -73,19 +86,22 @@ def run_node(
         node.trader.add_strategy(strategy)
         node.add_data_client_factory(SCAN_CLIENT.value, data_factory(source, strategy, ended))
         node.add_exec_client_factory(VENUE.value, exec_factory(fills, exchange))
+        if beside is not None:
+            beside.install(node)
         for instrument in perpetuals:
             node.kernel.cache.add_instrument(instrument)
         node.build()
         with warnings.catch_warnings():
             # Nautilus 1.231 calls what pandas 3 deprecates.
             warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
+            loop.call_later(PATIENCE + 5.0, _give_up, strategy, ended)
             node.run()
         account = node.portfolio.account(VENUE)
         total = float(account.balance_total(USDT).as_double()) if account is not None else float("nan")
     finally:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Timestamp.utcnow is deprecated")
-            _cancel_what_is_left(loop)
+            _cancel_what_is_left(loop, source)
             node.dispose()
         asyncio.set_event_loop(None)
     if strategy.failure is not None:
@@ -95,19 +111,30 @@ def run_node(
     return total
 
 
-def _cancel_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
-    """Nautilus leaves a worker per strategy behind, which would complain when the loop is gone."""
+def _give_up(strategy: NodeStrategy, ended: Callable[[BaseException | None], None]) -> None:
+    """A node whose clients do not connect neither runs nor ends by itself."""
+    if not strategy.started:
+        ended(DolphinError(f"the feed's clients did not start within {PATIENCE:g} s", mend="does the exchange answer?"))
+
+
+def _cancel_what_is_left(loop: asyncio.AbstractEventLoop, source: AsyncIterator[CustomData]) -> None:
+    """End the source, and a worker per strategy that Nautilus leaves behind and that would complain without a loop."""
     if loop.is_closed() or loop.is_running():
         return
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    if isinstance(source, AsyncGenerator):
+        loop.run_until_complete(source.aclose())
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(asyncio.sleep(0.0))  # ends of generators that were let go meanwhile
 
 
-def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
+def _config(capital: float, hedging: bool, trader: str, beside: Beside | None) -> TradingNodeConfig:
     # Without this an exception in one of Nautilus' queues would end the process on the spot.
     calm: dict[str, Any] = {"graceful_shutdown_on_exception": True}
+    own = LiveDataClientConfig(routing=RoutingConfig(default=True))
     return TradingNodeConfig(
         environment=Environment.SANDBOX,
         trader_id=TraderId(trader),
@@ -124,7 +151,7 @@ def _config(capital: float, hedging: bool, trader: str) -> TradingNodeConfig:
             purge_closed_positions_interval_mins=1,
             purge_closed_positions_buffer_mins=0,
         ),
-        data_clients={SCAN_CLIENT.value: LiveDataClientConfig(routing=RoutingConfig(default=True))},
+        data_clients={SCAN_CLIENT.value: own} | ({} if beside is None else beside.data_clients()),
         exec_clients={VENUE.value: exec_config(capital, hedging)},
         timeout_connection=PATIENCE,
         timeout_reconciliation=PATIENCE,

@@ -71,6 +71,11 @@ class NodeStrategy(KernelStrategy):
 
     # Lockstep -----------------------------------------------------------------------------------------------------
 
+    @property
+    def started(self) -> bool:
+        """Whether scans may come."""
+        return self._started.is_set()
+
     async def ready(self) -> None:
         """Wait until the strategy was started."""
         await self._started.wait()

@@ -101,7 +101,7 @@ def claim(folder: StateFolder, about: dict[str, Any]) -> dict[str, Any]:
         held = read_json(folder.about)
         differ = [
             f"{key} is {_short(about.get(key))}, there {_short(held.get(key))}"
-            for key in ("account", "config_hash", "engine_digest", "symbols", "spacing_ns", "feed", "first_ts")
+            for key in ("account", "config_hash", "engine_digest", "symbols", "spacing_ns", "feed", "first_ts", "risk")
             if held.get(key) != about.get(key)
         ]
         if differ:

@@ -18,6 +18,7 @@ from dolphin.live.node_strategy import NodeStrategy
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 from dolphin.trade.limits import Guard
+from dolphin.trade.marks import Marks
 
 
 class GuardedStrategy(NodeStrategy):
@@ -29,10 +30,10 @@ class GuardedStrategy(NodeStrategy):
 
     def __init__(
         self, session: Session, instruments: Sequence[CryptoPerpetual], exchange: Exchange, fills: SlippedFills,
-        guard: Guard, *, hedging: bool, prefix: str, on_closed: Callable[[], None],
+        guard: Guard, marks: Marks, *, hedging: bool, prefix: str, on_closed: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(session, instruments, exchange, hedging=hedging, prefix=prefix, on_closed=on_closed)
-        self._guard, self._fills = guard, fills
+        self._guard, self._marks, self._fills = guard, marks, fills
         self._restored: dict[ClientOrderId, int] = {}
         self.stopping = False
 
@@ -88,6 +89,7 @@ class GuardedStrategy(NodeStrategy):
         """What was brought back is no news."""
         slot = self._restored.get(event.client_order_id)
         if slot is None:
+            self._marks.filled(self._slot_of[event.client_order_id])
             super().on_order_filled(event)
         else:
             self._position_of[slot] = event.position_id
@@ -97,6 +99,7 @@ class GuardedStrategy(NodeStrategy):
     def send(self, slot: int, order: Records) -> None:
         """A market order, unless a limit stops it."""
         if not self._stopped(slot, order):
+            self._marks.sent(slot)
             super().send(slot, order)
 
     def rest(self, slot: int, order: Records) -> None:
@@ -106,6 +109,7 @@ class GuardedStrategy(NodeStrategy):
 
     def _stopped(self, slot: int, order: Records) -> bool:
         reason = self._guard.stops(self.session, order)
+        self._marks.decided(self.session, order, reason)
         if reason is not None:
             self.session.refused(slot, reason)
         return reason is not None

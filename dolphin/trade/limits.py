@@ -39,7 +39,7 @@ class Guard:
         self.day_equity = float("nan")
         self.lost = False
         self._sent: deque[int] = deque()
-        self._disk_in, self._disk_low = 0, False
+        self._disk_in, self.disk_low = 0, False
 
     def begin_day(self, equity: float) -> None:
         """A UTC day begins with this equity."""
@@ -51,7 +51,7 @@ class Guard:
         self._disk_in -= 1
         if self._disk_in < 0 and self.limits.disk_mb:
             self._disk_in = DISK_BARS
-            self._disk_low = shutil.disk_usage(self._folder).free < self.limits.disk_mb * 1e6
+            self.disk_low = shutil.disk_usage(self._folder).free < self.limits.disk_mb * 1e6
 
     def sees_loss(self, session: Session) -> bool:
         """Whether the day's loss is beyond its limit; it stays so until the next day."""
@@ -81,7 +81,7 @@ class Guard:
             return self.why_not
         if self.lost:
             return f"daily loss limit of {self.limits.daily_loss:g}"
-        if self._disk_low:
+        if self.disk_low:
             return f"less than {self.limits.disk_mb:g} MB are free"
         least = self.limits.balance
         if least is not None and float(session.state.account["capital"][0]) < least:

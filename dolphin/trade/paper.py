@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,37 @@ import numpy as np
 from nautilus_trader.model.data import CustomData
 
 from dolphin.config import columns_needed
-from dolphin.core.records import INSTRUMENT, Market
+from dolphin.core.records import POSTURES
 from dolphin.files import write_json
 from dolphin.journal.header import lookback as lookback_of
-from dolphin.journal.schema import VERSION, Shape
+from dolphin.journal.schema import Shape
+from dolphin.live.binance.assembler import Late
 from dolphin.live.dressing import NEUTRAL, Dresser, market_before
 from dolphin.live.exchange import Exchange, SlippedFills, perpetual
 from dolphin.live.feed import Row
+from dolphin.live.feeds.klines import KlineFeed
 from dolphin.live.node import run_node
 from dolphin.live.scan import BARRIER_NS, SCAN_TYPE, Scan, layout
 from dolphin.live.session import ROOM, Session, roomy_market
 from dolphin.locks import hold
-from dolphin.study.measure.run import library_versions
+from dolphin.stores import open_store
 from dolphin.times import DAY_NS, format_time, parse_time
+from dolphin.trade.alerts import Alerts
+from dolphin.trade.archive import archive_beside
 from dolphin.trade.champion import Runs
 from dolphin.trade.control import Control, Wanted
+from dolphin.trade.describing import about_session, header_of_day
 from dolphin.trade.feeds import Opened
 from dolphin.trade.figures import DayFigures, line_of, status_of
 from dolphin.trade.folder import StateFolder, claim, session_day
 from dolphin.trade.hosting import GuardedStrategy
 from dolphin.trade.limits import Guard
+from dolphin.trade.marks import Marks
 from dolphin.trade.recovery import Recovered, recover
+from dolphin.trade.risk_inputs import SessionRisk, check_without_store, config_with
 from dolphin.trade.settings import Settings
 from dolphin.trade.snapshot import write_snapshot
+from dolphin.trade.watching import Watch
 from dolphin.trade.writing import begin_day, go_on
 from dolphin.workspace import Workspace
 
@@ -60,9 +69,15 @@ class Ended:
 
 
 def trade_paper(
-    workspace: Workspace, runs: Runs, opened: Opened, state: Path, settings: Settings, *, feed: str, say: Say
-) -> Ended:
+    workspace: Workspace, runs: Runs, opened: Opened, state: Path, settings: Settings, *, feed: str, say: Say,
+    store: str | None = None,
+) -> Ended:  # fmt: skip
     """Run until the feed ends or an interrupt.
+
+    Parameters
+    ----------
+    store : str, optional
+        URL of the store that risk inputs are made from, and that the state is told to.
 
     Raises
     ------
@@ -78,7 +93,22 @@ def trade_paper(
             account = workspace.root / "runs" / "trade" / f".{runs.account}.lock"
             busy = f"another session trades the account of {runs.account}"
             held.enter_context(hold(account, busy=busy, mend="stop it first"))
-        session = PaperSession(folder, runs, opened, settings, feed, say)
+        risk = None
+        own = runs.config.risk.table is not None and feed.startswith("replay:")  # rows bring the table's inputs
+        if store is None or own:
+            check_without_store(runs.config, feed)
+        else:
+            runs = replace(runs, config=config_with(runs.config, settings.risk.mode))
+        told = None if store is None or own else f"store, {settings.risk.mode}"
+        about = claim(folder, about_session(runs, opened, feed, told))
+        if store is not None:
+            shared = opened.store if opened.store is not None and opened.store_url == store else open_store(store)
+            held.callback(shared.close)
+            risk = SessionRisk(
+                shared, folder.root, runs.account, settings.risk, opened.feed, wall=opened.live, workspace=workspace
+            )
+            opened = replace(opened, feed=risk.feed, source=opened.feed)
+        session = PaperSession(folder, runs, opened, settings, about, say, risk, workspace)
         try:
             return session.run()
         finally:
@@ -89,40 +119,44 @@ class PaperSession:
     """One process's life of a session; :meth:`run` is called once."""
 
     def __init__(
-        self, folder: StateFolder, runs: Runs, opened: Opened, settings: Settings, feed: str, say: Say
+        self, folder: StateFolder, runs: Runs, opened: Opened, settings: Settings, about: dict[str, Any], say: Say,
+        risk: SessionRisk | None = None, workspace: Workspace | None = None,
     ) -> None:  # fmt: skip
+        self._workspace = workspace
+        self._archiving: threading.Thread | None = None
         self._began = time.perf_counter()
         self.folder, self.runs, self.settings, self._say = folder, runs, settings, say
-        self.feed, self.config = opened.feed, runs.config
+        self.feed, self.config, self.opened, self.risk = opened.feed, runs.config, opened, risk
         self.columns = tuple(columns_needed(self.config))
         self.lookback = lookback_of(self.config)
-        self.about = claim(folder, self._about(opened, feed))
-        self.data = opened.data
+        self.about, self.data = about, opened.data
         self.guard = Guard(settings.limits, self.feed.symbols, folder.root)
         self.control, self.days = Control(folder.control), DayFigures(folder)
         self.dresser = Dresser(self.config, self.feed)
-        self._bars, self._interrupted, self._first = 0, False, float("nan")
+        strategy = self.config.strategy
+        self.marks = Marks(self.feed.symbols, strategy.columns, strategy.reasons)
+        self.alerts = Alerts(say, self._note_alert)
+        self.watch = Watch(
+            self.alerts, self.guard, self.feed.spacing_ns, settings.fresh_spacings, risk=risk, live=opened.live,
+            skew=opened.skew, skew_ms=settings.skew_ms,
+        )  # fmt: skip
+        self._bars, self._first = 0, float("nan")
         self._said = time.monotonic()
         self._since_snapshot = 0
         self._lost = False
         self._resumed: Row | None = None
-
-    def _about(self, opened: Opened, feed: str) -> dict[str, Any]:
-        config = self.config
-        return {
-            "account": self.runs.account, "champion": self.runs.champion, "frozen": self.runs.frozen,
-            "config": config.document(), "config_hash": config.hash, "engine_digest": config.engine.digest,
-            "strategy": config.strategy_name, "symbols": list(self.feed.symbols), "reference": self.feed.reference,
-            "spacing_ns": self.feed.spacing_ns, "feed": feed, "first_ts": opened.first_ts, "data": opened.data,
-            "initial_capital": config.account.initial_capital, "features": list(config.strategy.columns),
-            "created": format_time(time.time_ns() // 10**9 * 10**9),
-        }  # fmt: skip
+        self._resumed_why = ""
+        self._posture = -1
 
     # Begin or go on -----------------------------------------------------------------------------------------------
 
     def run(self) -> Ended:
         """From where it was to the end of the feed."""
         self._loop = asyncio.new_event_loop()
+        source = self.opened.source or self.opened.feed
+        if isinstance(source, KlineFeed):
+            self._loop.run_until_complete(source.check())
+            source.on_late = self._note_late
         found = recover(self.folder, self.config, self.feed, self.dresser)
         told = None if found is None else self._go_on_from(found)
         config = self.config
@@ -138,14 +172,17 @@ class PaperSession:
         exchange = Exchange(perpetuals, fills, model)
         hedging = config.engine.strategy.slots != 1
         self.strategy = GuardedStrategy(
-            session, perpetuals, exchange, fills, self.guard, hedging=hedging, prefix=self._prefix(),
+            session, perpetuals, exchange, fills, self.guard, self.marks, hedging=hedging, prefix=self._prefix(),
             on_closed=self._closed,
         )  # fmt: skip
+        if self.risk is not None:
+            self.risk.equity = lambda: float(session.state.account["equity"][0])
         capital = float(session.state.account["capital"][0])
         try:
             run_node(
-                self.strategy, self._scans(), perpetuals, fills, exchange, capital, hedging=hedging, loop=self._loop
-            )
+                self.strategy, self._scans(), perpetuals, fills, exchange, capital, hedging=hedging, loop=self._loop,
+                beside=self.opened.beside,
+            )  # fmt: skip
         except BaseException:
             if session.journal is not None:
                 session.journal.writer.abandon()
@@ -153,8 +190,9 @@ class PaperSession:
         return self._end(told)
 
     def close(self) -> None:
-        """Let go of the event loop, if the node did not."""
+        """Let go of the feed, and of the event loop if the node did not."""
         if not self._loop.is_closed():
+            self._loop.run_until_complete(self.feed.close())
             self._loop.close()
 
     def _prefix(self) -> str:
@@ -165,7 +203,10 @@ class PaperSession:
         self.guard.lost = self._lost = bool(found.halted.get("lost", False))
         self.guard.day_equity = found.day_equity
         self.guard.remember(found.entries)
-        self._resumed = found.row
+        self._resumed, self._resumed_why = found.row, found.why_not
+        if self.risk is not None:
+            applied = self.risk.settings.mode == "apply" and found.bar in range(found.first, len(found.market.ts))
+            self.risk.restore(found.risk, int(found.market.risk["posture"][found.bar]) if applied else None)
         how = "cold, from the journal alone" if found.cold else "from a snapshot"
         self._say(
             f"going on after bar {found.bar} ({format_time(found.ts)}), {how}: {found.replayed} bars decided again, "
@@ -205,20 +246,34 @@ class PaperSession:
 
     async def _scans(self) -> AsyncIterator[CustomData]:
         record = None
-        async with aclosing(self._rows()) as rows:  # type: ignore[type-var]
-            async for row in rows:
-                if record is None:
-                    record = layout(self.session.market, True)
-                self._before(row)
-                scan = np.zeros(1, record)
-                scan["price"], scan["age"] = row.price, row.age
-                scan["risk"] = NEUTRAL if row.risk is None else row.risk
-                scan["features"] = self.dresser.features(row)
-                for name in self.columns:
-                    scan[name] = row.columns[name]
-                data = Scan(row.ts, row.ts + BARRIER_NS, row.bar, scan.tobytes())
-                yield CustomData(SCAN_TYPE, data)
-        await self.feed.close()
+        watching = asyncio.get_running_loop().create_task(self.watch.run(self._between))
+        watching.add_done_callback(self._watched)
+        try:
+            async with aclosing(self._rows()) as rows:  # type: ignore[type-var]
+                async for row in rows:
+                    self.marks.row_came()
+                    if record is None:
+                        record = layout(self.session.market, True)
+                    self._before(row)
+                    yield CustomData(SCAN_TYPE, self._scan(row, record))
+        finally:
+            watching.cancel()
+            await self.feed.close()
+
+    def _scan(self, row: Row, record: Any) -> Scan:
+        scan = np.zeros(1, record)
+        scan["price"], scan["age"] = row.price, row.age
+        scan["risk"] = NEUTRAL if row.risk is None else row.risk
+        scan["features"] = self.dresser.features(row)
+        for name in self.columns:
+            scan[name] = row.columns[name]
+        return Scan(row.ts, row.ts + BARRIER_NS, row.bar, scan.tobytes())
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        """Looking ended by itself: then nobody looks any more, and the session ends."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.strategy.failure = self.strategy.failure or error
+            self.strategy.stop_node()
 
     async def _rows(self) -> AsyncIterator[Row]:
         after = self._after
@@ -242,81 +297,139 @@ class PaperSession:
             text = json.dumps({"wanted": {**wanted.document(), "lost": self._lost}}, sort_keys=True)
             writer.text("operator", text, row.bar, row.ts)
             self._say(f"{'halted' if wanted.halted else 'resumed'}: {wanted.reason}")
-        why = ""
-        if not row.trade:
-            why = "a row that was missed"
-            if row is not self._resumed:
+        why = self._why_not(row)
+        if row is not self._resumed:
+            if why:
                 writer.text("gap", json.dumps({"trade": False, "why": why}), row.bar, row.ts)
-        elif not self.dresser.warm:
+            self._tell_posture(row)
+        if not why and not self.dresser.warm:
             why = f"warming up: {self.dresser.rows} of {self.dresser.needed} rows"
         self.guard.begin_bar(not why, why)
+
+    def _why_not(self, row: Row) -> str:
+        """Why nothing may be opened on a row; what stood in the journal for one that is done again."""
+        if row is self._resumed:
+            return self._resumed_why
+        self.watch.row(row)
+        return self.alerts.why_not() if row.trade else "a row that was missed"
+
+    def _tell_posture(self, row: Row) -> None:
+        """A record of the journal, and a line, for each change of the stack's posture."""
+        record = None if self.risk is None else self.risk.feed.record
+        if record is None or record.posture == self._posture:
+            return
+        assert self.session.journal is not None
+        document = json.dumps(record.as_dict(), sort_keys=True)
+        self.session.journal.writer.text("risk", document, row.bar, row.ts)
+        if self._posture >= 0 or record.posture > 0:
+            self._say(f"posture {POSTURES[record.posture]}, Rm {record.rm:.3f}")
+        self._posture = record.posture
+
+    def _note_alert(self, about: str, text: str | None) -> None:
+        """An alert in the journal, and soon in the status."""
+        self._said = float("-inf")
+        self._note({"alert": about, "text": text})
+
+    def _note_late(self, late: Late) -> None:
+        """A bar that changed nothing."""
+        self._note({"late": late._asdict()})
+
+    def _note(self, document: dict[str, Any]) -> None:
+        """A record of a gap at no place of its own; not while a bar is decided, or done again."""
+        session = getattr(self, "session", None)
+        if session is None or session.journal is None or not session.closed or session.journal.writer.closed:
+            return
+        writer = session.journal.writer
+        if not getattr(writer, "expected", None):
+            writer.text("gap", json.dumps(document))
 
     def _new_day(self, row: Row) -> None:
         session, day = self.session, session_day(row.ts)
         if session.journal is not None:
             session.journal.writer.close()
-            self.days.write(session, closed=True)
+            closed = self.days.write(session, closed=True)
             self._snapshot()
+            if self.risk is not None:
+                self.risk.tell_day(self.config.strategy_name, closed, float(self.about["initial_capital"]))
         fresh = session.bar < session.start and session.journal is None and self._day < 0
-        header = self._header(session.market, row)
+        more = {
+            "wanted": {**self.guard.wanted.document(), "lost": False},
+            "limits": self.settings.limits.model_dump(mode="json"),
+        }
+        header = header_of_day(
+            self.about, self.config, self.feed, self.data, session.market, row, self.lookback, more
+        )  # fmt: skip
         session.journal = begin_day(
             self.folder.journal_of(day), self._shape(), header, session.market, row.bar,
             min(self.lookback + 2, row.bar - self._first_row), None if fresh else session.state,
             policy=self.settings.fsync, clock=time.time_ns,
         )  # fmt: skip
+        self._archive()
         self._day = day
         self.guard.begin_day(float(session.state.account["equity"][0]))
         self._lost = False
         self.days.begin(day, session)
 
+    def _archive(self) -> None:
+        """Closed days into the catalog, beside the session."""
+        if self._workspace is not None and (self._archiving is None or not self._archiving.is_alive()):
+            self._archiving = archive_beside(self._workspace, self.folder, self._archived)
+
+    def _archived(self, failed: str | None) -> None:
+        """Called in the archive's thread: the next look tells it."""
+        self.watch.archive_failed = failed
+
     def _shape(self) -> Shape:
         market = self.session.market
         return Shape(market.price.shape[1], market.features.shape[1], self.columns)
 
-    def _header(self, market: Market, row: Row) -> dict[str, Any]:
-        names = INSTRUMENT.names or ()
-        about = self.about
-        return {
-            "schema_version": VERSION,
-            "session": f"paper of {about['account']}" + ("" if about["frozen"] else ", UNFROZEN"),
-            "champion": about["champion"],
-            "config": self.config.document(), "config_hash": self.config.hash,
-            "engine_digest": self.config.engine.digest,
-            "strategy": {"name": self.config.strategy_name, "digest": self.config.strategy.digest},
-            "dataset": self.data,
-            "feed": about["feed"],
-            "symbols": list(self.feed.symbols),
-            "instruments": [{name: float(record[name]) for name in names} for record in market.instruments],
-            "named_symbols": {name: int(market.symbols[0][name]) for name in market.symbols.dtype.names or ()},
-            "first_bar": {"row": row.bar, "ts": row.ts},
-            "initial_capital": about["initial_capital"],
-            "lookback": self.lookback, "write_ahead": True, "funded": True, "versions": library_versions(),
-            "wanted": {**self.guard.wanted.document(), "lost": False},
-            "limits": self.settings.limits.model_dump(mode="json"),
-        }  # fmt: skip
-
     # After a bar --------------------------------------------------------------------------------------------------
 
     def _closed(self) -> None:
+        self.marks.bar_closed()
+        self.session.fills.clear()  # the journal has them
         self._bars += 1
         if self._bars == 1:
             self._first = time.perf_counter() - self._began
         self._since_snapshot += 1
         if self._since_snapshot >= self.settings.snapshot_bars:
             self._snapshot()
-        if time.monotonic() - self._said >= STATUS_SECONDS:
-            self._said = time.monotonic()
-            self._say(line_of(self._status("running")))
+        self._between()
+
+    def _between(self) -> None:
+        """Every ten seconds, whether rows come or not, a line and the status."""
+        session = self.session
+        if time.monotonic() - self._said < STATUS_SECONDS or session.bar < self._first_row or not session.closed:
+            return
+        self._said = time.monotonic()
+        self._say(line_of(self._status("running")))
 
     def _snapshot(self) -> None:
         session = self.session
         if session.bar >= session.start:
             ts = int(session.market.ts[session.bar])
-            write_snapshot(self.folder.snapshots, session.bar, ts, session.state, self.dresser.arrays())
+            risk = {} if self.risk is None else self.risk.arrays()
+            write_snapshot(self.folder.snapshots, session.bar, ts, session.state, self.dresser.arrays(), risk)
+            if self.risk is not None:
+                self.risk.tell_snapshot(self._figures("running"))
         self._since_snapshot = 0
 
+    def _figures(self, state: str) -> dict[str, Any]:
+        return status_of(self.session, self.guard, self.feed.symbols, self.about, state)
+
     def _status(self, state: str) -> dict[str, Any]:
-        found = status_of(self.session, self.guard, self.feed.symbols, self.about, state)
+        watch = self.watch
+        found = self._figures(state) | {
+            "alerts": self.alerts.document(), "last_decision": self.marks.last,
+            "latencies_ms": self.marks.latencies.summary(),
+            "ages": {
+                "since_row_seconds": watch.silent_seconds, "row_seconds": watch.row_age, "clock_skew_ms": watch.skew,
+                **({} if self.risk is None else self.risk.ages()),
+            },
+        }  # fmt: skip
+        if self.risk is not None:
+            found["risk"] = self.risk.status()
+            self.risk.tell_status(found)
         write_json(self.folder.status, found)
         return found
 
@@ -328,6 +441,10 @@ class PaperSession:
             session.journal.writer.sync()
             session.journal.writer.abandon()
         self._snapshot()
+        if self._archiving is not None:
+            self._archiving.join()
+            self._archive()  # a day that closed while another was written
+            self._archiving.join()
         status: dict[str, Any] = {}
         if self._bars:
             self.days.write(session, closed=False)

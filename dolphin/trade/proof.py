@@ -10,11 +10,13 @@ import numpy as np
 
 from dolphin.catalog import open_dataset
 from dolphin.config import Config, parse_config
-from dolphin.core.records import Floats, Ints, Market, Words
+from dolphin.config.config import NO_RISK
+from dolphin.core.records import Floats, Ints, Market, Records, Words
 from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
+from dolphin.journal.schema import RISK_VALUES
 from dolphin.market.assemble import open_market
 from dolphin.parity.divergence import Comparison, compare
 from dolphin.parity.journal_side import JournalSide
@@ -22,6 +24,7 @@ from dolphin.parity.sides import About, RunSide, Scene
 from dolphin.study.measure.run import flat_state
 from dolphin.times import format_time
 from dolphin.trade.folder import StateFolder, find_state
+from dolphin.trade.risk_inputs import STORE_TABLE
 from dolphin.workspace import Workspace
 
 #: Stops of orders that the journal tells of before the first difference.
@@ -131,7 +134,11 @@ class _Research(RunSide):
 def _research(workspace: Workspace, about: dict[str, Any], config: Config, journals: list[Journal]) -> _Research:
     name = about["data"]["name"]
     dataset = open_dataset(workspace, name)
-    market = open_market(dataset, config)
+    if config.risk.table == STORE_TABLE:  # what the store said is in the journals, and nowhere else
+        market = open_market(dataset, replace(config, risk=NO_RISK))
+        market = market._replace(risk=_journaled_risk(market, journals))
+    else:
+        market = open_market(dataset, config)
     first, last = journals[0].bar_at(0), journals[-1].bar_at(journals[-1].bars - 1)
     start, stop = first.bar, int(np.searchsorted(market.ts, last.ts)) + 1
     if start >= len(market.ts) or int(market.ts[start]) != first.ts:
@@ -144,6 +151,20 @@ def _research(workspace: Workspace, about: dict[str, Any], config: Config, journ
     of = About(about["config"], config.hash, dataset.name, dataset.digest, config.engine.digest)
     ready = config, market, dataset.symbols
     return _Research(f"research on {name}", of, market.ts[start:stop], recording.digests, workspace, ready=ready)
+
+
+def _journaled_risk(market: Market, journals: list[Journal]) -> Records:
+    """The risk inputs of every bar as the session read them; neutral where it read none."""
+    risk = market.risk.copy()
+    for journal in journals:
+        index = journal.index()
+        rows = index.of("row")
+        bars = journal.field(index, rows, "bar")
+        known = bars < len(risk)
+        values = journal.field(index, rows, "risk")[known]
+        for k, name in enumerate(RISK_VALUES):
+            risk[name][bars[known]] = values[:, k]
+    return risk
 
 
 def _differs(

@@ -35,7 +35,9 @@ class Recovered:
     dressed : bool
         Whether the scanner has taken in every row up to ``bar``; otherwise the feed's history is to be scanned.
     row : Row, optional
-        The row that was journaled and not closed.
+        The row that was journaled and not closed; ``why_not`` says why nothing may be opened on it, if so.
+    risk : dict of arrays
+        What the snapshot says of the risk inputs; empty without one.
     replayed : int
         Bars that were decided again; ``cold`` says that no snapshot could be used.
     """
@@ -49,6 +51,8 @@ class Recovered:
     first: int
     dressed: bool
     row: Row | None
+    why_not: str
+    risk: dict[str, Any]
     tail: list[dict[str, Any]]
     halted: dict[str, Any]
     entries: list[int]
@@ -92,10 +96,11 @@ def recover(folder: StateFolder, config: Config, feed: Feed, dresser: Dresser) -
         _check(journal, held, low, digests, stages)
     replayed = 0 if held is None else len(held.bars) - low
     dressed = taken is not None and _dress(dresser, taken, market, bar)
+    row, why_not = _open_row(journal, index, rows, numbers, bar)
     return Recovered(
         journal=journal, index=index, state=state, bar=bar, ts=ts, market=market,
         first=int(numbers.min()) if len(numbers) else bar + 1, dressed=dressed,
-        row=_open_row(journal, index, rows, numbers, bar), tail=tail_of(journal, index, last),
+        row=row, why_not=why_not, risk={} if taken is None else taken.parts["risk"], tail=tail_of(journal, index, last),
         halted=_halted(journal, index), entries=_entries(held), day_equity=begin.equity, replayed=replayed,
         cold=taken is None,
     )  # fmt: skip
@@ -178,11 +183,11 @@ def _dress(dresser: Dresser, taken: Snapshot, market: Market, bar: int) -> bool:
 
 def _open_row(
     journal: Journal, index: Index, rows: Ints, numbers: Ints, bar: int
-) -> Row | None:  # fmt: skip
-    """The row behind the last closed bar, as it was written."""
+) -> tuple[Row | None, str]:  # fmt: skip
+    """The row behind the last closed bar, as it was written, and why nothing may be opened on it."""
     behind = np.flatnonzero(numbers > bar)
     if not len(behind):
-        return None
+        return None, ""
     k = int(rows[behind[0]])
     values = journal.record_at(int(index.places[k]) * 8, index.templates[int(index.which[k])])
     assets = journal.shape.assets
@@ -192,12 +197,14 @@ def _open_row(
     risk = np.zeros(1, RISK)
     for j, name in enumerate(RISK.names or ()):
         risk[name] = values["risk"][j]
-    gaps = {_at(journal, index, g, "bar") for g in index.of("gap").tolist()}
-    return Row(
-        trade=int(values["bar"]) not in gaps,
+    gaps = {_at(journal, index, g, "bar"): json.loads(_text(journal, index, g)) for g in index.of("gap").tolist()}
+    why_not = str(gaps.get(int(values["bar"]), {}).get("why", ""))
+    row = Row(
+        trade=not why_not,
         bar=int(values["bar"]), ts=int(values["ts"]), price=np.array(values["price"], np.float64),
         age=np.array(values["age"], np.int32), columns=columns, risk=risk,
     )  # fmt: skip
+    return row, why_not
 
 
 def _at(journal: Journal, index: Index, k: int, name: str) -> int:
@@ -206,13 +213,17 @@ def _at(journal: Journal, index: Index, k: int, name: str) -> int:
     return int(journal.record_at(int(index.places[k]) * 8, of)[name])
 
 
+def _text(journal: Journal, index: Index, k: int) -> str:
+    """The text of record ``k``."""
+    return journal.text_at(int(index.places[k]) * 8, index.templates[int(index.which[k])])
+
+
 def _halted(journal: Journal, index: Index) -> dict[str, Any]:
     """What the operator last wanted, as the session had read it."""
     found = index.of("operator")
     wanted: dict[str, Any] = dict(journal.header.get("wanted") or {})
     for k in found.tolist():
-        of = index.templates[int(index.which[k])]
-        text = json.loads(journal.text_at(int(index.places[k]) * 8, of))
+        text = json.loads(_text(journal, index, k))
         wanted = text.get("wanted", wanted)
     return wanted
 

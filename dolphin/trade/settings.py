@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,14 +50,44 @@ class Limits(BaseModel):
     disk_mb: Annotated[float, Field(ge=0.0)] = 50.0
 
 
+class RiskSettings(BaseModel):
+    """What a session with a store does with the risk inputs that it makes of it.
+
+    Attributes
+    ----------
+    mode : {"apply", "observe"}
+        Whether boost, beta, Rm and posture are the step's, or only told.
+    books : bool
+        Whether somebody publishes order books: where nobody does Rm3 is neutral, and not that of a missing book.
+    require_store : bool
+        Whether a store that is gone means HIBERNATE.
+    rules : str, optional
+        File of the circuit breaker's rules, such as those of ``dolphin risk build --rules``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["apply", "observe"] = "apply"
+    books: bool = True
+    require_store: bool = True
+    rules: str | None = None
+
+
 class Settings(BaseModel):
-    """A session's settings; every key has a default."""
+    """A session's settings; every key has a default.
+
+    ``skew_ms`` is how far this machine's clock may be off the exchange's, ``fresh_spacings`` how many spacings may
+    pass without a fresh row; beyond either nothing is opened.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fsync: str = "order"
     snapshot_bars: Annotated[int, Field(ge=1)] = 60
     limits: Limits = Limits()
+    risk: RiskSettings = RiskSettings()
+    skew_ms: Positive = 500.0
+    fresh_spacings: Positive = 3.0
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -81,7 +111,10 @@ def read_settings(path: Path | None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        known = [*Settings.model_fields, *(f"limits.{name}" for name in Limits.model_fields)]
+        known = [
+            *Settings.model_fields, *(f"limits.{name}" for name in Limits.model_fields),
+            *(f"risk.{name}" for name in RiskSettings.model_fields),
+        ]  # fmt: skip
         mend = nearest(key, known) if first["type"] == "extra_forbidden" else None
         raise BadInput(f"{key}: {first['msg']}", where=str(path), mend=mend) from None
     Policy(found.fsync)

@@ -23,7 +23,8 @@ KEPT = 3
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What stood after a bar. ``parts`` are arrays by part (``engine``, ``scanner``) and name."""
+    """What stood after a bar. ``parts`` are arrays by part (``engine``, ``scanner``, ``risk``)
+    and name."""
 
     bar: int
     ts: int
@@ -35,11 +36,14 @@ class Snapshot:
         return from_arrays(engine, assets, self.parts["engine"])
 
 
-def write_snapshot(folder: Path, bar: int, ts: int, state: State, scanner: dict[str, Any]) -> None:
+def write_snapshot(
+    folder: Path, bar: int, ts: int, state: State, scanner: dict[str, Any], risk: dict[str, Any] | None = None
+) -> None:
     """Write the file whole, and let the oldest go."""
     about = json.dumps({"bar": bar, "ts": ts, "digest": int(state.account["digest"][0])})
     arrays: dict[str, Any] = {f"engine/{name}": values for name, values in to_arrays(state).items()}
     arrays |= {f"scanner/{name}": values for name, values in scanner.items()}
+    arrays |= {f"risk/{name}": values for name, values in (risk or {}).items()}
     with publish(folder / f"{bar:012d}.npz") as part, part.open("wb") as stream:
         np.savez(stream, about=np.array(about), **arrays)
     for old in sorted(folder.glob("*.npz"))[:-KEPT]:
@@ -59,7 +63,7 @@ def snapshots(folder: Path) -> Iterator[Snapshot]:
 def _read(path: Path) -> Snapshot:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
         about = json.loads(str(held["about"]))
-        parts: dict[str, dict[str, Any]] = {"engine": {}, "scanner": {}}
+        parts: dict[str, dict[str, Any]] = {"engine": {}, "scanner": {}, "risk": {}}
         for name in held.files:
             part, _, inner = name.partition("/")
             if part in parts:

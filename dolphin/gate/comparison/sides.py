@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Side:
 
 
 def read_side(workspace: Workspace, text: str, *, data: str | None = None, progress: Progress | None = None) -> Side:
-    """The side that a command's argument means: ``blue``, ``green``, a run folder, a journal.
+    """The side that a command's argument means: ``blue``, ``green``, a run folder, a journal, a session's folder.
 
     Parameters
     ----------
@@ -74,6 +75,8 @@ def read_side(workspace: Workspace, text: str, *, data: str | None = None, progr
         return _of_pointer(workspace, text, data, progress)
     if (path / "run.json").is_file():
         return _of_run(workspace, path, text)
+    if (path / "session.json").is_file():
+        return _of_session(workspace, path, text)
     if path.exists():
         return _of_journal(workspace, open_journal(path), text)
     raise DolphinError("no such side", where=text, mend="name a run folder, a journal, or a pointer (blue, green)")
@@ -122,11 +125,37 @@ def _of_run(workspace: Workspace, folder: Path, name: str) -> Side:
     return side_of(name, "run", equity["ts"].to_numpy(), equity["equity"].to_numpy(), capital, seen, facts)
 
 
+def session_of(workspace: Workspace, pointer: str) -> Path | None:
+    """The state folder of the session that trades a pointer's champion; None if there is none with a bar."""
+    folder = workspace.root / "runs" / "trade" / pointer
+    path = folder / "session.json"
+    if not path.is_file() or not any((folder / "journal").glob("*.arrow")):
+        return None
+    return folder if read_json(path).get("champion") == open_champion(workspace, pointer).hash else None
+
+
+def _of_session(workspace: Workspace, folder: Path, name: str) -> Side:
+    """The days of a session, a journal each, as one."""
+    journals = [Journal(path) for path in sorted((folder / "journal").glob("*.arrow"))]
+    if not journals:
+        raise DolphinError("has no journal yet", where=name, mend="compare when it has run for some days")
+    return _of_journals(workspace, journals, name)
+
+
 def _of_journal(workspace: Workspace, journal: Journal, name: str) -> Side:
-    index, header = journal.index(), journal.header
-    closing = index.of(journal.closing)
-    account = journal.field(index, closing, "account") if len(closing) else np.zeros((0, len(ACCOUNT_VALUES)))
-    ts = journal.field(index, closing, "ts") if len(closing) else np.zeros(0, np.int64)
+    return _of_journals(workspace, [journal], name)
+
+
+def _of_journals(workspace: Workspace, journals: Sequence[Journal], name: str) -> Side:
+    """Journals that follow each other, as one side."""
+    accounts, times, header = [np.zeros((0, len(ACCOUNT_VALUES)))], [np.zeros(0, np.int64)], journals[0].header
+    for journal in journals:
+        index = journal.index()
+        closing = index.of(journal.closing)
+        if len(closing):
+            accounts.append(journal.field(index, closing, "account"))
+            times.append(journal.field(index, closing, "ts"))
+    account, ts = np.concatenate(accounts), np.concatenate(times)
     dataset = header["dataset"]
     facts = {
         "config_hash": header["config_hash"], "strategy": header["config"]["strategy"],

@@ -76,6 +76,16 @@ class LiveBreaker:
         if self._end is not None:
             self._end()
 
+    def arrays(self) -> dict[str, Any]:
+        """What the next boost depends on, as plain arrays by name."""
+        carry, hysteresis = self._state
+        return {"carry": carry.copy(), "hysteresis": hysteresis.copy()}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Go on from :meth:`arrays`."""
+        for state, name in zip(self._state, ("carry", "hysteresis"), strict=True):
+            state[...] = arrays[name]
+
     def decide(self, ts: int, scan_number: int) -> Boost:
         """The boost at a scan that closed at ``ts`` (ns UTC)."""
         values, ages = self._factors(ts)

@@ -5,7 +5,7 @@ Another process that reads the record and finds none, or an old one, has to take
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +110,32 @@ class SafetyStack:
         if self.store is not None:
             self.store.put(SAFETY, LATEST, record.as_dict())
         return record
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything that later checks depend on, as plain arrays by name."""
+        ring, (carry, hysteresis) = self._peak.ring, self._market
+        first, count = int(ring["first"][0]), int(ring["count"][0])
+        used = self._peak.entries[(first + np.arange(count)) % len(self._peak.entries)]
+        return {"carry": carry.copy(), "market": hysteresis.copy(), "account": self._account.copy(), "peak": used}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Go on from :meth:`arrays`.
+
+        Raises
+        ------
+        ValueError, KeyError
+            If they are none.
+        """
+        peak = arrays["peak"]
+        (carry, hysteresis), entries = self._market, self._peak.entries
+        carry[...], hysteresis[...], self._account[...] = arrays["carry"], arrays["market"], arrays["account"]
+        entries[: len(peak)] = peak
+        self._peak.ring["first"], self._peak.ring["count"] = 0, len(peak)
+
+    def stand(self, posture: int) -> None:
+        """Begin in this posture: the one that was in force when the session was left."""
+        if int(self._account["posture"][0]) != posture:
+            self._account[...] = new_hysteresis(posture)
 
     def _row(self, now_ns: int, known: Known) -> Records:
         inputs = neutral_inputs(np.array([now_ns]))

@@ -252,7 +252,7 @@ def test_rows_carry_the_risk_of_the_moment(store):
     clock = iter([NOW, NOW + 5 * SECOND_NS])
     factors(store, TENSE, NOW)
     feed = RiskFeed(
-        Two(), LiveBreaker(store), SafetyStack(store), lambda: known(health=next(healths)), lambda: next(clock)
+        Two(), LiveBreaker(store), SafetyStack(store), lambda _: known(health=next(healths)), lambda: next(clock)
     )
 
     async def run():
