@@ -35,7 +35,7 @@ test-slow: $(READY) ## the tests that take long
 	@$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-lowest: $(READY) ## a part of the suite on the oldest packages that pyproject.toml allows (skipped without an index)
-	@$(BIN)/python scripts/test_lowest.py
+	@$(BIN)/python scripts/lowest_versions.py
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
