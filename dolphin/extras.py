@@ -12,6 +12,12 @@ EXTRAS = {
     "distributed": "cluster",
     "flint": "certify",
     "sklearn": "forewarn",
+    "msgspec": "feeds",
+    "aiohttp": "exchange",
+    "apscheduler": "service",
+    "prometheus_client": "service",
+    "hazelcast": "hazelcast",
+    "fastexcel": "excel",
 }
 
 
