@@ -1,6 +1,6 @@
 # Everything sets up what it needs: a virtual environment from the pinned lock, then the job.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo gate champion test test-slow lint docs bench notebooks lock clean
+.PHONY: help setup demo gate champion test test-slow test-lowest lint docs bench notebooks lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ test: $(READY) ## the fast suite
 
 test-slow: $(READY) ## the tests that take long
 	@$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 4 --dist loadfile
+
+test-lowest: $(READY) ## a part of the suite on the oldest packages that pyproject.toml allows (skipped without an index)
+	@$(BIN)/python scripts/lowest_versions.py
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

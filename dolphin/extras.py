@@ -12,7 +12,12 @@ EXTRAS = {
     "distributed": "cluster",
     "flint": "certify",
     "sklearn": "forewarn",
+    "msgspec": "feeds",
     "aiohttp": "ui",
+    "apscheduler": "service",
+    "prometheus_client": "service",
+    "hazelcast": "hazelcast",
+    "fastexcel": "excel",
 }
 
 

@@ -62,6 +62,8 @@ def test_the_core_works_without_extras_and_the_ladder_names_its_own(home: Worksp
         "dolphin: nautilus_trader is not installed, which this needs; pip install 'dolphin-quant[nautilus]'",
     }
     assert "Traceback" not in done.stderr
+    done = dolphin(home, "feeds", "run")
+    assert done.returncode == 2 and "msgspec is not installed" in done.stderr.splitlines()[-1]
 
 
 def test_every_extra_is_one_of_the_project() -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from dolphin.config import Config, read_config
 from dolphin.errors import NotFound
+from dolphin.extras import missing
 from dolphin.market.assemble import feature_columns
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run, equity_frame, trades_frame, write_run
@@ -82,6 +83,16 @@ class RunResult:
     def to_pandas(self) -> Any:
         """:attr:`equity` as a pandas frame by time."""
         return self.equity.to_pandas().set_index("time")
+
+    @cached_property
+    def vbt(self) -> Any:
+        """The same orders as a ``vectorbt.Portfolio``; needs the extra ``vectorbt``."""
+        from dolphin.study.findings.books import books
+
+        try:
+            return books(self.run)
+        except ModuleNotFoundError as error:
+            raise missing(error) or error from None
 
     def plot(self) -> Any:
         """Equity, and below it the drawdown: a plotly figure."""

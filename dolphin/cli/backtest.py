@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,8 +60,24 @@ def backtest(
         if run.dataset.synthetic:
             say("SYNTHETIC data: this market is generated", style="bold yellow")
         exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
-        table(None, ("metric", "value"), list({**metrics, "exits": exits or "-"}.items()))
+        table(
+            None,
+            ("metric", "value"),
+            [*(_read(item) for item in metrics.items() if item[0] != "exits"), ("exits", exits or "-")],
+        )
         say(f"final digest {run.final_digest}; written to {out}")
         hint(f"dolphin report {out} --out {out}.html")
 
     emit(document, as_json, show)
+
+
+#: Metrics that people read as per cent; JSON has the fractions.
+_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
+
+
+def _read(item: tuple[str, Any]) -> tuple[str, Any]:
+    """A metric as people read it."""
+    name, value = item
+    if value == "nan":
+        return name, "-"
+    return name, f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value

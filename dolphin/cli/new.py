@@ -44,6 +44,7 @@ def show_started(started: Started, as_json: bool, **more: str) -> None:
         say("next:")
         for line in started.next:
             say(f"  {line}")
+        say("The first run of a strategy compiles its kernels: up to a minute, once.")
 
     files = [str(path) for path in started.files]
     emit({**more, "written": files, "next": list(started.next)}, as_json, show)

@@ -35,7 +35,9 @@ def generated(config: Config) -> dict[str, Market]:
     """
     walk = _market(config, seed=1)
     rng = np.random.default_rng(2)
-    features = np.column_stack([rng.permutation(column) for column in walk.features.T]).reshape(walk.features.shape)
+    features = np.empty_like(walk.features)  # which may have no column
+    for k, column in enumerate(walk.features.T):
+        features[:, k] = rng.permutation(column)
     features[rng.random(features.shape) < 0.02] = np.nan
     return {"walk": walk, "shuffled": walk._replace(features=np.ascontiguousarray(features))}
 

@@ -306,9 +306,11 @@ def scale(case: Case) -> str:
             found = first_difference(plain, case.watch.run(other, 0, stop, fill_next=late), _SCALED, _factor(power))
             if found is None:
                 continue
-            price = _absolute_price(case.watch, plain, other, stop, late, power)
+            price = _absolute_price(case.watch, plain, other, stop, late, power) or _price_feature(
+                case, plain, other, stop, late, power
+            )
             if price is not None:
-                return f"not tried: parameter '{price}' is a price"
+                return f"not tried: {price} is a price"
             raise Broken(
                 f"{found.field} of bar {found.bar} is another when prices are {2.0**power:g} times as high and lots "
                 f"as much smaller ({_where(name, timing)})",
@@ -361,7 +363,20 @@ def _absolute_price(watch: Watch, plain: Trace, other: Market, stop: int, late: 
         params[name] *= 2.0**power
         run = watch.run(other, 0, stop, fill_next=late, params=params)
         if first_difference(plain, run, _SCALED, _factor(power)) is None:
-            return name
+            return f"parameter '{name}'"
+    return None
+
+
+def _price_feature(case: Case, plain: Trace, other: Market, stop: int, late: bool, power: int) -> str | None:
+    """The columns that are prices themselves, such as an average: in the new unit, too, the decisions are the same."""
+    names = case.watch.strategy.columns[: other.features.shape[1]]
+    every = tuple(range(len(names)))
+    for columns in dict.fromkeys([*((k,) for k in every), every]):
+        features = other.features.copy()
+        features[:, columns] *= 2.0**power
+        run = case.watch.run(other._replace(features=features), 0, stop, fill_next=late)
+        if first_difference(plain, run, _SCALED, _factor(power)) is None:
+            return f"feature {', '.join(repr(names[k]) for k in columns)}"
     return None
 
 

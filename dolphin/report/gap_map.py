@@ -54,7 +54,7 @@ def gap_figure(gaps: pl.DataFrame, symbols: Sequence[str], dates: Sequence[str],
         ],
         "colorbar": {
             "tickvals": [t**_POWER for t in _TICKS], "ticktext": [_tick(t) for t in _TICKS], "thickness": 12,
-            "outlinewidth": 0, "title": {"text": "missing", "side": "top"}, "len": 0.8, "y": 0.41,
+            "outlinewidth": 0, "title": {"text": "missing", "side": "right"}, "len": 0.8, "y": 0.41,
         },
     }  # fmt: skip
     bars = {

@@ -157,9 +157,20 @@ def flatten(document: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def card(title: str, body: str, *, note: str = "", kind: str = "") -> str:
-    """Return a titled section."""
+    """Return a titled section; what can be scrolled or is drawn in it is named after it for who cannot see it."""
+    for opening, role in (('<div class="scroll', "region"), ('<div class="chart', "img")):
+        body = body.replace(opening, f'<div role="{role}" aria-label="{text(title)}"{opening.removeprefix("<div")}')
     aside = f'<p class="note">{text(note)}</p>' if note else ""
     return f'<section class="card {kind}"><h2>{text(title)}</h2>{aside}{body}</section>'
+
+
+def big(tone: str, words: str, more: str = "") -> str:
+    """A verdict in words, large; its tone is told by the words too."""
+    return (
+        f'<section class="card big {tone}"><p>{text(words)}</p>'
+        + (f"<small>{text(more)}</small>" if more else "")
+        + "</section>"
+    )
 
 
 #: Data of more characters is packed.

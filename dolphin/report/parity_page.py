@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report.figures import Figure, base_axis, base_layout
-from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, table, text, write_page
+from dolphin.report.markup import Cell, big, card, chart_page, embedded_json, facts, table, text, write_page
 from dolphin.report.palette import GAIN, LOSS, QUIET
 
 
@@ -23,20 +23,29 @@ def write_parity_page(document: Mapping[str, Any], out: Path) -> None:
 
 
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:
-    verdict = "EQUAL" if document["equal"] else "DIFFERS"
-    badge = f'<span class="badge{"" if document["equal"] else " bad"}">{verdict}</span>'
+    verdict, tone = ("EQUAL", "good") if document["equal"] else ("DIFFERS", "bad")
+    badge = f'<span class="badge {tone}">{verdict}</span>'
     one, two = document["sides"]
     yield (
         f'<header><div class="title"><h1>Parity</h1>{badge}</div>'
         f'<p class="sub">A <b>{text(one)}</b> · B <b>{text(two)}</b></p></header>'
     )
+    yield big(tone, document["sentence"])
     if document["tolerance"] is not None:
         said = f"Compared within a relative tolerance of {document['tolerance']:g}, not bit for bit."
         yield f'<p class="notice caveat">{text(said)}</p>'
-    yield card("In words", _words(document))
+    if not document["equal"] or document["notes"]:
+        yield card("What is known of it", _words(document))
     if document["around"]:
         drawn = _figure(document)
-        body = '<div class="chart tall" data-figure="figure-around"></div>' + embedded_json("figure-around", drawn)
+        keys = "".join(
+            f'<span class="key"><i class="mark" style="color:{color}">{sign}</i>{text(name)}</span>'
+            for color, sign, name in ((GAIN, "━", f"A, {one}"), (LOSS, "┅", f"B, {two}"))
+        )
+        body = (
+            f'<div class="keys">{keys}</div><div class="chart tall" data-figure="figure-around"></div>'
+            + embedded_json("figure-around", drawn)
+        )
         note = "Equity of both sides; the upright line is the first bar that differs. Below, B less A."
         yield card("Around the first bar that differs", body, note=note)
     if document["fields"]:
@@ -49,7 +58,6 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
 def _words(document: Mapping[str, Any]) -> str:
     later = document["later"]
     rows = [
-        ("verdict", document["sentence"]),
         ("first bar", document["time"] or "none"),
         ("stage", document["stage"] or "none"),
         ("likely cause", document["cause"] or "none found"),
@@ -57,7 +65,8 @@ def _words(document: Mapping[str, Any]) -> str:
     ]
     if document["positions"]:
         rows += list(zip(("held before it, A", "held before it, B"), document["positions"], strict=True))
-    lines = "".join(f"<li>{text(line)}</li>" for line in document["notes"])
+    told = {f"likely cause: {document['cause']}", later["sentence"] if later else ""}
+    lines = "".join(f"<li>{text(line)}</li>" for line in document["notes"] if line not in told)
     return facts(rows) + (f"<ul>{lines}</ul>" if lines else "")
 
 

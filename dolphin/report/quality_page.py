@@ -101,6 +101,8 @@ def _key_figures(report: Mapping[str, Any]) -> str:
 
 def _map_card(report: Mapping[str, Any]) -> str:
     gaps = report["days"].filter(pl.col("rule") == _GAP)
+    if not gaps.height:
+        return '<p class="notice good">No bar is missing.</p>'
     order = sorted(report["numbers"]["gaps"].items(), key=lambda item: (-item[1]["missing"], item[0]))
     symbols = [symbol for symbol, _ in order]
     figure = gap_figure(gaps, symbols, _dates(report, gaps), report["spacing_ns"])

@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report import stress_figures as figures
-from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, signed, table, text, write_page
+from dolphin.report.markup import (
+    Cell,
+    big,
+    card,
+    chart_page,
+    embedded_json,
+    facts,
+    flatten,
+    signed,
+    table,
+    text,
+    write_page,
+)
 from dolphin.report.numerals import MISSING, instant, number, percent
-from dolphin.report.study_page import big
 
 _NAMES = {
     "base": "as it is",

@@ -26,15 +26,15 @@ _SHADES: tuple[tuple[str, float], ...] = (
 
 
 def history_figure(history: Mapping[str, Any], objective: str) -> Figure:
-    """The objective of every trial, in the order in which they were drawn, and the best so far."""
+    """The objective of every trial, in the order in which they were drawn, and the record so far."""
     every = {
         "type": "scatter", "mode": "markers", "x": history["trial"], "y": history["value"], "name": "trial",
         "marker": {"color": QUIET, "size": 4, "opacity": 0.45, "line": {"width": 0}},
         "hovertemplate": "trial %{x:,}<br>" + _safe(objective) + " %{y:.4g}<extra></extra>",
     }  # fmt: skip
     best = {
-        "type": "scatter", "mode": "lines", "x": history["best_trial"], "y": history["best"], "name": "best so far",
-        "line": {"color": GAIN, "width": 2, "shape": "hv"}, "hovertemplate": "best so far %{y:.4g}<extra></extra>",
+        "type": "scatter", "mode": "lines", "x": history["best_trial"], "y": history["best"], "name": "record so far",
+        "line": {"color": GAIN, "width": 2, "shape": "hv"}, "hovertemplate": "record so far %{y:.4g}<extra></extra>",
     }  # fmt: skip
     layout = base_layout(
         hovermode="closest",
@@ -45,7 +45,7 @@ def history_figure(history: Mapping[str, Any], objective: str) -> Figure:
 
 
 def spread_figure(spread: Mapping[str, Any], objective: str) -> Figure:
-    """How many trials reached what, with the chosen one."""
+    """How many trials reached what, with the best one and, where that is another, the raw maximum."""
     edges = spread["edges"]
     middle = [(a + b) / 2.0 for a, b in itertools.pairwise(edges)]
     bars = {
@@ -55,15 +55,22 @@ def spread_figure(spread: Mapping[str, Any], objective: str) -> Figure:
         "marker": {"color": QUIET, "opacity": 0.75, "line": {"width": 0}},
         "hovertemplate": "%{customdata}<br>trials: %{y:,}<extra></extra>",
     }  # fmt: skip
+    marks = [(spread["median"], "median", QUIET, "dash", 1.5)]
+    if spread["maximum"] is not None:
+        marks.append((spread["maximum"], "raw maximum", QUIET, "dot", 2.0))
+    if spread["chosen"] is not None:
+        marks.append((spread["chosen"], "best", CHOSEN, "solid", 2.5))
+    low, high = edges[0], edges[-1]
     layout = base_layout(
         bargap=0.04,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        margin={"l": 8, "r": 8, "t": 12 + 16 * len(marks), "b": 8},
         xaxis=base_axis(title=_safe(objective), showgrid=False, zeroline=True, zerolinewidth=1),
         yaxis=base_axis(title="Trials", tickformat=",d", rangemode="tozero"),
-        shapes=[_upright(spread["median"], QUIET, "dash"), _upright(spread["chosen"], CHOSEN, "solid", 2.5)],
+        shapes=[_upright(x, color, dash, width) for x, _, color, dash, width in marks],
         annotations=[
-            _flag(spread["median"], f"median {significant(spread['median'], 3)}"),
-            _flag(spread["chosen"], f"chosen {significant(spread['chosen'], 3)}", "right"),
+            # One above the other, each on the side of its line that has room.
+            _flag(x, f"{name} {significant(x, 3)}", "right" if x > (low + high) / 2.0 else "left", 16 * k)
+            for k, (x, name, *_) in enumerate(marks)
         ],
     )
     return {"data": [bars], "layout": layout}
@@ -74,12 +81,15 @@ def _upright(x: float, color: str, dash: str, width: float = 1.5) -> Figure:
     return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line}
 
 
-def _flag(x: float, words: str, anchor: str = "center") -> Figure:
-    return {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "xanchor": anchor, "showarrow": False, "text": words}
+def _flag(x: float, words: str, anchor: str, above: int) -> Figure:
+    return {
+        "x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "xanchor": anchor, "yshift": above, "showarrow": False,
+        "text": words,
+    }  # fmt: skip
 
 
 def parallel_figure(parallel: Mapping[str, Any], objective: str, *, maximize: bool) -> Figure:
-    """A line a trial across all parameters and the objective; the best strongest, the chosen one marked.
+    """A line a trial across all parameters and the objective; the highest strongest, the first one marked.
 
     Lines are drawn as a few broken curves of one strength each: no WebGL is needed to see or print them.
     """
@@ -96,7 +106,7 @@ def parallel_figure(parallel: Mapping[str, Any], objective: str, *, maximize: bo
         part = order[len(order) * shade // len(_SHADES) : len(order) * (shade + 1) // len(_SHADES)]
         data.append(_lines([k for k in part if k], heights, color, width))
     if values:
-        data.append(_lines([0], heights, CHOSEN, 3.0) | {"name": "chosen"})
+        data.append(_lines([0], heights, CHOSEN, 3.0) | {"name": "marked"})
     place = list(range(len(axes)))
     notes = []
     for k, (axis, (low, high)) in enumerate(zip(axes, spans, strict=True)):
@@ -190,7 +200,7 @@ def importance_figure(importance: Mapping[str, Any]) -> Figure:
 
 
 def map_figure(pair: Mapping[str, Any], objective: str, limits: tuple[float, float], *, maximize: bool) -> Figure:
-    """The median objective over two parameters, the cell of the chosen trial framed."""
+    """The median objective over two parameters, the cell of the best trial framed."""
     low, high = limits
     signed = low < 0.0 < high
     scale = DIVERGING if signed else RISING

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dolphin.report import study_figures as figures
-from dolphin.report.markup import Cell, card, chart_page, embedded_json, facts, flatten, table, text, write_page
+from dolphin.report.markup import Cell, big, card, chart_page, embedded_json, facts, flatten, table, text, write_page
 from dolphin.report.numerals import MISSING, instant, number, percent, plain, significant
 from dolphin.report.palette import heat
 from dolphin.report.validation_cards import outcome, validation_cards
@@ -62,7 +62,7 @@ def _sections(data: Mapping[str, Any]) -> Iterator[str]:
         yield _maps_card(data, objective, maximize)
     parallel = data["parallel"]
     note = (
-        f"{parallel['shown']:,} of {parallel['of']:,} trials, the best strongest; the chosen one in gold. "
+        f"{parallel['shown']:,} of {parallel['of']:,} trials, the highest strongest; the {_marked(data)} in gold. "
         "The last axis is the objective."
     )
     lines = f'<div class="scroll flat"><div class="broad">{chart("parallel", _parallel(data), "tall")}</div></div>'
@@ -122,15 +122,6 @@ def _verdict(data: Mapping[str, Any]) -> str:
     return big("good", f"Held up: {told}.", shape)
 
 
-def big(tone: str, words: str, more: str = "") -> str:
-    """A verdict in words, large; its tone is told by the words too."""
-    return (
-        f'<section class="card big {tone}"><p>{text(words)}</p>'
-        + (f"<small>{text(more)}</small>" if more else "")
-        + "</section>"
-    )
-
-
 def _chosen(data: Mapping[str, Any]) -> tuple[int, float | None, str]:
     """What ``best.toml`` holds: its trial, the objective where it was chosen, and where that was."""
     if _by_newest_window(data):
@@ -140,19 +131,29 @@ def _chosen(data: Mapping[str, Any]) -> tuple[int, float | None, str]:
     return top["trial"], top["metrics"][data["objectives"][0]], "in sample"
 
 
+def _marked(data: Mapping[str, Any]) -> str:
+    """What is looked at closely: the best trial, or the raw maximum where the best is no trial of this search."""
+    return "raw maximum" if data["best"] is None else "best trial"
+
+
+def _marked_row(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    row: Mapping[str, Any] = data["top"][0] if data["best"] is None else data["best"]
+    return row
+
+
 def _notices(data: Mapping[str, Any]) -> Iterator[str]:
     dataset, states = data["dataset"], data["states"]
     if dataset["synthetic"]:
         yield notice("synthetic", "This market was generated. It says nothing about a real market.")
     if data["plateau"] and data["plateau"]["verdict"] == "lonely peak":
-        yield notice("bad", "The neighbours of the highest trial do not confirm it: take it for luck.")
+        yield notice("bad", f"The neighbours of the {_marked(data)} do not confirm it: take it for luck.")
     stopped = states.get("interrupted", 0) + states.get("failed", 0)
     if stopped:
         yield notice("caveat", f"{stopped:,} trials were interrupted or failed; they count as looked at.")
     done = states.get("done", 0)
     yield notice(
         "caveat",
-        f"The best of {done:,} trials is the luckiest as well as the best. {data['looked_at']:,} different "
+        f"What leads {done:,} trials is lucky as well as good. {data['looked_at']:,} different "
         "configurations have been looked at on this dataset so far; what Sharpe ratio that many without any skill "
         "would be expected to reach is for the gate to say (dolphin gate).",
     )
@@ -166,7 +167,7 @@ def notice(kind: str, words: str) -> str:
 
 
 def _key_figures(data: Mapping[str, Any]) -> str:
-    states, best = data["states"], data["top"][0] if data["top"] else None
+    states, best = data["states"], _marked_row(data) if data["top"] else None
     total = sum(states.values())
     others = (
         ", ".join(f"{count:,} {name}" for name, count in states.items() if name != "done") or "all of them finished"
@@ -182,10 +183,14 @@ def _key_figures(data: Mapping[str, Any]) -> str:
         plateau = data["plateau"]
         cells += [
             _chosen_cell(data, objective),
-            *_maximum_cell(data, objective, best),
+            *_maximum_cell(data, objective, data["top"][0]),
             (f"Median {objective}", value(objective, spread["median"]), f"{percent(spread['positive'], 0)} above zero"),
-            (f"Return of trial {best['trial']:,}", value("roi", metrics["roi"]), f"{metrics['trades']:,} trades"),
-            (f"Drawdown of trial {best['trial']:,}", value("max_drawdown", metrics["max_drawdown"]), "from the peak"),
+            (
+                f"Return of the {_marked(data)}",
+                value("roi", metrics["roi"]),
+                f"whole window, {metrics['trades']:,} trades",
+            ),
+            (f"Drawdown of the {_marked(data)}", value("max_drawdown", metrics["max_drawdown"]), "whole window"),
         ]
         if plateau["verdict"] != "unknown":
             cells.append(("Neighbours that hold up", percent(plateau["holding"], 0), plateau["verdict"]))
@@ -225,7 +230,7 @@ def _after(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         cells.append(("Run again alone", f"{len(checks)} trials", "equal bit for bit"))
     if data["stability"]:
         below = data["stability"]["below_median"]
-        cells.append(("Best of half the days", percent(below, 0), "of the ways below the median after"))
+        cells.append(("Highest of half the days", percent(below, 0), "of the ways below the median after"))
     return cells
 
 
@@ -260,10 +265,10 @@ def _front_card(data: Mapping[str, Any]) -> str:
 
 
 def _sensitivity_card(data: Mapping[str, Any]) -> str:
-    plateau, best = data["plateau"], data["top"][0]["parameters"]
+    plateau, best = data["plateau"], _marked_row(data)["parameters"]
     rows = [[Cell(name), Cell(shown(best[name])), Cell(_range(span))] for name, span in plateau["spans"].items()]
     body = f'<p class="verdict">{text(plateau["sentence"])}</p>' + table(
-        ["Parameter", "Chosen", "Its neighbours cover"], rows, kind="whole"
+        ["Parameter", _marked(data).capitalize(), "Its neighbours cover"], rows, kind="whole"
     )
     note = "Does what is good stay good a little further on?"
     return card("Plateau or peak", body, note=note, kind="half" if data["importance"] else "")
@@ -307,7 +312,7 @@ def _maps_card(data: Mapping[str, Any], objective: str, maximize: bool) -> str:
     )
     note = (
         f"Median {objective} of the trials in each cell, pairs of the most important parameters; blue is better. "
-        "The cell of the chosen trial is framed in gold; empty cells: no trial with enough trades; hover for counts."
+        f"The cell of the {_marked(data)} is framed in gold; empty cells: too few trades; hover for counts."
     )
     return card("Maps", f'<div class="tiles">{tiles}</div>', note=note)
 
@@ -325,8 +330,8 @@ def _stability_card(found: Mapping[str, Any]) -> str:
         else "choosing by the past has helped on these days"
     )
     said = (
-        f"The days were halved in {found['ways']} ways. The trial with the best Sharpe ratio on one half is below the "
-        f"median of all {found['trials']:,} on the other in {percent(below, 0)} of them ({verdict}); it beats "
+        f"The days were halved in {found['ways']} ways. The trial with the highest Sharpe ratio on one half is below "
+        f"the median of all {found['trials']:,} on the other in {percent(below, 0)} of them ({verdict}); it beats "
         f"{percent(found['rank_after'], 0)} of them on average."
     )
     left = chart("ranks", figures.rank_figure(found))
@@ -371,7 +376,7 @@ def _provenance(data: Mapping[str, Any]) -> str:
         "config_of_newest_train_window" if _by_newest_window(data) else "best_config": data["best_config"],
     }
     if data["top"]:
-        said["best_trial_config_hash"] = data["top"][0]["config_hash"]
+        said[f"{_marked(data).replace(' ', '_')}_config_hash"] = _marked_row(data)["config_hash"]
     sweep = data["sweep"] or {}
     kept = {
         k: v for k, v in sweep.items() if k in ("hash", "engine_digest", "dataset_digest", "spot_checks", "seconds")

@@ -21,10 +21,10 @@ class Frame(NamedTuple):
         return line + words(self.left - 6.0, y + 4.0, label, "end")
 
     def picture(self, label: str, parts: list[str]) -> str:
-        """The parts as one inline SVG; ``label`` says the same to who cannot see it."""
+        """The parts as one inline SVG that a narrow screen scrolls; ``label`` says the same to who cannot see it."""
         return (
-            f'<svg role="img" aria-label="{text(label)}" width="100%" viewBox="0 0 {self.width:g} {self.height:g}">'
-            f"{''.join(parts)}</svg>"
+            f'<div class="scroll flat" tabindex="0"><svg class="frame" role="img" aria-label="{text(label)}" '
+            f'width="100%" viewBox="0 0 {self.width:g} {self.height:g}">{"".join(parts)}</svg></div>'
         )
 
 

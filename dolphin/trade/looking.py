@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.errors import Busy, DolphinError, NotFound
+from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 from dolphin.journal.reader import Journal
 from dolphin.journal.schema import ACCOUNT_VALUES
-from dolphin.locks import hold
+from dolphin.locks import is_held
 from dolphin.times import SECOND_NS, parse_time
 from dolphin.trade.folder import StateFolder, find_state
 from dolphin.workspace import Workspace
@@ -57,20 +57,11 @@ def look(folder: StateFolder, points: int = 0) -> dict[str, Any]:
         raise NotFound("has not said anything yet", where=str(folder.root), mend="wait for its first status")
     found: dict[str, Any] = read_json(folder.status)
     found["days"] = [read_json(path) for path in sorted(folder.days.glob("*.json"))]
-    found["running"] = is_running(folder)
+    found["running"] = is_held(folder.lock)
     found["status_age_seconds"] = max(0.0, (time.time_ns() - parse_time(found["written"])) / SECOND_NS)
     if points:
         found["curve"] = curve_of(folder, points)
     return found
-
-
-def is_running(folder: StateFolder) -> bool:
-    """Whether a process trades it."""
-    try:
-        with hold(folder.lock, busy="it runs"):
-            return False
-    except Busy:
-        return True
 
 
 def curve_of(folder: StateFolder, points: int) -> list[float]:

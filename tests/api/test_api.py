@@ -29,6 +29,13 @@ def test_a_run_is_something_to_look_at(home: Workspace, tmp_path: Path) -> None:
     assert again.digest == run.digest and isinstance(again.config, dp.Config)
 
 
+def test_what_is_not_installed_is_named(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = dp.backtest("demo", "vel_div", "2025-01-02", "2025-01-03", workspace=home)
+    monkeypatch.setitem(sys.modules, "vectorbt", None)
+    with pytest.raises(DolphinError, match=r"vectorbt is not installed.*dolphin-quant\[vectorbt\]"):
+        run.vbt  # noqa: B018
+
+
 def test_two_runs_are_compared(home: Workspace, tmp_path: Path) -> None:
     runs = [
         dp.backtest("demo", dp.Config("vel_div", fee_bps=fee), out=tmp_path / str(fee), workspace=home)

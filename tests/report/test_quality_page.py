@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
@@ -80,3 +81,25 @@ def test_the_heat_map_is_symbol_by_day() -> None:
     assert heat["z"][1][2] == 1.0 and heat["z"][0][0] == pytest.approx((60 / 1440) ** 0.4, abs=1e-4)
     assert heat["text"][0][0] == "60 of 1,440 bars (4.17%) in 2 gaps, longest 40 min"
     assert bars["y"] == [60 / 2880, 0.0, 0.5]
+
+
+def test_a_page_of_many_symbols_and_days_stays_light() -> None:
+    names, dates = [f"S{k:02}USDT" for k in range(60)], [date.fromordinal(738_000 + k) for k in range(400)]
+    days = pl.DataFrame([(day, name) for day in dates for name in names], schema=["date", "symbol"], orient="row")
+    rng = np.random.default_rng(3)
+    days = days.with_columns(
+        pl.lit("gap").alias("rule"), pl.lit(1440).alias("expected"), pl.lit(1).alias("gaps"),
+        count=pl.Series(rng.integers(1, 1440, days.height)), longest=pl.Series(rng.integers(1, 1440, days.height)),
+    )  # fmt: skip
+    data = report(days=days)
+    gap = data["numbers"]["gaps"]["AUSDT"]
+    numbers = data["numbers"] | {"gaps": dict.fromkeys(names, gap)}
+    page = quality_page(data | {"numbers": numbers, "first_ts": 0, "last_ts": 400 * DAY})
+    assert len(page.encode()) < 1_500_000 and 'role="img" aria-label="Missing bars"' in page
+    assert 'role="region" aria-label="Symbols"' in page
+
+
+def test_complete_data_needs_no_map() -> None:
+    data = report()
+    page = quality_page(data | {"days": data["days"].filter(pl.col("rule") != "gap")})
+    assert "No bar is missing." in page and "figure-gaps" not in page

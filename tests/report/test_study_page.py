@@ -73,7 +73,7 @@ def test_what_is_gathered_is_what_was_registered(studied: Workspace, data: dict[
     trials = trials_of(studied, "walk").filter(pl.col("fold").is_null())
     done = trials.filter(pl.col("state") == "done", pl.col("trades") >= 2, pl.col("sharpe_365").is_finite())
     assert data["states"] == {"done": 160} and data["dataset"]["synthetic"]
-    assert data["top"][0]["metrics"]["sharpe_365"] == done["sharpe_365"].max() == data["spread"]["chosen"]
+    assert data["top"][0]["metrics"]["sharpe_365"] == done["sharpe_365"].max()
     assert data["top"][0]["trial"] == done.sort("sharpe_365", descending=True)["trial"][0]
     assert sum(data["spread"]["counts"]) == data["spread"]["trials"] == done["config_hash"].n_unique()
     assert data["history"]["best"][-1] == done["sharpe_365"].max() and len(data["top"]) == 20
@@ -107,6 +107,26 @@ def test_best_is_what_best_toml_holds(data: dict[str, Any]) -> None:
     assert "Raw maximum" in Page(study_page(changed)).text
     verdict = "Held up" if outcome(data)[0] > 0 else "Not confirmed"
     assert verdict in page.text or "In doubt" in page.text
+
+
+def test_every_picture_marks_what_best_toml_holds(data: dict[str, Any]) -> None:
+    chosen, top = data["validation"]["folds"][-1]["chosen"], data["top"][0]
+    assert data["best"]["parameters"] == chosen["parameters"]
+    objective = data["best"]["metrics"]["sharpe_365"]
+    assert data["spread"]["chosen"] == objective == data["plateau"]["best"]
+    assert data["spread"]["maximum"] == (
+        None if objective == top["metrics"]["sharpe_365"] else data["history"]["best"][-1]
+    )
+    assert data["parallel"]["value"][0] == pytest.approx(objective, rel=1e-5)
+    spread = figures_of(study_page(data | {"spread": data["spread"] | {"chosen": 1.0, "maximum": 2.0}}))["spread"]
+    assert [note["text"].rpartition(" ")[0] for note in spread["layout"]["annotations"]] == [
+        "median", "raw maximum", "best",
+    ]  # fmt: skip
+
+
+def test_a_best_that_is_no_trial_of_the_search_leaves_the_raw_maximum(data: dict[str, Any]) -> None:
+    page = Page(study_page(data | {"best": None}))
+    assert "the raw maximum in gold" in page.text and "Return of the raw maximum" in page.text
 
 
 @pytest.mark.parametrize("name", ["walk", "paths", "both"])

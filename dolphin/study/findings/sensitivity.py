@@ -70,18 +70,18 @@ class Plateau:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words."""
+        """The verdict on a study's best trial in words."""
+        return self.told_of("The best trial")
+
+    def told_of(self, subject: str) -> str:
+        """The verdict in words, of what is called so."""
         if self.verdict == "unknown":
-            return "Too few different results to tell a plateau from a peak."
-        told = {
-            "plateau": "The best trial lies on a plateau",
-            "ridge": "The best trial lies on a ridge",
-            "lonely peak": "The best trial is a lonely peak",
-        }[self.verdict]
+            return "Too few different results, or no lead over the median trial, to tell a plateau from a peak."
+        told = {"plateau": "lies on a plateau", "ridge": "lies on a ridge", "lonely peak": "is a lonely peak"}
         return (
-            f"{told}: {100 * self.holding:.0f} % of its {self.neighbours} nearest neighbours keep at least half of its "
-            f"lead over the median trial (best {self.best:.3g}, neighbours' median {self.median_near:.3g}, "
-            f"median of all {self.median_all:.3g}; score {self.score:.2f})."
+            f"{subject} {told[self.verdict]}: {100 * self.holding:.0f} % of its {self.neighbours} nearest neighbours "
+            f"keep at least half of its lead over the median trial (its own {self.best:.3g}, neighbours' median "
+            f"{self.median_near:.3g}, median of all {self.median_all:.3g}; score {self.score:.2f})."
         )
 
 

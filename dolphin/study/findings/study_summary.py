@@ -23,7 +23,7 @@ from dolphin.study.search.study_document import StudyDocument
 from dolphin.study.trials.choice import OF_THE_SEARCH, VALUE, pareto
 from dolphin.study.trials.registry import Registry
 from dolphin.study.trials.trials import latest_search, searched, with_parameters
-from dolphin.study.validation.documents import ValidationDocument
+from dolphin.study.validation.documents import FoldDocument, ValidationDocument
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
 
@@ -54,7 +54,8 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
     names = [name for name in searched(every, plan.searched) if name in every.columns]
     judged = _judged(every, plan)
     folder = workspace.experiments / plan.name
-    found = _sensitivity(judged, plan, names)
+    best = _best_row(judged, names, folder)
+    found = _sensitivity(judged, plan, names, best)
     if folder.is_dir():
         write_listed(
             folder,
@@ -76,10 +77,11 @@ def gather(workspace: Workspace, study: str | Path) -> dict[str, Any]:
         "states": dict(every.group_by("state").len().sort("state").iter_rows()),
         "looked_at": registry.count_on(first["dataset_digest"]),
         "history": _history(every, judged, plan),
-        "spread": _spread(judged, plan),
-        "parallel": _parallel(judged, plan, names),
+        "spread": _spread(judged, best),
+        "parallel": _parallel(judged, names, best or 0),
         "front": _front(judged, plan, names),
         "top": [_row(row, plan, names) for row in judged.filter(pl.col(VALUE).is_not_nan()).head(TOP).to_dicts()],
+        "best": None if best is None or not judged.height else _row(judged.row(best, named=True), plan, names),
         **found,
         **_left(folder),
     }
@@ -95,7 +97,23 @@ def plateau_of(workspace: Workspace, study: str | Path) -> Plateau | None:
     if judged.is_empty() or not np.isfinite(judged[VALUE][0]):
         return None
     names = [name for name in searched(every, plan.searched) if name in every.columns]
-    return _best_plateau(judged, plan, names)
+    best = _best_row(judged, names, workspace.experiments / plan.name)
+    return _plateau(judged, plan, names, best or 0)
+
+
+def _best_row(judged: pl.DataFrame, names: Sequence[str], folder: Path) -> int | None:
+    """The row of what ``best.toml`` holds: the first, or what a validation's newest train window chose.
+
+    None where that is no trial of this search: a sampler that learns searches every train window anew.
+    """
+    document = folder / "validation.json"
+    newest: FoldDocument | None = read_json(document)["folds"][-1] if document.is_file() else None
+    if newest is None or newest["blocks"] or newest["chosen"] is None:
+        return 0
+    chosen = newest["chosen"]["parameters"]
+    same = [pl.col(name).eq_missing(pl.lit(chosen.get(name), judged.schema[name])) for name in names]
+    rows = judged.with_row_index("_row").filter(pl.col(VALUE).is_not_nan(), *same)["_row"]
+    return int(rows[0]) if len(rows) else None
 
 
 def _latest(workspace: Workspace, name: str, without: Sequence[str] = ()) -> pl.DataFrame:
@@ -112,27 +130,28 @@ def _judged(every: pl.DataFrame, plan: StudyPlan) -> pl.DataFrame:
     return plan.choice.judged(every)
 
 
-def _sensitivity(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> dict[str, Any]:
+def _sensitivity(judged: pl.DataFrame, plan: StudyPlan, names: list[str], best: int | None) -> dict[str, Any]:
     values = judged[VALUE].to_numpy()
     if not np.isfinite(values).any():
         return {"plateau": None, "importance": None, "maps": [], "stability": None}
     maximize = plan.choice.maximize
-    found = _best_plateau(judged, plan, names)
+    found = _plateau(judged, plan, names, best or 0)
     shares = importances(judged, names, values, maximize=maximize, log=plan.log)
     order = list(shares["ped_anova"]) if shares else names
-    chosen = order[:MAPPED]
-    maps = [pair_map(judged, x, y, values, 0, plan.log) for k, x in enumerate(chosen) for y in chosen[k + 1 :]]
+    first = order[:MAPPED]
+    maps = [pair_map(judged, x, y, values, best or 0, plan.log) for k, x in enumerate(first) for y in first[k + 1 :]]
     daily = judged.filter(pl.col("daily_returns").is_not_null(), pl.col(VALUE).is_not_nan())["daily_returns"]
     return {
-        "plateau": found.as_dict() | {"sentence": found.sentence},
+        "plateau": found.as_dict()
+        | {"sentence": found.told_of(f"The {'raw maximum' if best is None else 'best trial'}")},
         "importance": shares,
         "maps": maps,
         "stability": stability(np.array(daily.to_list(), np.float64)) if len(daily) else None,
     }
 
 
-def _best_plateau(judged: pl.DataFrame, plan: StudyPlan, names: list[str]) -> Plateau:
-    return plateau(judged, names, judged[VALUE].to_numpy(), 0, maximize=plan.choice.maximize)
+def _plateau(judged: pl.DataFrame, plan: StudyPlan, names: list[str], row: int) -> Plateau:
+    return plateau(judged, names, judged[VALUE].to_numpy(), row, maximize=plan.choice.maximize)
 
 
 def _dataset(workspace: Workspace, row: dict[str, Any]) -> dict[str, Any]:
@@ -180,27 +199,30 @@ def _history(every: pl.DataFrame, judged: pl.DataFrame, plan: StudyPlan) -> dict
     }
 
 
-def _spread(judged: pl.DataFrame, plan: StudyPlan) -> dict[str, Any]:
-    """A histogram of the objective, and where the chosen trial is."""
+def _spread(judged: pl.DataFrame, best: int | None) -> dict[str, Any]:
+    """A histogram of the objective, where the best trial is, and the raw maximum where that is another one."""
     values = judged[VALUE].to_numpy()
+    chosen = None if best is None or not len(values) else float(values[best])
     values = values[np.isfinite(values)]
     if not len(values):
-        return {"edges": [], "counts": [], "chosen": None, "median": None, "positive": None}
+        return {"edges": [], "counts": [], "chosen": None, "maximum": None, "median": None, "positive": None}
     counts, edges = histogram(values, min(60, max(5, round(len(values) ** 0.5))))
     return {
         "edges": _short(edges),
         "counts": counts.tolist(),
-        "chosen": float(values[0]),
+        "chosen": chosen,
+        "maximum": None if best == 0 else float(values[0]),
         "median": float(np.median(values)),
         "positive": float(np.mean(values > 0.0)),
         "trials": len(values),
     }
 
 
-def _parallel(judged: pl.DataFrame, plan: StudyPlan, names: Sequence[str]) -> dict[str, Any]:
-    """Parameter values of the best trials and a sample of the rest, words as positions."""
+def _parallel(judged: pl.DataFrame, names: Sequence[str], first: int) -> dict[str, Any]:
+    """Parameter values of row ``first``, then of the highest trials and a sample of the rest; words as positions."""
     frame = judged.filter(pl.col(VALUE).is_not_nan())
-    frame = frame[_thinned(frame.height, LINES, LINES // 3)]
+    rows = _thinned(frame.height, LINES, LINES // 3)
+    frame = frame[[first, *rows[rows != first].tolist()]] if frame.height else frame
     axes: list[dict[str, Any]] = []
     for name in names:
         column = frame[name]
