@@ -352,13 +352,9 @@ class PaperSession:
             if self.risk is not None:
                 self.risk.tell_day(self.config.strategy_name, closed, float(self.about["initial_capital"]))
         fresh = session.bar < session.start and session.journal is None and self._day < 0
-        more = {
-            "wanted": {**self.guard.wanted.document(), "lost": False},
-            "limits": self.settings.limits.model_dump(mode="json"),
-        }
         header = header_of_day(
-            self.about, self.config, self.feed, self.data, session.market, row, self.lookback, more
-        )  # fmt: skip
+            self.about, self.config, self.feed, self.data, session.market, row, self.lookback, self._in_header()
+        )
         session.journal = begin_day(
             self.folder.journal_of(day), self._shape(), header, session.market, row.bar,
             min(self.lookback + 2, row.bar - self._first_row), None if fresh else session.state,
@@ -369,6 +365,13 @@ class PaperSession:
         self.guard.begin_day(float(session.state.account["equity"][0]))
         self._lost = False
         self.days.begin(day, session)
+
+    def _in_header(self) -> dict[str, Any]:
+        """What a day's journal begins with beside market and config."""
+        return {
+            "wanted": {**self.guard.wanted.document(), "lost": False},
+            "limits": self.settings.limits.model_dump(mode="json"),
+        }
 
     def _archive(self) -> None:
         """Closed days into the catalog, beside the session."""

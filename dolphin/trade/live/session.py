@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, Instrument
-from dolphin.core.records import HIBERNATE, NONE, Market, Records, neutral_risk
+from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError
 from dolphin.files import write_json
 from dolphin.live.binance.asking import Client
@@ -33,8 +33,9 @@ from dolphin.live.feed import History, Row
 from dolphin.live.session import Given, Session
 from dolphin.locks import hold
 from dolphin.trade.champion import Runs
+from dolphin.trade.describing import about_session
 from dolphin.trade.feeds import Opened
-from dolphin.trade.folder import StateFolder
+from dolphin.trade.folder import StateFolder, claim
 from dolphin.trade.live.given import differences, opposed
 from dolphin.trade.live.left import Left, left_in
 from dolphin.trade.live.rescue import adopted, adoption
@@ -106,7 +107,7 @@ def trade_live(
                 busy="another session trades this account", mend="stop it first",
             )
         )  # fmt: skip
-        session = LiveSession(folder, runs, venue, settings, keys, say, stop_at)
+        session = LiveSession(folder, runs, venue, settings, keys, say, stop_at, workspace)
         try:
             return session.run()
         except DolphinError:
@@ -133,7 +134,7 @@ class LiveSession(PaperSession, House):
 
     def __init__(
         self, folder: StateFolder, runs: Runs, venue: Venue, settings: Settings, keys: Keys, say: Say,
-        stop_at: int | None,
+        stop_at: int | None, workspace: Workspace,
     ) -> None:  # fmt: skip
         self._venue, self._keys, self._stop_at = venue, keys, stop_at
         self._client = Client(venue.address, keys)
@@ -142,7 +143,9 @@ class LiveSession(PaperSession, House):
             "name": dataset.name, "digest": dataset.digest, "spacing_ns": dataset.spacing_ns,
             "synthetic": dataset.synthetic,
         }  # fmt: skip
-        super().__init__(folder, runs, Opened(feed, data), settings, venue.name, say)
+        opened = Opened(feed, data, live=True)
+        about = claim(folder, about_session(runs, opened, venue.name, None))
+        super().__init__(folder, runs, opened, settings, about, say, workspace=workspace)
         self.name = self._prefix()
         self.vigil = Vigil(self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say)
         self._left = Left({}, frozenset(), ())
@@ -235,9 +238,11 @@ class LiveSession(PaperSession, House):
         """Books are compared before the first new row, and again and again from then on."""
         await self.vigil.look()
         self.trader.keep(self.vigil.watch(self._venue.check_every))
+        self.trader.keep(self.watch.run(self._between))
 
     def begins(self, row: Row) -> Row:
         """Its day, the operator's wishes, the posture; an adoption that was asked for."""
+        self.marks.row_came()
         resumed = row is self._resumed
         self._given = self._left.given if resumed else ()
         order = None if resumed else adoption(self.folder)
@@ -297,9 +302,12 @@ class LiveSession(PaperSession, House):
 
     def stops(self, session: Session, order: Records) -> str | None:
         """The account's limits, and what the exchange's one-way mode cannot carry."""
-        if not self._may_touch(order):
-            return f"{self.feed.symbols[int(order['asset'])]} is not touched: our books and the exchange's differ"
-        return opposed(session, order, self.feed.symbols) or self.guard.stops(session, order)
+        if self._may_touch(order):
+            why = opposed(session, order, self.feed.symbols) or self.guard.stops(session, order)
+        else:
+            why = f"{self.feed.symbols[int(order['asset'])]} is not touched: our books and the exchange's differ"
+        self.marks.decided(session, order, why)
+        return why
 
     def closed(self) -> None:
         """The row is closed."""
@@ -320,8 +328,8 @@ class LiveSession(PaperSession, House):
         else:
             self.session.journal = LiveJournal(writer)
 
-    def _header(self, market: Market, row: Row) -> dict[str, Any]:
-        return super()._header(market, row) | {"session": f"live of {self.about['account']} on {self._venue.name}"}
+    def _in_header(self) -> dict[str, Any]:
+        return super()._in_header() | {"session": f"live of {self.about['account']} on {self._venue.name}"}
 
     def _late(self, late: Late) -> None:
         journal = self.session.journal
