@@ -45,6 +45,7 @@ def dolphin(home: Workspace, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_core_works_without_extras_and_the_ladder_names_its_own(home: Workspace) -> None:
     (home.root / "c.toml").write_text('[params]\nvol_gate_mode = "off"\n')
     for words in (

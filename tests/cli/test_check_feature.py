@@ -14,9 +14,9 @@ RESEARCH = Path(__file__).resolve().parents[2] / "research"
 def test_the_example_conforms(call: Callable, home: Path) -> None:
     shutil.copy(RESEARCH / "dispersion.py", home / "research")
     said = call(home, "check", "feature", "dispersion:DISPERSION", "m")
-    assert said.code == 0 and said.out.count("ok ") == 8 and "feature dispersion on m" in said.out
+    assert said.code == 0 and said.out.count("ok ") == 9 and "feature dispersion on m" in said.out
     told = call(home, "check", "feature", "dispersion:DISPERSION", "m", "--json")
-    assert told.code == 0 and told.json["passed"] and len(told.json["rules"]) == 8
+    assert told.code == 0 and told.json["passed"] and len(told.json["rules"]) == 9
 
 
 def test_a_false_claim_is_an_honest_no_with_rule_and_bar(call: Callable, home: Path) -> None:

@@ -34,6 +34,7 @@ def test_the_example_conforms_on_generated_markets_and_a_dataset(call: Callable,
     assert len(told.json["rules"]) == 12 and all("; m: " in rule["detail"] for rule in told.json["rules"])
 
 
+@pytest.mark.slow
 def test_a_broken_rule_is_an_honest_no(call: Callable, home: Path) -> None:
     own(home, "move >= params.take_profit or late", "market.price[i + 1, slot.asset] < market.price[i, slot.asset]")
     said = call(home, "check", "strategy", "own:PULLBACK", "--config", home / "own.toml")

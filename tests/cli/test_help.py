@@ -16,7 +16,7 @@ VERBS = {
     "init", "doctor", "data", "scan", "backtest", "sweep", "trials", "parity", "ladder", "check", "gate",
     "promote", "report", "sql", "cache", "stress", "journal", "risk", "forewarn", "compare",
     "selftest", "why", "runs", "demo", "feeds", "exchange", "trade", "status", "halt", "resume",
-    "service", "new",
+    "service", "new", "ui",
 }  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def test_a_table_of_dates(cheats: Workspace, candidate: Candidate) -> None:
     assert "calendar" in broken(found) and "% of" in found["calendar"].detail
 
 
+@pytest.mark.slow
 def test_a_table_of_rows(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.BY_ROW)
     assert "later start" in broken(found) and "calendar" not in broken(found)
@@ -116,6 +117,7 @@ def test_a_direction_that_is_only_a_word(cheats: Workspace, candidate: Candidate
     assert any(floor.name.startswith("long side") for floor in found.floors)
 
 
+@pytest.mark.slow
 def test_trading_that_costs_nothing(cheats: Workspace, candidate: Candidate) -> None:
     free = {"slippage_bps": 0.0, "fee_bps": 0.0}
     for friction, passed in ((free, False), ({"maker_fee_bps": -1.0}, False), ({"fee_bps": 3.0}, True), ({}, True)):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ladder_cases import CASES, RICH, case_of, config_of, dataset_of, rich_case, risky_case, small_market
 from strategies_for_tests import TWO_SLOTS
+from thorough import thorough
 
 from dolphin.config.config import NO_RISK
 from dolphin.core.logarithm import ln_array
@@ -245,13 +246,15 @@ def test_nothing_heavy_is_imported_before_a_rung_runs():
 
 @pytest.mark.parametrize(
     ("strategy", "timing", "model"),
-    [
-        (CROSS_MOMENTUM, "close", "scan_price"),
-        (PAIR_REVERSION, "next", "scan_price"),
-        (PAIR_REVERSION, "close", "touch"),
-        (BREAKOUT, "close", "bar_range"),
-        (BREAKOUT, "next", "scan_price"),
-    ],
+    thorough(
+        [
+            (BREAKOUT, "close", "bar_range"),
+            (BREAKOUT, "next", "scan_price"),
+            (CROSS_MOMENTUM, "close", "scan_price"),
+            (PAIR_REVERSION, "next", "scan_price"),
+            (PAIR_REVERSION, "close", "touch"),
+        ]
+    ),
 )
 def test_nautilus_matches_every_kind_of_order(strategy, timing, model):
     case = rich_case(strategy, timing, model, funded=True)
@@ -264,7 +267,7 @@ def test_nautilus_matches_every_kind_of_order(strategy, timing, model):
 
 
 @pytest.mark.parametrize("timing", ["close", "next"])
-@pytest.mark.parametrize("strategy", [VEL_DIV, PAIR_REVERSION], ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", thorough([VEL_DIV, PAIR_REVERSION]), ids=lambda s: s.name)
 def test_every_rung_obeys_postures(strategy, timing):
     case = risky_case(strategy, timing)
     report = ladder(case.dataset, case.market, case.config, case.start, case.stop)
@@ -297,6 +300,7 @@ def test_the_whole_ladder_of_every_bundled_strategy(strategy, timing, model):
         assert {r.rung for r in report.results} == {0, "R", 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rung", [fast_rung, quoted_rung])
 def test_another_price_in_nautilus_market_moves_a_limit(rung):
     case = rich_case(PAIR_REVERSION)
@@ -306,7 +310,7 @@ def test_another_price_in_nautilus_market_moves_a_limit(rung):
 
 
 @pytest.mark.parametrize(
-    ("strategy", "timing"), [(CROSS_MOMENTUM, "next"), (PAIR_REVERSION, "close"), (BREAKOUT, "close")]
+    ("strategy", "timing"), thorough([(BREAKOUT, "close"), (CROSS_MOMENTUM, "next"), (PAIR_REVERSION, "close")])
 )
 def test_nautilus_fills_in_parts(strategy, timing, tmp_path):
     case = dataclasses.replace(rich_case(strategy, timing, "volume_share", funded=True), journals=tmp_path)

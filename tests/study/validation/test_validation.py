@@ -403,6 +403,7 @@ FAR = replace(VEL_DIV, name="far", horizon_bars=lambda params: 2 * params.max_ho
 """
 
 
+@pytest.mark.slow
 def test_the_purge_is_what_the_strategy_declares(home: Workspace) -> None:
     (home.research / "own_reach.py").write_text(BLIND)
     for name, purge in (("FAR", 60), (None, 31)):
