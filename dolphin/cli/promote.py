@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -153,6 +154,9 @@ def show(as_json: Json = False) -> None:
 def verify(
     rerun: Annotated[bool, typer.Option("--rerun", help="Also run the champions again, with parity.")] = False,
     full: Annotated[bool, typer.Option("--full", help="That, and gather the evidence of an edge again.")] = False,
+    signers: Annotated[
+        Path | None, typer.Option("--signers", help="Also the signatures of the audit log, by these allowed signers.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Re-hash every champion, check pointers and audit chain."""
@@ -160,7 +164,7 @@ def verify(
     from dolphin.gate import verify as verify_champions
 
     with progress_bar() as progress:
-        found = verify_champions(workspace.find(), rerun=rerun, full=full, progress=progress)
+        found = verify_champions(workspace.find(), rerun=rerun, full=full, signers=signers, progress=progress)
 
     def tell() -> None:
         for line in (*found["completed"], *found["problems"]):
@@ -168,12 +172,27 @@ def verify(
         for name, about in found["evidence"].items():
             say(f"{name}: evidence repeated, p = {about['now']['p']:.3g}, frozen {about['then']['p']:.3g}"
                 if about["repeated"] else f"{name}: evidence NOT repeated: {about['why']}")  # fmt: skip
+        if found["signed"] is not None:
+            say(f"the audit log is signed up to line {found['signed']} of {found['audit_lines']}")
         word = "all as frozen" if found["passed"] else "NOT as frozen"
         say(f"{found['champions']} champions, {found['audit_lines']} audit lines: {word}")
 
     emit(found | {"ok": found["passed"]}, as_json, tell)
     if not found["passed"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def sign(
+    key: Annotated[Path, typer.Option("--key", help="SSH key, or the public one of a key that an agent holds.")],
+    as_json: Json = False,
+) -> None:
+    """Sign the last line of the audit log with an SSH key; 'verify --signers FILE' checks it."""
+    from dolphin import workspace
+    from dolphin.gate.signing import sign as sign_head
+
+    number, path = sign_head(workspace.find(), key)
+    emit({"line": number, "file": str(path)}, as_json, lambda: say(f"line {number} of the audit log is signed: {path}"))
 
 
 def _promote(

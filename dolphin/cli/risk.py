@@ -20,7 +20,7 @@ def build(
     name: Dataset,
     out: Annotated[str, typer.Option("--out", help="Name of the risk table.")],
     external: Annotated[str | None, typer.Option("--external", help="Table of external series.")] = None,
-    books: Annotated[str | None, typer.Option("--books", help="Table of series made of recorded books.")] = None,
+    books: Annotated[str | None, typer.Option("--books", help="Recorded books: A, or A,B, or rec_books_*.")] = None,
     forecasts: Annotated[str | None, typer.Option("--forecasts", help="Table of the forewarner's forecasts.")] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="TOML file of the breaker's rules.")] = None,
     esof: Annotated[str, typer.Option("--esof", help="Esoteric factor, by its name in the registry.")] = "neutral",

@@ -23,6 +23,7 @@ from dolphin.gate.champions import Champion, open_champion, pointer_path
 from dolphin.gate.costs import cost_check
 from dolphin.gate.curves import equity_curves
 from dolphin.gate.floors import Floors, read_floors
+from dolphin.gate.forewarned import forewarned
 from dolphin.gate.honest import honest_checks
 from dolphin.gate.judging import judge_floors
 from dolphin.gate.measure import Measure, days_spanned
@@ -91,6 +92,10 @@ def evaluate(
     evidence = case_evidence(workspace, case, edge, measure, judged, policy)
     evidence |= _rules(floors, policy, tier2, rival) | {"windows": windows(floors, measure)}
     evidence["equity"] = equity_curves(measure, rival)
+    evidence["forewarner"], warned = forewarned(
+        measure.dataset, measure.config, int(measure.market.ts[measure.stop - 1])
+    )
+    checks += warned
     if edge is not None:
         checks += edge_checks(edge)
     checks.append(unpatched())
@@ -137,7 +142,6 @@ def _costly(
 def _rules(floors: Floors, policy: Policy, tier2: bool, rival: Measure | None) -> dict[str, Any]:
     """What the candidate is judged by."""
     return {
-        "forewarner": {"status": "not available (neutral)", "counts_as_pass": False},
         "gate": {
             "floors_file": "promote/floors.toml" if floors.own else "those of the package",
             "floors_sha256": floors.sha256,

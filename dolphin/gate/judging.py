@@ -32,7 +32,7 @@ def judge_floors(
         for floor in floors.tiers[tier]:
             limit, note = floor.limit, ""
             if floor.or_champions_own and champion is not None:
-                limit, note = _own_worst(floor, champion)
+                limit, note = own_worst(floor, champion)
             yield _judge_one(floors, tier, floor, limit, note, measure)
     if tier2 and rival is not None:
         for floor in floors.tiers["champion"]:
@@ -45,7 +45,7 @@ def judge_floors(
             yield _judge_one(floors, "champion", floor, limit, note, measure)
 
 
-def _own_worst(floor: Floor, champion: Champion) -> tuple[float, str]:
+def own_worst(floor: Floor, champion: Champion) -> tuple[float, str]:
     """The floor's limit, or the champion's own worst window where that is lower.
 
     It is the one that was frozen, on the champion's own data: on data of the candidate's choice it could be any.

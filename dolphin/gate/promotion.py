@@ -120,6 +120,7 @@ def verify(
     *,
     rerun: bool = False,
     full: bool = False,
+    signers: Path | None = None,
     progress: Progress | None = None,
     climb: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
@@ -133,6 +134,8 @@ def verify(
         Also run each pointer's champion again: floors, digests bar by bar, parity evidence.
     full : bool
         That, and the evidence of its edge once more: the search under shifted signals, and the holdout.
+    signers : Path, optional
+        Also the signatures of the audit log, by this file of allowed signers.
 
     Returns
     -------
@@ -140,7 +143,8 @@ def verify(
         ``passed``; ``problems`` (lines that name the file); ``completed``; ``champions`` and
         ``audit_lines`` (counts); ``unreferenced`` (champions that no line of the log names, left by a
         crash before the log, harmless); ``reruns`` (gate report per pointer); ``evidence`` (see
-        :func:`dolphin.gate.repetition.repeat_evidence`).
+        :func:`dolphin.gate.repetition.repeat_evidence`); ``signed`` (the last signed line of the log; None if
+        that was not asked).
     """
     from dolphin.gate.anchors import anchor_problems, clock_problems
 
@@ -153,7 +157,12 @@ def verify(
     for digest in sorted(present | named):
         found = champion_at(workspace, digest)
         problems += [f"{found.folder}: missing"] if digest not in present else found.problems()
-    problems = list(dict.fromkeys(problems))
+    problems, signed = list(dict.fromkeys(problems)), None
+    if signers is not None:
+        from dolphin.gate.signing import signature_problems
+
+        signed, wrong = signature_problems(workspace, signers)
+        problems += wrong
     reruns, evidence = {}, {}
     if (rerun or full) and not problems:
         from dolphin.gate.candidate import Candidate
@@ -176,6 +185,7 @@ def verify(
         "champions": len(present),
         "unreferenced": sorted(present - named),
         "audit_lines": len(state.log.lines),
+        "signed": signed,
         "reruns": reruns,
         "evidence": evidence,
     }

@@ -16,23 +16,36 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, open_dataset, parse_time
+from dolphin.core.records import Floats, Records
 from dolphin.files import read_json
-from dolphin.gate.champions import POINTERS, open_champion
+from dolphin.gate.anchors import anchor_problems
+from dolphin.gate.champions import POINTERS, open_champion, pointer_path
 from dolphin.gate.costs import MAKER_BPS, ROUND_TRIP_BPS, SLACK
 from dolphin.gate.evidence.combining import of_several, rank, spent, stouffer
 from dolphin.gate.evidence.looks import earlier_families, looks_at
 from dolphin.gate.evidence.part import LEAST_SHIFTS
 from dolphin.gate.floors import Floor, judge, read_floors
+from dolphin.gate.judging import own_worst
 from dolphin.gate.measure import Measure, worst_by_bar
 from dolphin.gate.policy import read_policy
+from dolphin.gate.recount import NAME as RECOUNTED
 from dolphin.gate.recount import figures, recount
 from dolphin.gate.report import Check
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.holdouts import Holdouts
+from dolphin.study.trials.registry import Registry
 from dolphin.times import DAY_NS
 from dolphin.workspace import Workspace
 
 NAME = "judged again without the strategy's code"
+
+#: Checks that a pass holds, and those that it holds beside unless parity was left out.
+NEEDED = ("data", "trial registry", "gate unchanged in memory", "determinism", RECOUNTED)
+OF_NEW = ("cost of trading", "edge")
+OF_PARITY = (
+    "same in every state", "look-ahead, every window", "decisions write wishes only", "calendar", "later start",
+    "parity rung 0", "parity rung 1", "parity rung 2",
+)  # fmt: skip
 
 #: Relative difference of two sums of the same numbers.
 NEAR = 1e-6
@@ -78,11 +91,25 @@ def _problems(
         or friction["maker_fee_bps"] < MAKER_BPS - SLACK
     ):
         yield "trading costs less than the gate asks for"
+    yield from _checks(workspace, ask, report)
     if counted := recount(folder)["problem"]:
         yield counted
-    yield from _floors(workspace, folder, ask, report, dataset, (start, stop), capital, spans)
+    long_too = config["params"].get("direction") != "short_only"
+    yield from _floors(workspace, folder, ask["tier2"], long_too, report, dataset, (start, stop), capital, spans)
     if report["candidate"]["kind"] != "champion":
         yield from _edge(workspace, report, dataset)
+
+
+def _checks(workspace: Workspace, ask: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
+    """Every check that a pass needs was made and held; the registry is looked at here."""
+    new = report["candidate"]["kind"] != "champion"
+    parity = new if ask["parity"] is None else ask["parity"]
+    for name in (*NEEDED, *(OF_NEW if new else ()), *(OF_PARITY if parity else ())):
+        if not any(row["name"].startswith(name) and row["passed"] for row in report["checks"]):
+            yield f"the check '{name}' was not made"
+    yield from Registry(workspace).problems()
+    if new:
+        yield from anchor_problems(workspace)
 
 
 def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple[int, int]:
@@ -103,28 +130,30 @@ def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple
 
 
 def _floors(
-    workspace: Workspace, folder: Path, ask: dict[str, Any], report: dict[str, Any], dataset: Dataset,
+    workspace: Workspace, folder: Path, tier2: bool, long_too: bool, report: dict[str, Any], dataset: Dataset,
     rows: tuple[int, int], capital: float, spans: dict[tuple[int, int], int],
 ) -> Iterator[str]:  # fmt: skip
-    """Every floor of the tiers that are asked for, by figures that are counted here."""
+    """Every floor of the tiers that hold for it, by figures that are counted here."""
     floors, grid = read_floors(workspace), dataset.grid()
+    blue = open_champion(workspace, "blue") if pointer_path(workspace, "blue").is_file() else None
     of_rows: Any = Measure(dataset, SimpleNamespace(ts=grid), None, *rows)  # type: ignore[arg-type]
+    left = {span: _left(folder / f"{number}.npz") for span, number in spans.items()}
     told = {row["name"]: row for row in report["floors"]}
-    for tier in ("tier1", *(["tier2"] if ask["tier2"] else [])):
+    bought = long_too or bool((left[rows][0]["side"] > 0).any())
+    for tier in ("tier1", *(["tier2"] if tier2 else []), *(["green"] if bought else [])):
         for floor in floors.tiers[tier]:
             row = told.get(floor.name)
             if row is None:
                 yield f"floor '{floor.name}' was not judged"
                 continue
-            limit = float(row["limit"])
-            if limit != floor.limit and not floor.or_champions_own:
-                yield f"floor '{floor.name}' was judged at {limit:g} in place of {floor.limit:g}"
+            limit = own_worst(floor, blue)[0] if floor.or_champions_own and blue is not None else floor.limit
+            if float(row["limit"]) != limit:
+                yield f"floor '{floor.name}' was judged at {row['limit']} in place of {limit:g}"
             begin, end, problem = (*rows, "") if floor.window.rolling else of_rows._rows(floor.window)
-            if problem or (begin, end) not in spans:
+            if problem or (begin, end) not in left:
                 yield f"floor '{floor.name}': {problem or 'its window was not run'}"
                 continue
-            with np.load(folder / f"{spans[begin, end]}.npz", allow_pickle=False) as left:
-                trades, equity = left["trades"], left["equity"]
+            trades, equity = left[begin, end]
             ts = grid[begin:end]
             if floor.window.rolling:
                 length = (floor.window.days or 0) * DAY_NS
@@ -136,6 +165,13 @@ def _floors(
             against = Floor(floor.name, floor.metric, floor.window, floor.op, limit)
             if not judge(against, value, len(trades), floors.enough_trades(tier, floor.window))[0]:
                 yield f"floor '{floor.name}' does not hold: {floor.metric} {value:.6g}"
+    if tier2 and blue is not None and not {floor.name for floor in floors.tiers["champion"]} <= {*told}:
+        yield "it was not compared with the present champion"
+
+
+def _left(file: Path) -> tuple[Records, Floats]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return arrays["trades"], arrays["equity"]
 
 
 def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Iterator[str]:

@@ -49,7 +49,7 @@ def gather(
     dataset: Dataset,
     rules: RiskRules,
     external: Table | None,
-    books: Table | None,
+    books: Sequence[Table],
     forecasts: Table | None,
     velocity: Floats | None = None,
     esof: str = "neutral",
@@ -58,8 +58,10 @@ def gather(
 
     Parameters
     ----------
-    external, books, forecasts : Table, optional
+    external, forecasts : Table, optional
         Series, each value with the time at which it was public. Without one its categories are neutral.
+    books : sequence of Table
+        The same of recorded books, such as a table a day; they are joined.
     velocity : float64 [T], optional
         The 750-window velocity, where the rules switch beta by it.
     esof : str
@@ -112,25 +114,36 @@ def _external(known: Known, table: Table | None, rules: RiskRules) -> None:
     known.categories |= {"circuit breaker": what, "Rm4 environment": spikes}
 
 
-def _books(known: Known, table: Table | None, dataset: Dataset) -> None:
+def _books(known: Known, tables: Sequence[Table], dataset: Dataset) -> None:
     """Depth quality and fill probability of the reference's book."""
-    if table is None:
+    if not tables:
         known.categories["Rm3 microstructure"] = "neutral: no table of books"
         return
-    held, symbol = _series(table), dataset.reference
+    symbol, names = dataset.reference, ", ".join(table.name for table in tables)
+    held = set.intersection(*(_series(table) for table in tables))
     if (DEPTH, symbol) not in held or (FILL, symbol) not in held:
         raise DolphinError(
-            f"table '{table.name}' holds no {DEPTH} and {FILL} of {symbol}",
+            f"table '{names}' holds no {DEPTH} and {FILL} of {symbol}",
             where=dataset.name,
             mend="make one of recorded books: dolphin risk books",
         )
-    depth, age = _values(table, known.inputs.ts, DEPTH, symbol)
-    fill, other = _values(table, known.inputs.ts, FILL, symbol)
+    depth, age = _joined(tables, known.inputs.ts, DEPTH, symbol)
+    fill, other = _joined(tables, known.inputs.ts, FILL, symbol)
     missing = (age < 0) | (other < 0)
     ages = np.where(missing, -1, np.maximum(age, other))
     known.inputs = known.inputs._replace(depth=depth, fill=fill, book_age=ages)
     known.books = True
-    known.categories["Rm3 microstructure"] = f"books of {symbol} in {table.name}"
+    shown = names if len(tables) < 4 else f"{tables[0].name} to {tables[-1].name} ({len(tables)} tables)"
+    known.categories["Rm3 microstructure"] = f"books of {symbol} in {shown}"
+
+
+def _joined(tables: Sequence[Table], ts: Ints, series: str, symbol: str | None) -> tuple[Floats, Ints]:
+    """The newest public value of any of the tables at each bar, as :func:`_values` has it of one."""
+    found = [_values(table, ts, series, symbol) for table in tables]
+    ages = np.stack([age for _, age in found])
+    newest = np.where(ages < 0, np.iinfo(np.int64).max, ages).argmin(axis=0)
+    places = np.arange(len(ts))
+    return np.stack([values for values, _ in found])[newest, places], ages[newest, places]
 
 
 def _forecasts(known: Known, table: Table | None) -> None:
@@ -138,17 +151,28 @@ def _forecasts(known: Known, table: Table | None) -> None:
     if table is None:
         known.categories["Rm2 structure"] = "neutral: no forecasts"
         return
+    _, hours, status = forecast_at(table, known.inputs.ts)
+    known.inputs = known.inputs._replace(status=status, hours=hours)
+    shares = ", ".join(f"{name} {np.mean(status == k):.1%}" for k, name in enumerate(STATUSES))
+    known.categories["Rm2 structure"] = f"forecasts in {table.name}: {shares} of bars"
+
+
+def forecast_at(table: Table, ts: Ints) -> tuple[Floats, Floats, Ints]:
+    """Probability, age in hours and status code of the forewarner at each time (T,); nan and MISSING before the first.
+
+    Raises
+    ------
+    DolphinError
+        If the table holds no forecasts.
+    """
     if (PROBABILITY, None) not in _series(table):
         raise DolphinError(
             f"table '{table.name}' holds no {PROBABILITY}", mend="make one: dolphin forewarn status --out NAME"
         )
-    probability, age = _values(table, known.inputs.ts, PROBABILITY, None)
+    probability, age = _values(table, ts, PROBABILITY, None)
     codes = np.array([int(status_of(p)) for p in np.unique(probability)], np.int64)
     status = np.where(age < 0, MISSING, codes[np.unique(probability, return_inverse=True)[1]])
-    hours = np.where(age < 0, np.nan, age / HOUR_NS)
-    known.inputs = known.inputs._replace(status=status, hours=hours)
-    shares = ", ".join(f"{name} {np.mean(status == k):.1%}" for k, name in enumerate(STATUSES))
-    known.categories["Rm2 structure"] = f"forecasts in {table.name}: {shares} of bars"
+    return probability, np.where(age < 0, np.nan, age / HOUR_NS), status
 
 
 def _series(table: Table) -> set[tuple[str, str | None]]:

@@ -43,7 +43,7 @@ def build_risk(
     ----------
     external, books, forecasts : str, optional
         Tables of series; ``NAME@DIGEST`` for a version. A category without a source is neutral, and the manifest
-        says so.
+        says so. ``books`` may be several, with commas between them, and ``rec_books_*`` all whose names begin so.
     velocity : float64 [T], optional
         The 750-window velocity, where the rules switch beta by it.
     esof : str
@@ -57,10 +57,12 @@ def build_risk(
     rules, workspace = rules or RiskRules(), Workspace(dataset.root.parent)
     tables = {
         role: open_table(workspace, name)
-        for role, name in (("external", external), ("books", books), ("forecasts", forecasts))
+        for role, name in (("external", external), ("forecasts", forecasts))
         if name is not None
     }
-    known = gather(dataset, rules, tables.get("external"), tables.get("books"), tables.get("forecasts"), velocity, esof)
+    found = [open_table(workspace, name) for name in _names(workspace, books)]
+    tables |= {"books" if len(found) == 1 else f"books {table.name}": table for table in found}
+    known = gather(dataset, rules, tables.get("external"), found, tables.get("forecasts"), velocity, esof)
     rows = risk_rows(known.inputs, rules, factors=bool(known.factors), books=known.books)
     about = {
         "source": dataset.name,
@@ -77,6 +79,21 @@ def build_risk(
         "synthetic": dataset.synthetic,
     }
     return write_table(workspace, out, kind="risk", parts=_days(known, rows), about=about)
+
+
+def _names(workspace: Workspace, text: str | None) -> list[str]:
+    """The tables that ``a,b`` or ``begins_*`` names, in order."""
+    names: list[str] = []
+    for part in (text or "").split(","):
+        if part.endswith("*"):
+            found = [path.stem for path in sorted(workspace.catalog.glob("*.json")) if path.stem.startswith(part[:-1])]
+            if not found:
+                what = f"no table's name begins with '{part[:-1]}'"
+                raise DolphinError(what, where="--books", mend="see 'dolphin data list'")
+            names += found
+        elif part:
+            names.append(part)
+    return names
 
 
 def _notes(known: Known, rules: RiskRules) -> list[str]:

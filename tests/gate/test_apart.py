@@ -24,12 +24,14 @@ from dolphin.workspace import Workspace
 #: A module that makes the gate of its own process say yes, and the checks of that process, too.
 PATCHES = """
 from dolphin.gate import evaluation, floors, judging, recount, report, unpatched, watch
-YES = report.Check("all is well", True, "")
+
+def yes(name):
+    return lambda *a, **k: report.Check(name, True, "all is well")
+
 floors.judge = judging.judge = lambda *a, **k: (True, "")
-unpatched.unpatched = evaluation.unpatched = lambda: YES
-evaluation.recounted = recount.recounted = lambda measure: YES
-evaluation.judge_case = lambda *a, **k: None
-watch.Watch.check = lambda self: YES
+unpatched.unpatched = evaluation.unpatched = yes("gate unchanged in memory")
+evaluation.recounted = recount.recounted = yes(recount.NAME)
+watch.Watch.check = yes(watch.NAME)
 """
 #: One that patches, and leaves what watches it alone.
 PATCHES_MATHS = "import numpy\nnumpy.mean = numpy.median\n"
@@ -108,7 +110,7 @@ def left(workspace: Workspace, candidate: Candidate, tmp_path_factory: pytest.Te
     leave(report.measure, folder)
     found = {"report": report.as_dict(), "config": report.measure.config.document()}
     ask = {"candidate": str(workspace.root / "candidate.toml"), "dataset": "edge", "start": None, "stop": None}
-    return folder, ask | {"tier2": True}, found
+    return folder, ask | {"tier2": True, "parity": False}, found
 
 
 def test_what_follows_from_the_fills_is_believed(workspace: Workspace, left: Any) -> None:
@@ -123,6 +125,8 @@ def test_what_follows_from_the_fills_is_believed(workspace: Workspace, left: Any
         (lambda r: r["report"]["floors"][0].update(limit=0.01), "was judged at 0.01"),
         (lambda r: r["report"]["floors"][0].update(value=99.0), "was told as 99"),
         (lambda r: r["report"]["floors"][-1].update(value=99.0), "was told as 99"),
+        (lambda r: r["report"]["checks"].pop(), "was not made"),
+        (lambda r: r["report"]["checks"][0].update(passed=False), "the check 'data' was not made"),
         (lambda r: r["config"]["friction"].update(fee_bps=0.0), "other costs"),
         (lambda r: r["report"]["evidence"]["edge"].update(p=0.001), "p is "),
         (lambda r: r["report"]["evidence"]["edge"].update(alpha=2.0), "told were"),

@@ -198,18 +198,18 @@ def test_an_open_loser_is_shown() -> None:
     assert with_open(closed | {"final_equity": 20.0, "open_position": False}) == {} == with_open({})
 
 
-def test_the_champions_own_worst_is_the_frozen_one(candidate: Candidate) -> None:
+def test_the_championsown_worst_is_the_frozen_one(candidate: Candidate) -> None:
     """On data of the candidate's choice the champion's worst window could be any."""
     from types import SimpleNamespace
 
     from dolphin.gate.floors import Floor
-    from dolphin.gate.judging import _own_worst
+    from dolphin.gate.judging import own_worst
 
     floor = Floor("r", "roi", Window("rolling", 10, rolling=True), ">=", -0.05, or_champions_own=True)
     for frozen, limit in ((-0.03, -0.05), (-0.08, -0.08)):
         rows = [{"window": "pinned", "roi": -0.9}, {"window": "rolling", "roi": frozen}]
         champion: Any = SimpleNamespace(document=lambda name, rows=rows: {"windows": rows})
-        assert _own_worst(floor, champion)[0] == limit
+        assert own_worst(floor, champion)[0] == limit
 
 
 def test_measure_runs_what_was_asked(candidate: Candidate) -> None:

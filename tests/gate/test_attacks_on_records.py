@@ -8,9 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from dolphin.catalog import generate, open_dataset
+from dolphin.catalog.ingest.frames import import_frame
 from dolphin.errors import DolphinError
 from dolphin.gate import champions
 from dolphin.gate.anchors import anchor_problems, clock_problems
@@ -185,6 +187,24 @@ def test_an_opening_anchors_the_registry(searched: Workspace, tmp_path: Path) ->
     assert anchor_problems(other) == []
     shutil.rmtree(folder_of(other))
     assert "of holdouts.jsonl" in anchor_problems(other)[0]
+
+
+def test_one_volume_changed_is_no_new_market(searched: Workspace) -> None:
+    """Imported again with one row's volume changed it has another digest; every look counts as before."""
+    data = open_dataset(searched, "m")
+    span = {"dataset": "m", "dataset_digest": data.digest, "first_ts": data.first_ts, "last_ts": data.last_ts}
+    look(searched, *(f"v{k}" for k in range(7)), **span)
+    rows = data.frame().collect().with_row_index("n")
+    rows = rows.with_columns(volume=pl.col("volume") + (pl.col("n") == 100).cast(pl.Float64)).drop("n")
+    rows = rows.with_columns(pl.from_epoch(pl.col("ts") - data.spacing_ns, "ns").alias("open_time")).drop("ts")
+    import_frame(rows, name="copied", spacing="5m", workspace=searched)
+    copied = open_dataset(searched, "copied")
+    assert copied.digest != data.digest and copied.n_bars == data.n_bars
+    mine, theirs = looks_at(searched, data), looks_at(searched, copied)
+    assert theirs.count(copied.first_ts, copied.last_ts) == mine.count(data.first_ts, data.last_ts) >= 7
+    assert {"v0", "v6"} <= {
+        *earlier_families(searched, theirs, copied, copied.first_ts, copied.last_ts, "the best of them")
+    }
 
 
 class Seen(SimpleNamespace):

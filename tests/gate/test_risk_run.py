@@ -10,6 +10,8 @@ from dolphin.catalog import open_dataset
 from dolphin.config import Config, parse_config
 from dolphin.errors import DolphinError
 from dolphin.gate.candidate import Candidate
+from dolphin.gate.evaluation import evaluate
+from dolphin.gate.forewarned import NONE, forewarned
 from dolphin.gate.lineage import lineage_of, used_versions
 from dolphin.market.risk_table import build_risk
 from dolphin.risk.rules import parse_rules
@@ -34,6 +36,20 @@ def test_a_run_is_judged_with_its_own_table(home: Workspace, busy: Config, tmp_p
         Candidate.from_run(home, out)
     with pytest.raises(DolphinError, match="was made with version"):
         backtest(home, "m", config, out=out)
+
+
+def test_red_at_the_end_refuses(home: Workspace, busy: Config) -> None:
+    dataset = open_dataset(home, "m")
+    config = parse_config({"params": busy.params.model_dump(), "risk": {"table": "red", "mode": "observe"}}, where="t")
+    series_of_red(home)
+    build_risk(dataset, "red", forecasts="f")
+    about, (check,) = forewarned(dataset, config, dataset.last_ts)
+    assert not check.passed and check.detail.startswith("RED at") and about["catastrophic_prob"] == 0.9
+    assert forewarned(dataset, config, dataset.first_ts - 1)[1] == []
+    report = evaluate(home, Candidate("m", "config", config, dataset, 0, dataset.n_bars, {}), tier2=False, parity=False)
+    assert check in report.checks and report.evidence["forewarner"] == about
+    build_risk(dataset, "red")
+    assert forewarned(dataset, config, dataset.last_ts) == (NONE, []) == forewarned(dataset, busy, dataset.last_ts)
 
 
 def series_of_red(home: Workspace) -> None:

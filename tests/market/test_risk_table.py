@@ -107,6 +107,21 @@ def test_the_esoteric_slot_is_neutral_and_by_name(data: Dataset, monkeypatch: py
     assert (table_rows(data, "r2")["signals"] == 2.0 * table_rows(data, "r")["signals"]).all()
 
 
+def test_books_of_several_days_are_joined(home: Workspace, data: Dataset) -> None:
+    ts, symbol = data.first_ts, data.reference
+    rows = [[(DEPTH, symbol, ts + k * HOUR, 0.4 + 0.1 * k), (FILL, symbol, ts + k * HOUR, 0.9)] for k in (2, 3)]
+    for day, part in zip(("01", "02"), rows, strict=True):
+        series(home, f"day_{day}", part)
+    series(home, "both", rows[0] + rows[1])
+    one = build_risk(data, "r", books="both")
+    for number, books in enumerate(("day_01,day_02", "day_*", "day_02,day_01")):
+        many = build_risk(data, f"r{number}", books=books)
+        assert (table_rows(data, f"r{number}")["rm3"] == table_rows(data, "r")["rm3"]).all()
+        assert {"books day_01", "books day_02"} == {*many.manifest["tables"]} and "books" in one.manifest["tables"]
+    with pytest.raises(DolphinError, match="no table's name begins with 'night_'"):
+        build_risk(data, "x", books="night_*")
+
+
 def test_nine_factors_are_never_ready_with_two(data: Dataset) -> None:
     table = build_risk(data, "r", external="e")
     assert "never ready without funding_btc" in table.manifest["categories"]["circuit breaker"]

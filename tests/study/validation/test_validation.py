@@ -28,7 +28,7 @@ from dolphin.study.trials.registry import Registry
 from dolphin.study.validation.documents import ValidationDocument
 from dolphin.study.validation.pooled import pooled
 from dolphin.study.validation.stitching import distribution
-from dolphin.study.validation.validation import ValidationReport, validate
+from dolphin.study.validation.validation import ValidationReport, plan_folds, validate
 from dolphin.workspace import Workspace, create
 
 MINUTES = 60 * 10**9
@@ -306,6 +306,41 @@ def test_purge_and_embargo_keep_the_judged_block_from_the_choice(home: Workspace
     bare = 'scheme = "kfold"\nfolds = 3\nembargo = 0'
     open_before, open_after = judge(home, bare), judge(home, bare, dataset="w")
     assert not trained(home, "v", open_before, 1).select("roi").equals(trained(home, "w", open_after, 1).select("roi"))
+
+
+OWN_FEATURE = """
+from dataclasses import replace
+from dolphin.core.jit import inline
+from dolphin.features import Feature
+from dolphin.strategies.vel_div import VEL_DIV, features
+
+@inline
+def update(state, bar, out):
+    out[0] = 2.0 * bar.price[0]
+
+MINE = Feature("mine", update, memory=0, warmup_bars={warmup})
+
+def with_mine(params):
+    return features(params) | {{"mine": MINE}}
+
+OWN = replace(VEL_DIV, features=with_mine)
+"""
+
+
+def test_an_embargo_covers_the_warm_up_of_plugins(home: Workspace) -> None:
+    """6,050 bars of a feature of one's own were once left out of the scanner's 1,091."""
+    found = []
+    for warmup in (1, 601):
+        home.research.mkdir(exist_ok=True)
+        (home.research / f"own_{warmup}.py").write_text(OWN_FEATURE.format(warmup=warmup))
+        path = home.root / f"own_{warmup}.toml"
+        text = STUDY.format(
+            dataset="v", sampler='"sobol"', trials=4, min_trades=1, objective="sharpe_365", validation=KFOLD
+        )
+        path.write_text(text.replace("[config.params]", f'[config]\nstrategy = "own_{warmup}:OWN"\n\n[config.params]'))
+        with LocalEvaluator(open_dataset(home, "v"), threads=1) as evaluator:
+            found.append(plan_folds(read_study(path, home.research), evaluator).embargo)
+    assert found[1] - found[0] == 600
 
 
 @pytest.mark.parametrize(
