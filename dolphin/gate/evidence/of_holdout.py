@@ -39,12 +39,12 @@ def of_holdout(
         return Part(1.0, "none", f"no untouched holdout: {text}, {least:g} days are needed")
     start, stop = unseen.start, unseen.stop
     days = policy.hard("holdout_shift_days")
-    about = [dataset.digest, config.hash, config.engine.digest, unseen.first_ts, unseen.last_ts, rule.objective]
+    about = [dataset.digest, config.hash, unseen.first_ts, unseen.last_ts, rule.objective]
     seed = seed_of(policy.hard("seed"), "holdout", *about)
     shifts = draw_shifts(stop - start, least_rows(days, dataset.spacing_ns), policy.hard("holdout_shifts"), seed)
     if not config.strategy.columns or len(shifts) < LEAST_SHIFTS:
         return _resampled(config, market, start, stop, policy, seed)
-    kept = Kept(workspace.promote / ".shifts", ["holdout", seed, about, days])
+    kept = Kept(workspace.promote / ".shifts", ["holdout", seed, about, days, config.engine.digest])
     here = scores_under(config, market, start, stop, [0], rule).tolist()
     if np.array(kept.values.get(0, here[0])).tobytes() != np.array(here[0]).tobytes():
         kept.values.clear()  # something that no hash here knows of has changed

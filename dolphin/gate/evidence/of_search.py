@@ -62,15 +62,14 @@ def _reruns(
     days = policy.hard("search_shift_days")
     about = [
         dataset.digest, search.study_hash, search.first_ts, search.last_ts, sorted(search.rows["config_hash"]),
-        search.rows["engine_digest"][0], list(rerun.choice.objectives), list(rerun.choice.directions),
-        rerun.choice.min_trades,
+        list(rerun.choice.objectives), list(rerun.choice.directions), rerun.choice.min_trades,
     ]  # fmt: skip
     seed = seed_of(policy.hard("seed"), "search", *about)
     least = least_rows(days, dataset.spacing_ns)
     shifts = draw_shifts(rerun.stop - rerun.start, least, policy.hard("search_shifts"), seed)
     if len(shifts) < LEAST_SHIFTS:
         raise CannotRerun(f"its window has room for {len(shifts)} shifts of {days:g} days, {LEAST_SHIFTS} are needed")
-    kept = Kept(workspace.promote / ".shifts", ["search", seed, about])
+    kept = Kept(workspace.promote / ".shifts", ["search", seed, about, search.rows["engine_digest"][0]])
     others = _each(shifts, rerun.best, kept, progress, "search under shifted signals")
     p = rank(value, others)
     middle, top = float(np.nanmedian(others)), float(np.nanquantile(others, 0.95))

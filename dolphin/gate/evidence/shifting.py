@@ -22,7 +22,10 @@ from dolphin.times import DAY_NS
 
 
 def seed_of(seed: int, *what: object) -> list[int]:
-    """A seed of a draw: the policy's and a hash of what is judged, so that nobody can draw again."""
+    """A seed of a draw: the policy's and a hash of what is judged, so that nobody can draw again.
+
+    Digests of code are no part of it: an edit that moves no decision must not move what luck finds.
+    """
     return [seed, int(sha256_bytes(canonical_json(list(what)))[:16], 16)]
 
 

@@ -49,7 +49,7 @@ class Searched:
 @pytest.fixture(scope="module")
 def pristine_search(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     home = create(tmp_path_factory.mktemp("searched") / "w")
-    generate(home, "e", preset="edge", days=16, assets=10, spacing_ns=60 * 10**9, seed=3)
+    generate(home, "e", preset="edge", days=16, assets=10, spacing_ns=60 * 10**9, seed=6)
     (home.experiments / "s.toml").write_text(STUDY)
     found = Searched(home)
     sweep(home, found.study)
