@@ -71,7 +71,7 @@ ONLY: dict[str, set[str]] = {
     "features": {"core"},
     "risk": {"core"},
     "indicators": {"core", "features"},
-    "strategies": {"core", "features"},
+    "strategies": {"core", "features", "indicators"},
     "starters": {"core", "strategies", "config", "catalog"},
     "config": {"core", "strategies"},
     "report": set(),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dolphin.errors import DolphinError, Refused
 from dolphin.files import write_bytes, write_json
 from dolphin.gate.recount import leave
+from dolphin.progress import Progress
 
 #: Exit code where ``error.json`` says why nothing was judged.
 SAID = 3
@@ -36,7 +36,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _judge(folder: Path, ask: dict[str, Any], tell: Callable[[int, int, str], None]) -> None:
+def _judge(folder: Path, ask: dict[str, Any], tell: Progress) -> None:
     # All of ours is loaded, and looked at, before anything of the workspace is.
     from dolphin.gate.candidate import find_candidate
     from dolphin.gate.evaluation import evaluate
@@ -58,7 +58,7 @@ def _judge(folder: Path, ask: dict[str, Any], tell: Callable[[int, int, str], No
     write_json(folder / "found.json", {"report": report.as_dict(), "watch": vars(kept), "config": config})
 
 
-def _channel() -> Callable[[int, int, str], None]:
+def _channel() -> Progress:
     """Progress on what was stdout; whatever else is printed goes to stderr."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

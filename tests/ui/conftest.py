@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, CookieJar
+from app_for_tests import App, opened
 from once import made_once
 from small_market import BUSY
 
@@ -20,8 +19,6 @@ from dolphin.study.backtest import backtest
 from dolphin.study.sweep import read_study, sweep
 from dolphin.times import parse_time
 from dolphin.trade.folder import StateFolder, claim
-from dolphin.ui import serving
-from dolphin.ui.guard import ENTRY, Keys, cookie_of
 from dolphin.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -35,45 +32,6 @@ vol_gate_mode = "off"
 tp_pct = { low = 0.001, high = 0.01 }
 max_hold_bars = { low = 5, high = 60 }
 """
-
-
-class App:
-    """The app over a workspace, and a browser of one person."""
-
-    def __init__(self, home: Workspace, keys: Keys, port: int, client: ClientSession) -> None:
-        self.home, self.keys, self.port, self.client = home, keys, port, client
-        self.base = f"http://127.0.0.1:{port}"
-
-    async def enter(self) -> None:
-        """Open the address that the command prints."""
-        async with self.client.get(self.keys.entry(self.port)) as answer:
-            assert answer.status == 200 and cookie_of(self.port) in answer.cookies
-
-    async def get(self, path: str, **options: Any) -> tuple[ClientResponse, str]:
-        """A page and its text."""
-        async with self.client.get(self.base + path, **options) as answer:
-            return answer, await answer.text()
-
-    async def data(self, path: str) -> Any:
-        """A document of the explorer."""
-        async with self.client.get(self.base + path) as answer:
-            return await answer.json()
-
-    async def post(self, path: str, data: dict[str, str], **options: Any) -> tuple[ClientResponse, str]:
-        """A form that is sent."""
-        async with self.client.post(self.base + path, data=data, allow_redirects=False, **options) as answer:
-            return answer, await answer.text()
-
-
-@asynccontextmanager
-async def opened(home: Workspace, *, enter: bool = True) -> AsyncIterator[App]:
-    """The app, served on a free port."""
-    keys = Keys()
-    async with serving(home, keys, 0) as port, ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:
-        app = App(home, keys, port, client)
-        if enter:
-            await app.enter()
-        yield app
 
 
 @pytest.fixture
@@ -119,6 +77,3 @@ def furnished(pristine: Workspace, busy: Config, tmp_path_factory: pytest.TempPa
 def home(furnished: Workspace, tmp_path: Path) -> Workspace:
     """A copy to write into."""
     return Workspace(Path(shutil.copytree(furnished.root, tmp_path / "home")))
-
-
-__all__ = ["ENTRY", "App", "opened"]

@@ -6,8 +6,8 @@ import asyncio
 import re
 
 import pytest
+from app_for_tests import App, opened
 from chromium import Tab, browsing, chromium
-from conftest import App, opened
 
 from dolphin.trade.control import read_audit
 from dolphin.trade.folder import find_state

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from dolphin.ui.server import ASSETS, PAGES
+
+#: The champion of this repository, which the workspace of these tests holds.
+BLUE = json.loads((Path(__file__).resolve().parents[2] / "promote" / "blue.json").read_text())["champion"]
 
 PATHS = {
     "/": ("deep/busy", "Newest runs", "synthetic"),
@@ -17,12 +21,12 @@ PATHS = {
     "/explore/deep/busy": ("explorer.js", 'data-run="deep/busy"'),
     "/studies": ("look", "12"),
     "/study/look": ("/frame/study/look",),
-    "/verdicts": ("7bf220646fb6", "PASS"),
+    "/verdicts": (BLUE[:12], "PASS"),
     "/champions": ("chain verified", "every file as frozen", "promote blue", "No champion"),
     "/sessions": ("blue", "not begun"),
     "/session/blue": ("replay:m", "It has not said anything yet", "halt"),
 }
-VERDICT = "/verdict/promote/champions/7bf220646fb6eb20a192509f8a7e9d8145e921e0bc46022a778ca3b69915a304/gate.html"
+VERDICT = f"/verdict/promote/champions/{BLUE}/gate.html"
 
 
 def test_every_page_shows_what_is_there(visit) -> None:
@@ -98,7 +102,7 @@ def test_runs_are_filtered_and_damage_is_said(visit, home) -> None:
 def test_an_empty_workspace_says_what_to_type(tmp_path) -> None:
     import asyncio
 
-    from conftest import opened
+    from app_for_tests import opened
 
     from dolphin.workspace import create
 
