@@ -51,6 +51,12 @@ class Busy(DolphinError):
     """Another process holds it; nothing was changed."""
 
 
+class Interrupted(DolphinError):
+    """Stopped by the user half-way (exit 130); the message says what stays and how to go on."""
+
+    exit_code = 130
+
+
 class Refused(DolphinError):
     """An honest no (floors breached, a promotion refused): exit 1. ``details`` has a line per reason."""
 

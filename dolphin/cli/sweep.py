@@ -25,7 +25,7 @@ from dolphin.cli.common import (
     say,
 )
 from dolphin.cli.trials import show_trials
-from dolphin.errors import DolphinError
+from dolphin.errors import Interrupted
 from dolphin.files import json_value
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from dolphin.study.sweep import SweepReport
     from dolphin.study.validation.documents import ValidationDocument
     from dolphin.workspace import Workspace
-
-
-class Interrupted(DolphinError):
-    """Stopped by the user half-way; the message says how to go on."""
-
-    exit_code = 130
 
 
 StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).", autocompletion=completion.studies)]

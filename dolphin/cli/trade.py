@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dolphin.cli.common import From, Json, To, emit, note, say, window
+from dolphin.errors import Interrupted
 
 app = typer.Typer(no_args_is_help=True, help="A frozen champion on a feed: paper.")
 
@@ -80,8 +81,9 @@ def paper(
     emit(asdict(ended) | {"state_folder": str(folder), "frozen": runs.frozen}, as_json, tell)
     if ended.interrupted:
         held = len(ended.status.get("positions", ()))
-        note(f"dolphin: stopped; {held} positions stay open, the state is in {folder}; the same command goes on")
-        raise typer.Exit(130)
+        raise Interrupted(
+            f"stopped; {held} positions stay open, the state is in {folder}", mend="the same command goes on"
+        )
 
 
 @app.command()

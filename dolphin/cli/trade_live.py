@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dolphin.cli.common import Json, emit, note, say
+from dolphin.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -54,13 +55,14 @@ def live(
     from dolphin.catalog import open_dataset
     from dolphin.gate.champions import open_champion
     from dolphin.live.binance.keys import read_keys
-    from dolphin.trade.champion import champion_to_run
+    from dolphin.trade.champion import champion_to_run, require_long_record
     from dolphin.trade.live.session import Venue, trade_live
     from dolphin.trade.settings import read_settings
 
     check_environment(environment)
     home, keys, chosen = workspace.find(), read_keys(), read_settings(settings)
     runs = champion_to_run(home, champion)
+    require_long_record(home, runs)
     frozen = open_champion(home, champion)
     require_consent(home, frozen, i_understand)
     dataset = open_dataset(home, frozen.document("run.json")["dataset"]["name"])
@@ -70,8 +72,8 @@ def live(
     ended = trade_live(home, runs, venue, folder, chosen, keys, say=lambda line: note(f"dolphin: {line}"))
     held = len(ended.status.get("positions", ()))
     emit(asdict(ended) | {"state_folder": str(folder)}, as_json, lambda: None)
-    note(f"dolphin: stopped; {held} positions stay open, the state is in {folder}; the same command goes on")
-    raise typer.Exit(130)
+    why = f"stopped; {held} positions stay open, the state is in {folder}"
+    raise Interrupted(why, mend="the same command goes on")
 
 
 def adopt(
