@@ -16,7 +16,7 @@ import numpy as np
 
 from dolphin.catalog import Dataset, Instrument
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, Refused
 from dolphin.files import write_json
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
@@ -97,6 +97,11 @@ def trade_live(
         Whatever stops it. Keys are in no message.
     """
     check_strategy(runs.config)
+    if venue.dataset.synthetic and venue.environment == "live" and venue.url is None:
+        raise Refused(
+            f"{runs.account} was made on generated data ({venue.dataset.name}): it trades no money",
+            where="--environment live",
+        )
     folder = StateFolder(Path(state))
     with ExitStack() as held:
         held.enter_context(hold(folder.lock, busy="another process trades this session", mend="stop it first"))

@@ -17,8 +17,10 @@ from dolphin.journal import Journal, replay
 from dolphin.journal.held import hold
 from dolphin.journal.schema import REJECTED
 from dolphin.live.binance.asking import Client
+from dolphin.trade.champion import Runs
 from dolphin.trade.control import Wanted, order, read_audit
 from dolphin.trade.live.rescue import adopt, flatten
+from dolphin.trade.live.session import Venue, trade_live
 from dolphin.trade.proof import prove
 from dolphin.trade.settings import Limits, Settings
 
@@ -239,4 +241,12 @@ def test_a_strategy_whose_orders_rest_is_refused_before_anything_is_written(dril
     drill.config = parse_config({"strategy": "breakout"}, where="x")
     with pytest.raises(Refused, match="cannot be traded live"):
         drill.trade(START, START)
+    assert not drill.state.exists()
+
+
+def test_what_was_made_on_generated_data_trades_no_money(drill):
+    assert drill.dataset.synthetic
+    runs, venue = Runs(CONFIG, "c" * 64, "blue"), Venue(drill.dataset, "live")
+    with pytest.raises(Refused, match="made on generated data"):
+        trade_live(drill.home, runs, venue, drill.state, Settings(), KEYS, say=drill.said.append)
     assert not drill.state.exists()
