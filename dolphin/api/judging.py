@@ -10,8 +10,8 @@ from typing import Any
 from dolphin.api.configs import as_config, ns
 from dolphin.api.results import RunResult
 from dolphin.errors import DolphinError, NotFound
-from dolphin.gate import GateReport, evaluate, find_candidate
-from dolphin.gate import promote as run_promote
+from dolphin.gate import GateReport
+from dolphin.gate.apart import judge_apart, promote_apart
 from dolphin.gate.champions import Champion, open_champion
 from dolphin.parity.divergence import Comparison, compare
 from dolphin.parity.ladder import RUNGS, Label, LadderReport
@@ -96,8 +96,7 @@ def gate(
         A run's folder, a config file (with ``data``), ``blue`` or ``green``.
     """
     home = workspace or find_workspace()
-    found = find_candidate(home, _named(candidate), dataset=data, start=start, stop=stop)
-    return evaluate(home, found, tier2=False, progress=progress)
+    return judge_apart(home, _named(candidate), dataset=data, start=start, stop=stop, progress=progress)
 
 
 def promote(
@@ -113,8 +112,9 @@ def promote(
 ) -> Champion:
     """Freeze what passes the gate and move a pointer to it; :class:`~dolphin.errors.Refused` says why not."""
     home = workspace or find_workspace()
-    found = find_candidate(home, _named(candidate), dataset=data, start=start, stop=stop)
-    return run_promote(home, found, pointer=pointer, reason=reason, progress=progress)
+    return promote_apart(
+        home, _named(candidate), dataset=data, start=start, stop=stop, pointer=pointer, reason=reason, progress=progress
+    )
 
 
 def champion(pointer: str = "blue", *, workspace: Workspace | None = None) -> Champion:

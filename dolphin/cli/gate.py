@@ -51,13 +51,13 @@ def gate(
 ) -> None:
     """Floors and evidence; moves nothing. Exit code 0 passed, 1 refused, 2 could not run."""
     from dolphin import workspace
-    from dolphin.gate import evaluate, find_candidate, write_junit
+    from dolphin.gate import write_junit
+    from dolphin.gate.apart import judge_apart
 
     page_out(html)
     home = workspace.find()
-    found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
     with progress_bar() as progress:
-        report = evaluate(home, found, tier2=False, progress=progress)
+        report = judge_apart(home, candidate, dataset=data, start=start, stop=stop, progress=progress)
     if junit:
         write_junit(report, junit)
     if markdown is not None:

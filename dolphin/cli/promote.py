@@ -207,17 +207,18 @@ def _promote(
 ) -> None:
     from dolphin import workspace
     from dolphin.errors import Refused
-    from dolphin.gate import find_candidate, promote
+    from dolphin.gate.apart import promote_apart
     from dolphin.gate.champions import check_reason
 
     check_reason(reason)
     home = workspace.find()
-    found = find_candidate(home, candidate, dataset=data, start=start, stop=stop)
+    window = {"dataset": data, "start": start, "stop": stop}
     try:
         with progress_bar() as progress:
-            champion = promote(
-                home, found, pointer=pointer, reason=reason, weaker_policy=weaker_policy, progress=progress
-            )
+            champion = promote_apart(
+                home, candidate, **window, pointer=pointer, reason=reason, weaker_policy=weaker_policy,
+                progress=progress,
+            )  # fmt: skip
     except Refused as refusal:
         if not as_json:
             table("refused", ("breached",), [(line,) for line in refusal.details])

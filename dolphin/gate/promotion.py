@@ -36,7 +36,9 @@ def promote(
     progress: Progress | None = None,
     climb: Callable[..., Any] | None = None,
 ) -> Champion:
-    """Run the gate and, only if all of it passes, freeze the candidate and move the pointer.
+    """Run the gate and, only if all of it passes, freeze the candidate and move the pointer; all in this process.
+
+    The command and :func:`dolphin.promote` do it in two (:func:`dolphin.gate.apart.promote_apart`).
     The promotion targets (tier 2) are for blue; a move of green needs tier 1 and the evidence.
 
     Parameters

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -210,3 +211,14 @@ def _ranked(part: dict[str, Any], searches: float) -> Iterator[str]:
 
 def _near(a: float, b: float) -> bool:
     return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= NEAR * max(1.0, abs(a), abs(b))
+
+
+def main(folder: Path) -> None:
+    """Look at what was left in ``folder`` for a process that has research code in it; the check as JSON."""
+    ask = read_json(folder / "ask.json")
+    check = second_look(Workspace(Path(ask["root"])), folder, ask, read_json(folder / "found.json"))
+    json.dump({"name": check.name, "passed": check.passed, "detail": check.detail}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dolphin.gate.apart import _ask, _ran, judge_apart
 from dolphin.gate.evaluation import _measure
 from dolphin.gate.policy import DEFAULT as POLICY
 from dolphin.gate.recount import leave, recounted
-from dolphin.gate.second_look import second_look
+from dolphin.gate.second_look import NAME, second_look
 from dolphin.gate.watch import NAME as WATCHED
 from dolphin.workspace import Workspace
 
@@ -39,6 +40,13 @@ PATCHES_MATHS = "import numpy\nnumpy.mean = numpy.median\n"
 REACHES = "import ctypes\ntry:\n    ctypes.string_at(id(0), 8)\nexcept BaseException:\n    pass\n"
 #: One that writes the rules that it is judged by.
 WRITES = "import pathlib\n(pathlib.Path(__file__).parents[1] / 'promote' / 'floors.toml').write_text('')\n"
+
+
+@pytest.fixture(autouse=True)
+def a_judges_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No research code is in it, whatever other tests have imported."""
+    for name in [name for name in sys.modules if name.startswith("research_")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def with_module(workspace: Workspace, tmp_path: Path, lines: str) -> tuple[Workspace, str]:
@@ -99,6 +107,16 @@ def test_two_processes_say_what_one_says(workspace: Workspace, candidate: Candid
     assert both["floors"] == alone["floors"] and both["evidence"]["edge"] == alone["evidence"]["edge"]
     with pytest.raises(DolphinError, match="a config file needs a dataset"):
         judge_apart(workspace, str(config_file))
+
+
+@pytest.mark.slow
+def test_a_notebook_that_has_imported_research_code_judges_too(
+    workspace: Workspace, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "research_of_a_notebook", types.ModuleType("research_of_a_notebook"))
+    found = judged(workspace, str(config_file))
+    assert found.passed, found.refusal()
+    assert found.checks[-1].name == NAME and found.checks[-1].passed
 
 
 @pytest.fixture(scope="module")
