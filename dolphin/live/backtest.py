@@ -99,20 +99,36 @@ class Prepared:
         DolphinError
             If it ended early: Nautilus stops by itself on an account that it cannot go on with.
         """
-        session = self.session
-        if session.bar != self.stop - 1 or not session.closed:
-            raise DolphinError(f"the Nautilus backtest stopped at row {session.bar} of {self.stop - 1}")
-        return NautilusRun(
-            digests=session.digests,
-            stages=session.stages,
-            fills=np.array(session.fills, FILL),
-            realized=np.array(self.strategy.realized),
-            account_total=backtest.portfolio.account(VENUE).balance_total(USDT).as_double(),
-            refusals=tuple(self.strategy.refusals),
-            state=session.state,
-            events=len(self.data),
-            seconds=seconds,
-        )
+        total = backtest.portfolio.account(VENUE).balance_total(USDT).as_double()
+        return left_by(
+            self.session, self.strategy, self.stop, total, events=len(self.data), seconds=seconds,
+            who="the Nautilus backtest",
+        )  # fmt: skip
+
+
+def left_by(
+    session: Session, strategy: KernelStrategy, stop: int, total: float, *, events: int, seconds: float, who: str
+) -> NautilusRun:
+    """What a run up to row ``stop`` leaves, in a backtest or in a node.
+
+    Raises
+    ------
+    DolphinError
+        If it ended early.
+    """
+    if session.bar != stop - 1 or not session.closed:
+        raise DolphinError(f"{who} stopped at row {session.bar} of {stop - 1}")
+    return NautilusRun(
+        digests=session.digests,
+        stages=session.stages,
+        fills=np.array(session.fills, FILL),
+        realized=np.array(strategy.realized),
+        account_total=total,
+        refusals=tuple(strategy.refusals),
+        state=session.state,
+        events=events,
+        seconds=seconds,
+    )
 
 
 def prepared(

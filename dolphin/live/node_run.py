@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 
-import numpy as np
 from nautilus_trader.model.data import CustomData
 
 from dolphin.catalog import Instrument
@@ -13,14 +12,13 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.engine import Engine
 from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.records import Market, Records
-from dolphin.errors import DolphinError
 from dolphin.journal.session import SessionJournal
-from dolphin.live.backtest import NautilusRun
+from dolphin.live.backtest import NautilusRun, left_by
 from dolphin.live.exchange import Exchange, SlippedFills, perpetual
 from dolphin.live.node import run_node
 from dolphin.live.node_strategy import NodeStrategy
 from dolphin.live.scan import scans
-from dolphin.live.session import FILL, Session, own_market
+from dolphin.live.session import Session, own_market
 
 
 def run_in_node(
@@ -58,19 +56,7 @@ def run_in_node(
         strategy, _one_by_one(market, start, stop), perpetuals, fills, exchange, initial_capital, hedging=hedging
     )
     seconds = time.perf_counter() - began
-    if session.bar != stop - 1 or not session.closed:
-        raise DolphinError(f"the node stopped at row {session.bar} of {stop - 1}")
-    return NautilusRun(
-        digests=session.digests,
-        stages=session.stages,
-        fills=np.array(session.fills, FILL),
-        realized=np.array(strategy.realized),
-        account_total=total,
-        refusals=tuple(strategy.refusals),
-        state=session.state,
-        events=stop - start,
-        seconds=seconds,
-    )
+    return left_by(session, strategy, stop, total, events=stop - start, seconds=seconds, who="the node")
 
 
 async def _one_by_one(market: Market, start: int, stop: int) -> AsyncIterator[CustomData]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acting_feed import ActingFeed
 from small_market import BUSY
 
 from dolphin.config import parse_config
@@ -135,22 +136,6 @@ def test_a_second_session_is_refused(pristine, tmp_path):
         trade(pristine, state)
 
 
-class OrderedAt:
-    """A feed during which the operator acts."""
-
-    def __init__(self, feed, acts):
-        self._feed, self._acts = feed, acts
-
-    def __getattr__(self, name):
-        return getattr(self._feed, name)
-
-    async def rows(self, after):
-        async for row in self._feed.rows(after):
-            if row.bar in self._acts:
-                self._acts[row.bar]()
-            yield row
-
-
 def test_a_halt_stops_entries_within_a_bar_and_flatten_closes(pristine, traded, tmp_path):
     state = tmp_path / "state"
     held = _first_held(traded[0])
@@ -162,7 +147,7 @@ def test_a_halt_stops_entries_within_a_bar_and_flatten_closes(pristine, traded, 
     def resume() -> None:
         order(find_state(state), Wanted(False, False, "enough"), "resume")
 
-    feed = OrderedAt(opened.feed, {held + 1: halt, held + 40: resume})
+    feed = ActingFeed(opened.feed, {held + 1: halt, held + 40: resume})
     ended, said = trade(pristine, state, dataclasses.replace(opened, feed=feed))
     assert any("halted: a test" in line for line in said)
     stops = stops_of(state)
@@ -215,7 +200,7 @@ def test_orders_per_minute_and_the_daily_loss(pristine, traded, tmp_path):
 
 
 def test_a_row_that_was_missed_opens_nothing(pristine, tmp_path):
-    class Missed(OrderedAt):
+    class Missed(ActingFeed):
         async def rows(self, after):
             async for row in self._feed.rows(after):
                 yield dataclasses.replace(row, trade=False)
@@ -229,7 +214,7 @@ def test_a_row_that_was_missed_opens_nothing(pristine, tmp_path):
 def test_an_interrupt_ends_in_order_and_positions_stay(pristine, traded, tmp_path):
     state, held = tmp_path / "state", _first_held(traded[0])
     opened = feed_of(pristine)
-    feed = OrderedAt(opened.feed, {held + 1: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    feed = ActingFeed(opened.feed, {held + 1: lambda: os.kill(os.getpid(), signal.SIGINT)})
     ended, _ = trade(pristine, state, dataclasses.replace(opened, feed=feed))
     assert ended.interrupted and ended.status["state"] == "interrupted" and ended.status["positions"]
     rest, _ = trade(pristine, state)

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from acting_feed import ActingFeed
 from hazelcast_member import Member
 from small_market import BUSY
 
@@ -52,26 +53,10 @@ def publish(store, ts, status="GREEN"):
     assert store.settle(20)
 
 
-class During:
-    """A feed that does something before a row."""
-
-    def __init__(self, feed, acts):
-        self._feed, self._acts = feed, acts
-
-    def __getattr__(self, name):
-        return getattr(self._feed, name)
-
-    async def rows(self, after):
-        async for row in self._feed.rows(after):
-            if row.bar in self._acts:
-                self._acts[row.bar]()
-            yield row
-
-
 def trade(home, state, url, *, config=CONFIG, stop=STOP, acts=None, risk=RISK, account="blue", shared=None):
     opened = open_feed(home, "replay:m", config, FeedOptions(0.0, BEGIN, stop))
     if acts is not None:
-        opened = dataclasses.replace(opened, feed=During(opened.feed, acts))
+        opened = dataclasses.replace(opened, feed=ActingFeed(opened.feed, acts))
     if shared is not None:
         opened = dataclasses.replace(opened, store=shared, store_url=url)
     settings, said = Settings(fsync="seconds:5", snapshot_bars=25, risk=risk), []

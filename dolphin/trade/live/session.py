@@ -17,7 +17,6 @@ import numpy as np
 from dolphin.catalog import Dataset, Instrument
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
-from dolphin.files import write_json
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
@@ -344,16 +343,14 @@ class LiveSession(PaperSession, House):
     def _books(self) -> dict[str, Decimal] | None:
         return held_by(self.session, self._instruments) if self.trader.idle else None
 
-    def _status(self, state: str) -> dict[str, Any]:
+    def _figures(self, state: str) -> dict[str, Any]:
         """Beside what a paper session says: what was seen at the exchange, and how fast orders went out."""
         trader, vigil = self.trader, self.vigil
-        found = super()._status(state) | {
+        return super()._figures(state) | {
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
             "foreign": len(trader.foreign), "duplicates": trader.duplicates,
             "order_latency_us": latency_of(trader.latencies),
         }  # fmt: skip
-        write_json(self.folder.status, found)
-        return found
 
 
 def held_by(session: Session, instruments: Sequence[Instrument]) -> dict[str, Decimal]:
