@@ -1,17 +1,23 @@
-"""What a bar's risk row costs in the batch loop: all inputs there, and the exponential beside numpy's.
+"""What a bar's risk row costs in the batch loop, and what a table that is applied costs the step.
 
-Run ``python -m benchmarks.risk``. The limit of the room is 100 ns a bar; the peer of the row is that limit.
+Run ``python -m benchmarks.risk``. The limit of the room is 100 ns a bar; the peer of the row is that limit. The peer of
+a step with risk applied is the same run without, in turns: posture alone, and the account's own drawdown with it.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.day import one_day
 from benchmarks.table import Row, show
+from dolphin.config.config import RiskInputs
+from dolphin.core.exponential import exp_into
 from dolphin.risk.acb import breaker_of
-from dolphin.risk.exponential import exp_into
 from dolphin.risk.forewarner import GREEN
 from dolphin.risk.rules import RiskRules
 from dolphin.risk.stack import ROW, Inputs, neutral_inputs, new_carry, rows_into, setting_record
@@ -71,6 +77,27 @@ def exponential_ns(x: np.ndarray) -> tuple[float, float]:
     return 1e9 * (middle - began) / len(x), 1e9 * (time.perf_counter() - middle) / len(x)
 
 
+def step_rows(home: Path) -> list[Row]:
+    """One day of 50 assets, ``vel_div`` recorded bar by bar, with a table applied that says nothing, and without."""
+    case = one_day(home)
+    plain = case.config
+    configs = [plain, *(dataclasses.replace(plain, risk=RiskInputs(table="t", account=a)) for a in (False, True))]
+    times: list[list[float]] = [[], [], []]
+    for turn in range(ROUNDS + 1):
+        for config, found in zip(configs, times, strict=True):
+            state = config.engine.new_state(case.market.price.shape[1], case.capital)
+            began = time.perf_counter()
+            config.engine.run(state, case.params, case.friction, case.market, case.start, case.stop)
+            if turn:
+                found.append(1e9 * (time.perf_counter() - began) / case.bars)
+    neutral, obeyed, weighed = np.array(times)
+    return [
+        Row(name, float(np.median(some)), float(np.median(neutral)), float(np.median(neutral / some)), "ns/bar")
+        for name, some in (("a step that obeys postures / that has no table", obeyed),
+                           ("a step that weighs the account's drawdown, too / that has no table", weighed))
+    ]  # fmt: skip
+
+
 def main() -> list[Row]:
     """Measure, print and return the rows."""
     worst, usual, x = inputs(BARS), recorded_like(BARS), np.random.default_rng(2).uniform(-10.0, 1.0, 1_000_000)
@@ -84,6 +111,8 @@ def main() -> list[Row]:
             "exponential / numpy's", float(np.median(ours)), float(np.median(peer)), float(np.median(peer / ours)), "ns"
         ),
     ]
+    with tempfile.TemporaryDirectory() as folder:
+        rows += step_rows(Path(folder))
     show("Risk rows", rows)
     return rows
 

@@ -27,30 +27,21 @@ from dolphin.market.assemble import open_market
 from dolphin.market.risk_table import build_risk, table_rows
 from dolphin.risk.rules import parse_rules
 from dolphin.study.forewarn.outcomes import configs_of
-from dolphin.study.measure.account_risk import run_whole_stack
-from dolphin.study.measure.metrics import metrics_of, one
 from dolphin.study.measure.run import run
 from dolphin.workspace import Workspace
 
 RECORDED = ("funding_btc", "funding_eth", "fng", "vix")
 
 
-def named(config: Config, table: str, mode: str) -> Config:
-    """The configuration with a risk table."""
+def named(config: Config, table: str, mode: str, account: bool = False) -> Config:
+    """The configuration with a risk table, and the account's own Rm5 if asked for."""
     document = {key: value for key, value in config.document().items() if value is not None}
-    return parse_config(document | {"risk": {"table": table, "mode": mode}}, where="study")
+    return parse_config(document | {"risk": {"table": table, "mode": mode, "account": account}}, where="study")
 
 
 def batch(dataset: Dataset, config: Config) -> dict:
     """Metrics of a plain run over all bars."""
     return run(dataset, open_market(dataset, config), config, 0, dataset.n_bars).metrics
-
-
-def whole(dataset: Dataset, config: Config) -> dict:
-    """Metrics of a run with Rm1 to Rm5 applied."""
-    market = open_market(dataset, config)
-    state = run_whole_stack(dataset, market, config, 0, dataset.n_bars).state
-    return one(metrics_of(state.account, np.array([config.account.initial_capital]), state.day_ends[None]))
 
 
 def row(name: str, found: list[dict], neutral: list[dict]) -> str:
@@ -107,8 +98,8 @@ def main() -> None:
         "reduced breaker": [batch(dataset, named(c, f"{base}_acb", "apply")) for c in configs],
         "stack, observe": [batch(dataset, named(c, f"{base}_stack", "observe")) for c in configs],
         "stack Rm1-4, apply": [batch(dataset, named(c, f"{base}_stack", "apply")) for c in configs],
-        "stack Rm1-5, apply": [whole(dataset, named(c, f"{base}_stack", "apply")) for c in configs],
-        "breaker and Rm1-5": [whole(dataset, named(c, f"{base}_both", "apply")) for c in configs],
+        "stack Rm1-5, apply": [batch(dataset, named(c, f"{base}_stack", "apply", account=True)) for c in configs],
+        "breaker and Rm1-5": [batch(dataset, named(c, f"{base}_both", "apply", account=True)) for c in configs],
     }
     print(f"{len(configs)} configurations of {given.study} on {given.dataset}, {dataset.n_bars:,} bars")
     print(f"{'':<22}{'ROI':>9}{'max DD':>9}{'trades':>8}{'d ROI':>11}{'wins':>6}{'d max DD':>12}{'wins':>6}   ruined")

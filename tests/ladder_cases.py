@@ -163,8 +163,13 @@ def rich_case(
     return Case(dataset_of(market), market, config, 20, bars)
 
 
-def risky_case(strategy: Strategy, timing: str = "close", *, funded: bool = False, bars: int = 400) -> Case:
-    """A case in an engine that obeys postures, which come and go in stretches; the breaker turns, the book changes."""
+def risky_case(
+    strategy: Strategy, timing: str = "close", *, funded: bool = False, bars: int = 400, weighed: bool = False
+) -> Case:
+    """A case in an engine that obeys postures, which come and go in stretches; the breaker turns, the book changes.
+
+    Where its account's drawdown is ``weighed`` they follow from factors instead, and now and then somebody imposes one.
+    """
     if strategy in RICH:
         plain = rich_case(strategy, timing, funded=funded, bars=bars)
     else:
@@ -175,5 +180,7 @@ def risky_case(strategy: Strategy, timing: str = "close", *, funded: bool = Fals
     risk["posture"], risk["rm"] = stretches, np.where(stretches == 0, 1.0, 0.7)
     risk["boost"] = 1.0 + 0.5 * (rng.random(bars) < 0.3)
     risk["quality"] = rng.random(bars)
-    config = dataclasses.replace(plain.config, risk=RiskInputs(table="made here"))
+    risk["rm1"], risk["others"] = rng.random(bars) >= 0.02, np.array([1.0, 0.9, 0.6, 0.2])[stretches]
+    risk["imposed"] = np.where(rng.random(bars) < 0.02, 2, 0)
+    config = dataclasses.replace(plain.config, risk=RiskInputs(table="made here", account=weighed))
     return dataclasses.replace(plain, config=config, market=plain.market._replace(risk=risk))

@@ -86,13 +86,15 @@ class RiskInputs(BaseModel):
     """The risk table that the step reads; written and hashed only where one is named.
 
     ``apply``: its boost, beta, Rm and posture are the step's; ``observe``: the run records them, the step is neutral;
-    ``neutral``: neither.
+    ``neutral``: neither. ``account``: whether an applied table's Rm and posture are whole, the account's own drawdown
+    (Rm5) with them, or Rm1 to Rm4 alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     table: Annotated[str, Field(min_length=1)] | None = None
     mode: Literal["apply", "observe", "neutral"] = "apply"
+    account: bool = True
 
 
 NO_RISK = RiskInputs()
@@ -184,7 +186,8 @@ class Config:
                 mend="add it to the strategy's reasons, or observe the table",
             )
         funded = self.market.funding is not None
-        return engine_for(_traded(self.strategy, self.friction.model.partial, funded, obeys))
+        weighs = obeys and self.risk.account
+        return engine_for(_traded(self.strategy, self.friction.model.partial, funded, obeys, weighs))
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -238,18 +241,18 @@ class Config:
 
 
 @functools.cache
-def _traded(strategy: Strategy, in_parts: bool, funded: bool, obeys: bool) -> Strategy:
+def _traded(strategy: Strategy, in_parts: bool, funded: bool, obeys: bool, weighs: bool) -> Strategy:
     """The strategy as it trades here.
 
-    Its positions change size where orders fill in parts, pay funding where there is, and obey postures where a risk
-    table is applied.
+    Its positions change size where orders fill in parts, pay funding where there is, obey postures where a risk
+    table is applied, and weigh the account's drawdown where its Rm5 is.
     """
     if in_parts and strategy.plain:
         strategy = replace(strategy, resize=True, events=None)
     if funded and "funding" not in strategy.market_columns:
         strategy = replace(strategy, market_columns=(*strategy.market_columns, "funding"), events=None)
     if obeys:
-        strategy = strategy.obeying
+        strategy = strategy.weighing if weighs else strategy.obeying
     return strategy
 
 

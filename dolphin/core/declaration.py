@@ -116,6 +116,8 @@ def mistake_of(strategy: Strategy) -> str | None:
         return "declares margin, but no reason 'LIQUIDATION'"
     if strategy.postures and "HIBERNATE_HALT" not in strategy.reasons:
         return "obeys postures, but has no reason 'HIBERNATE_HALT'"
+    if strategy.drawdown and not strategy.postures:
+        return "weighs its account's drawdown, but does not obey postures"
     if not isinstance(strategy.orderly, tuple) or not set(strategy.orderly) <= set(strategy.reasons):
         return f"has orderly exits {strategy.orderly!r}, which are a tuple of its reasons"
     if not isinstance(strategy.market_columns, tuple) or not set(strategy.market_columns) <= set(MARKET_COLUMNS):

@@ -10,7 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.bits import float_bits
-from dolphin.core.hooks import is_plain, is_rich, memory_count, obeys_postures, only_where, reads_rows, slot_count
+from dolphin.core.capital import high_of
+from dolphin.core.hooks import (
+    is_plain,
+    is_rich,
+    memory_count,
+    obeys_postures,
+    only_where,
+    reads_rows,
+    risk_at,
+    slot_count,
+    weighs_drawdown,
+)
 from dolphin.core.jit import inline
 from dolphin.core.records import NONE
 from dolphin.core.trading import bank_count
@@ -108,17 +119,24 @@ def quality_word(state, risk):  # type: ignore[no-untyped-def]
     return float_bits(risk.quality) * _K4
 
 
+@only_where(weighs_drawdown, otherwise=NOTHING)
+def weighed_word(state, market, i):  # type: ignore[no-untyped-def]
+    """What the row says that the account's drawdown is weighed with."""
+    row = market.risk[i]
+    return float_bits(row.rm1) * _K5 + float_bits(row.others) * _K6 + word(row.imposed) * _K7
+
+
 @inline
 def risk_word(state, market, i):  # type: ignore[no-untyped-def]
-    """Boost, beta, Rm and posture; the book's quality where it counts."""
-    risk = market.risk[i]
+    """Boost, beta, Rm and posture as they were in force; book's quality and stack's factors where they count."""
+    risk = risk_at(state, market, i)
     total = (
         float_bits(risk.boost) * _K0
         + float_bits(risk.beta) * _K1
         + float_bits(risk.rm) * _K2
         + word(risk.posture) * _K3
     )
-    return total + quality_word(state, risk)
+    return total + quality_word(state, risk) + weighed_word(state, market, i)
 
 
 @inline
@@ -181,6 +199,27 @@ def slot_word(state, slot):  # type: ignore[no-untyped-def]
     return bits(slot.entry_fee) * _K3 + bits(slot.funding) * _K4
 
 
+@only_where(weighs_drawdown, otherwise=NOTHING)
+def capital_word(state):  # type: ignore[no-untyped-def]
+    """What the account's drawdown is judged by: the hysteresis, the peak, the day's high.
+
+    The highs of the days before were in the words of their last bars.
+    """
+    stress = state.stress[0]
+    total = (
+        word(stress.posture) * _K0
+        + word(stress.worse) * _K1
+        + word(stress.worse_best) * _K2
+        + word(stress.better) * _K3
+        + word(stress.better_worst) * _K4
+        + word(stress.tripped) * _K5
+        + word(stress.before) * _K6
+        + word(stress.good) * _K7
+    )
+    total = total * _K1 + word(stress.good_best) * _K0 + word(stress.day) * _K2
+    return total * _K3 + bits(stress.peak) * _K4 + bits(state.highs[high_of(stress.day)]) * _K5 + bits(stress.rm5) * _K6
+
+
 @inline
 def state_word(state):  # type: ignore[no-untyped-def]
     """Capital, peak, counters, open positions, working orders and the strategy's memory after the bar."""
@@ -213,4 +252,4 @@ def state_word(state):  # type: ignore[no-untyped-def]
         total *= _K7
     for m in range(memory_count(state)):
         total = (total + bits(state.memory[m])) * _K2
-    return total
+    return total + capital_word(state)

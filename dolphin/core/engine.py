@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin.core import kernels
+from dolphin.core.capital import PEAK_DAYS, new_capital
 from dolphin.core.compiling import guarded
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
@@ -21,6 +22,7 @@ from dolphin.core.passage import new_passage
 from dolphin.core.records import (
     ORDER,
     RANKED,
+    RISK,
     SLOT,
     TRADE,
     Floats,
@@ -81,7 +83,7 @@ class Engine:
         for field in ("capital", "equity", "peak_equity", "day_equity"):
             account[field][:, 0] = initial_capital
         account["digest"] = SEED
-        slots = self.strategy.slots_of(assets)
+        slots, weighed = self.strategy.slots_of(assets), int(self.strategy.drawdown)
         return State(
             account=account,
             slots=np.zeros((count, slots), SLOT),
@@ -92,6 +94,9 @@ class Engine:
             exits=np.zeros((count, len(self.strategy.reasons)), np.int64),
             day_ends=np.zeros((count, days)),
             memory=np.zeros((count, max(1, self.strategy.memory_of(assets)))),
+            in_force=np.zeros((count, weighed), RISK),
+            stress=new_capital((count, weighed)),
+            highs=np.full((count, weighed * PEAK_DAYS), -np.inf),
             signals=np.zeros((count, 0), np.int64),
             ranking=np.zeros((count, 0), RANKED),
             scratch=np.zeros(assets),

@@ -107,6 +107,11 @@ def obeys_postures(strategy: Strategy) -> bool:
     return strategy.postures
 
 
+def weighs_drawdown(strategy: Strategy) -> bool:
+    """Whether the account's own drawdown (Rm5) joins the risk inputs of a bar."""
+    return strategy.drawdown
+
+
 def pays_funding(strategy: Strategy) -> bool:
     """Whether its positions pay and receive funding."""
     return "funding" in strategy.market_columns
@@ -130,6 +135,22 @@ def _decide(state, params, market, i):  # type: ignore[no-untyped-def]
         chosen(state, params, market, i)
 
     return body
+
+
+def risk_at(state, market, i):  # type: ignore[no-untyped-def]
+    """The risk inputs that bar ``i`` is decided by (of RISK): its row, or what the account's drawdown made of it.
+
+    ``i`` is the bar at hand. Rm and posture are the account's where its drawdown is weighed; boost and beta are
+    always the market's.
+    """
+    return state.in_force[0] if len(state.in_force) else market.risk[i]
+
+
+@hook(risk_at)
+def _risk_at(state, market, i):  # type: ignore[no-untyped-def]
+    if _strategy(state).drawdown:
+        return lambda state, market, i: state.in_force[0]
+    return lambda state, market, i: market.risk[i]
 
 
 def may_enter(state, params, market, i):  # type: ignore[no-untyped-def]

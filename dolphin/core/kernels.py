@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dolphin.core.book import apply_fill, mark, mark_flat
+from dolphin.core.capital import weigh
 from dolphin.core.digest import (
     chain,
     data_word,
@@ -35,11 +36,15 @@ from dolphin.core.trading import (
 
 @inline
 def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped-def]
-    """One bar: funding, working orders, margin, decision, posture, new orders, marking. The caller folds the digest."""
+    """One bar: funding, working orders, margin, the account's drawdown, decision, posture, new orders, marking.
+
+    The caller folds the digest.
+    """
     begin(state)
     pay_funding(state, market, i)
     match_working(state, friction, market, i, trades)
     liquidate(state, friction, market, i, trades)
+    weigh(state, market, i)
     decide(state, params, market, i)
     miss_entries(state, friction, slot_count(state), i)
     refuse(state, friction, market, i)
@@ -63,6 +68,7 @@ def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
     """Pass the bars from ``start`` on at which an idle strategy cannot enter; the bar stopped at."""
     i = start
     while i < stop and not may_enter(state, params, market, i):
+        weigh(state, market, i)
         i += 1
     if i > start:
         begin(state)
@@ -140,6 +146,9 @@ def combination(states, c):  # type: ignore[no-untyped-def]
         states.exits[c],
         states.day_ends[c],
         states.memory[c],
+        states.in_force[c],
+        states.stress[c],
+        states.highs[c],
         states.signals[c],
         states.ranking[0],
         states.scratch,
@@ -221,6 +230,7 @@ def call_margin(state, friction, market, i):  # type: ignore[no-untyped-def]
 @kernel(_nrt=False)
 def decide_bar(state, params, friction, market, i):  # type: ignore[no-untyped-def]
     """The decision alone, for rungs whose fills come from an exchange; see ``state.intents``."""
+    weigh(state, market, i)
     decide(state, params[0], market, i)
     refuse(state, friction[0], market, i)
     obey(state, friction[0], market, i)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dolphin.core.book import clear_terms, copy_order, direction_of
 from dolphin.core.grid import round_against
-from dolphin.core.hooks import halt_reason, leaves_in_order, obeys_postures, only_where, slot_count
+from dolphin.core.hooks import halt_reason, leaves_in_order, obeys_postures, only_where, risk_at, slot_count
 from dolphin.core.jit import inline
 from dolphin.core.records import (
     CLOSE,
@@ -82,7 +82,7 @@ def leave_in_order(state, s, good_book, market, i):  # type: ignore[no-untyped-d
 @only_where(obeys_postures)
 def obey(state, friction, market, i):  # type: ignore[no-untyped-def]
     """Bring the intents that were not refused, and the working orders, into line with the posture of the bar."""
-    risk = market.risk[i]
+    risk = risk_at(state, market, i)
     for s in range(slot_count(state)):
         intent = state.intents[s]
         if risk.posture >= TURTLE:

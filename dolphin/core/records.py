@@ -35,8 +35,9 @@ INSTRUMENT = _record(tick="f8", tick_num="f8", tick_den="f8", lot="f8", lot_num=
 MARKET_COLUMNS = ("open", "high", "low", "volume", "bid", "ask", "funding")
 
 #: Inputs of the survival stack and the circuit breaker for one bar; ``quality`` is that of the order book, in [0, 1],
-#: and read where the engine obeys postures.
-RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8", quality="f8")
+#: and read where the engine obeys postures. ``rm1``, ``others`` (Rm2 Rm3 Rm4) and ``imposed`` (0, or 1 + the posture
+#: that a person imposes) are read where the account's drawdown is weighed, in place of ``rm`` and ``posture``.
+RISK = _record(boost="f8", beta="f8", rm="f8", posture="i8", quality="f8", rm1="f8", others="f8", imposed="i8")
 
 #: What trading costs: slippage and fees as fractions of the price (``fee`` where we take, ``maker_fee`` where we
 #: give), whether market orders wait for the next bar, the share of a bar's volume that an order may have, and the
@@ -189,7 +190,10 @@ class State(NamedTuple):
     slot has in the market, ``refused`` (S,) int64 why its last intent was refused (:mod:`dolphin.core.refusals`), or 0.
     ``exits`` (R,) int64 counts closed trades by reason, ``day_ends`` (D,) float64 keeps the equity at
     the end of each UTC day for as many days as it has room. ``memory`` (M,) float64 is the strategy's
-    own. ``signals`` (S,) int64 is what became of each slot's wish to open, where a run is disturbed, and empty
+    own. Where the account's drawdown is weighed ``in_force`` is one RISK, what the bar's decision reads, ``stress``
+    one record of :data:`~dolphin.core.capital.CAPITAL`, and ``highs`` (30,) float64 the highest equity of each of 30
+    UTC days; elsewhere all three are empty.
+    ``signals`` (S,) int64 is what became of each slot's wish to open, where a run is disturbed, and empty
     otherwise. ``ranking`` (K,) of RANKED is shared by the combinations of a sweep and empty otherwise;
     ``scratch`` (N,) float64 carries nothing over.
     """
@@ -203,6 +207,9 @@ class State(NamedTuple):
     exits: Ints
     day_ends: Floats
     memory: Floats
+    in_force: Records
+    stress: Records
+    highs: Floats
     signals: Ints
     ranking: Records
     scratch: Floats
@@ -211,6 +218,6 @@ class State(NamedTuple):
 def neutral_risk(bars: int) -> Records:
     """Risk inputs of research without a risk feed: boost 1, beta 0, Rm 1, APEX, a good book."""
     risk = np.zeros(bars, RISK)
-    for field in ("boost", "rm", "quality"):
+    for field in ("boost", "rm", "quality", "rm1", "others"):
         risk[field] = 1.0
     return risk

@@ -13,6 +13,9 @@ from dolphin.core.records import ACCOUNT, Records, State
 #: What is shared by the combinations of a sweep, or carries nothing over.
 LEFT_OUT = ("ranking", "scratch")
 
+#: What there is only where the account's drawdown is weighed.
+WEIGHED = ("in_force", "stress", "highs")
+
 
 def to_arrays(state: State) -> dict[str, Records]:
     """Everything that a run goes on from, by names such as ``account.capital``, ``slots.qty`` and ``memory``.
@@ -60,7 +63,11 @@ def from_arrays(engine: Engine, assets: int, arrays: Mapping[str, Records]) -> S
 
 
 def _kept(state: State) -> dict[str, Any]:
-    return {name: values for name, values in state._asdict().items() if name not in LEFT_OUT}
+    return {
+        name: values
+        for name, values in state._asdict().items()
+        if name not in LEFT_OUT and (name not in WEIGHED or values.size)
+    }
 
 
 def _fields(name: str, values: Records) -> tuple[str, ...]:

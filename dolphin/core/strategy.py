@@ -76,6 +76,9 @@ class Strategy:
     postures : bool
         Whether the engine obeys the posture of a bar (limit entries, exits only, close everything); the reasons must
         then have HIBERNATE_HALT.
+    drawdown : bool
+        Whether the account's own drawdown (Rm5) joins the risk inputs before each decision, which then reads them from
+        :func:`dolphin.core.hooks.risk_at`; postures must be obeyed.
     orderly : tuple of str
         Exit reasons that bear a few bars' wait: where postures are obeyed, such an exit is a limit order first.
 
@@ -104,6 +107,7 @@ class Strategy:
     events: Events | None = None
     postures: bool = False
     orderly: tuple[str, ...] = ()
+    drawdown: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.quantiles, Mapping):
@@ -257,7 +261,8 @@ class Strategy:
         names = tuple(function.__qualname__ for function in self.functions)
         market = features, tuple(self.symbols_by_role().items()), self.market_columns
         trading = (self.orders, self.resize, self.margin, self.postures, self.orderly)
-        declared = (self.slots, _size(self.memory), self.reasons, *trading)
+        weighed = ("drawdown",) if self.drawdown else ()
+        declared = (self.slots, _size(self.memory), self.reasons, *trading, *weighed)
         about = (self.name, names, market, declared, fingerprint.of_functions(self._deciding))
         return hashlib.sha256(repr(about).encode()).hexdigest()
 
@@ -276,6 +281,11 @@ class Strategy:
     def obeying(self) -> Strategy:
         """The same strategy in an engine that obeys postures; itself if it is one."""
         return self if self.postures else replace(self, postures=True, events=None)
+
+    @cached_property
+    def weighing(self) -> Strategy:
+        """The same strategy in an engine that obeys postures and weighs the account's drawdown for them."""
+        return self if self.drawdown else replace(self.obeying, drawdown=True, events=None)
 
     def slots_of(self, assets: int) -> int:
         """Position slots in a market of so many assets."""

@@ -61,7 +61,7 @@ def _frame(journal: Journal, index: Index, records: Ints, kind: str) -> pl.DataF
         columns |= _table(journal.field(index, records, "age"), [f"age_{symbol}" for symbol in symbols])
         features = journal.field(index, records, "features")
         columns |= _table(features, [f"feature_{k}" for k in range(journal.shape.features)])
-        columns |= _table(journal.field(index, records, "risk"), list(RISK_VALUES))
+        columns |= _table(journal.field(index, records, "risk"), list(RISK_VALUES[: journal.shape.risk]))
         names = [f"{name}_{symbol}" for name in journal.shape.columns for symbol in symbols]
         columns |= _table(journal.field(index, records, "columns"), names)
     if "stages" in counts:

@@ -9,12 +9,12 @@ import numpy as np
 
 from dolphin.core.digest import STAGES
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import ORDER, RISK, Floats, Ints, Market, Records, Words
+from dolphin.core.records import ORDER, Floats, Ints, Market, Records, Words, neutral_risk
 from dolphin.errors import DolphinError
 from dolphin.journal.bookings import AT, Bookings, Event, book_events, ids_of
 from dolphin.journal.header import check_header, instruments_of, named_symbols_of
 from dolphin.journal.reader import Index, Journal
-from dolphin.journal.schema import CLOSINGS
+from dolphin.journal.schema import CLOSINGS, RISK_VALUES
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def market_of(journal: Journal, index: Index, rows: Ints, inputs: Ints) -> Marke
     assets = shape.assets
     price, log_price = np.empty((stop, assets)), np.empty((stop, assets))
     age, ts = np.empty((stop, assets), np.int32), np.empty(stop, np.int64)
-    features, risk = np.empty((stop, shape.features)), np.empty(stop, RISK)
+    features, risk = np.empty((stop, shape.features)), neutral_risk(stop)
     more = {name: np.empty((stop, assets)) for name in shape.columns}
     for of in np.unique(index.which[inputs]).tolist():
         here = index.which[inputs] == of
@@ -172,7 +172,7 @@ def market_of(journal: Journal, index: Index, rows: Ints, inputs: Ints) -> Marke
         age[at] = journal.field(index, records, "age")
         features[at] = journal.field(index, records, "features")
         values = journal.field(index, records, "risk")
-        for k, name in enumerate(RISK.names or ()):
+        for k, name in enumerate(RISK_VALUES[: shape.risk]):
             risk[name][at] = values[:, k]
         columns = journal.field(index, records, "columns").reshape(len(bars), len(shape.columns), assets)
         for k, name in enumerate(shape.columns):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.book import apply_fill, copy_order, mark
+from dolphin.core.capital import weigh
 from dolphin.core.hooks import decide, slot_count
 from dolphin.core.jit import inline, kernel
 from dolphin.core.kernels import fold
@@ -101,6 +102,7 @@ def record(state, params, friction, market, origin, start, stop, trades, before,
         for s in range(slots):
             if before[s].action != NONE and state.working[s].action == NONE:
                 n = note(events, n, before[s], i, 0, s, 0, CANCELLED)
+        weigh(state, market, i)
         decide(state, params[0], market, i)
         refuse(state, friction[0], market, i)
         obey(state, friction[0], market, i)
@@ -175,6 +177,7 @@ def replay(  # type: ignore[no-untyped-def]
         while booked < bookings.shape[0] and bookings[booked].at == i and bookings[booked].phase == 0:
             book(state, bookings[booked], market, i, trades)
             booked += 1
+        weigh(state, market, i)
         decide(state, params[0], market, i)
         refuse(state, friction[0], market, i)
         obey(state, friction[0], market, i)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from dolphin.core.digest import STAGES
-from dolphin.core.records import ORDER
+from dolphin.core.records import ORDER, RISK
 
 #: Of the records; a reader refuses another.
 VERSION = 1
@@ -41,7 +41,8 @@ SUBMITTED, ACCEPTED, REJECTED, PARTLY_FILLED, FILLED, CANCELLED, EXPIRED = range
 ORDER_VALUES = (
     *(ORDER.names or ()), "slot", "bank", "phase", "status", "commission", "scan_to_order", "order_to_fill",
 )  # fmt: skip
-RISK_VALUES = ("boost", "beta", "rm", "posture", "quality")
+#: The numbers of ``risk``: the step's record. Journals from before Rm5 was the step's have the first five.
+RISK_VALUES = RISK.names or ()
 ACCOUNT_VALUES = ("capital", "equity", "open_positions", "bars")
 
 _LIST, _INTS = pa.list_(pa.float64()), pa.list_(pa.int32())
@@ -61,17 +62,18 @@ _META = b"dolphin.journal"
 
 @dataclass(frozen=True)
 class Shape:
-    """What sizes depend on: columns of assets, of features, and market columns beside closes by name."""
+    """What sizes depend on: columns of assets, of features, market columns beside closes by name, numbers of risk."""
 
     assets: int
     features: int
     columns: tuple[str, ...] = ()
+    risk: int = len(RISK_VALUES)
 
     def counts(self, kind: str) -> dict[str, int]:
         """Elements of the lists of a kind of record."""
         found: dict[str, int] = {}
         if kind in INPUTS:
-            found |= {"price": self.assets, "age": self.assets, "features": self.features, "risk": len(RISK_VALUES)}
+            found |= {"price": self.assets, "age": self.assets, "features": self.features, "risk": self.risk}
             found["columns"] = len(self.columns) * self.assets
         if kind in CLOSINGS:
             found |= {"stages": len(STAGES), "account": len(ACCOUNT_VALUES)}
@@ -89,7 +91,7 @@ class Shape:
             "columns": list(self.columns),
             "stages": list(STAGES),
             "order": list(ORDER_VALUES),
-            "risk": list(RISK_VALUES),
+            "risk": list(RISK_VALUES[: self.risk]),
             "account": list(ACCOUNT_VALUES),
             "statuses": list(STATUSES),
         }
@@ -107,7 +109,7 @@ def shape_of(schema: pa.Schema) -> Shape | int | None:
         about = json.loads((schema.metadata or {})[_META])
         if about["version"] != VERSION:
             return int(about["version"])
-        return Shape(int(about["assets"]), int(about["features"]), tuple(about["columns"]))
+        return Shape(int(about["assets"]), int(about["features"]), tuple(about["columns"]), len(about["risk"]))
     except (KeyError, ValueError, TypeError):
         return None
 

@@ -20,6 +20,7 @@ from dolphin.core.snapshot import to_arrays
 from dolphin.errors import BadInput, Busy, DolphinError
 from dolphin.files import canonical_json
 from dolphin.journal.schema import (
+    RISK_VALUES,
     Shape,
     Template,
     check_of,
@@ -61,7 +62,7 @@ class Policy:
 
 #: The numbers that every record has, side by side in its message: seq, bar, ts, local, digest.
 _FIRST = struct.Struct("<QqqqQ")
-_FLOATS = [struct.Struct(f"<{count}d") for count in range(6)]
+_FLOATS = [struct.Struct(f"<{count}d") for count in range(1 + len(RISK_VALUES))]
 
 
 class _Frame:
@@ -308,7 +309,7 @@ class JournalWriter:
         lists["price"][:] = market.price[bar]
         lists["age"][:] = market.age[bar]
         lists["features"][:] = market.features[bar]
-        frame.floats("risk", *market.risk[bar].item())
+        frame.floats("risk", *market.risk[bar].item()[: self.shape.risk])
         if self.shape.columns:
             columns = lists["columns"].reshape(len(self.shape.columns), -1)
             for k, name in enumerate(self.shape.columns):

@@ -277,7 +277,8 @@ def _futures(market: Market, start: int, stop: int, random: np.random.Generator)
             for values in more:
                 values[later] *= random.uniform(0.5, 1.5, values[later].shape)
             copy.risk["boost"][later] += random.uniform(0.0, 1.0, count)
-            copy.risk["rm"][later] *= random.uniform(0.0, 1.0, count)
+            for name in ("rm", "others"):
+                copy.risk[name][later] *= random.uniform(0.0, 1.0, count)
         else:
             order = start + random.permutation(count)
             for values, original in zip(copy.by_row().values(), market.by_row().values(), strict=True):

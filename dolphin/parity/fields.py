@@ -10,6 +10,7 @@ import numpy as np
 
 from dolphin.config import Config
 from dolphin.core.digest import STAGES
+from dolphin.core.hooks import risk_at
 from dolphin.core.records import MARKET_COLUMNS, NONE, Market, State
 from dolphin.times import format_time as iso
 
@@ -75,7 +76,12 @@ def read_fields(
     for f, name in enumerate(config.strategy.columns):
         found["features", name] = float(market.features[i, f])
     for name in ("boost", "beta", "rm", "posture"):
-        found["risk", name] = market.risk[i][name].item()
+        found["risk", name] = risk_at(state, market, i)[name].item()
+    if len(state.stress):
+        for name in ("rm1", "others", "imposed"):
+            found["risk", name] = market.risk[i][name].item()
+        for name in ("peak", "rm5", "posture"):
+            found["state", f"account's {name}"] = state.stress[0][name].item()
     for name in ("capital", "equity", "peak_equity", "trades"):
         found["state", name] = state.account[0][name].item()
     for m in range(config.strategy.memory_of(market.price.shape[1])):

@@ -17,7 +17,7 @@ from dolphin.report.palette import GAIN, LOSS, QUIET
 from dolphin.report.run_folder import Run
 
 POSTURES = ("APEX", "STALKER", "TURTLE", "HIBERNATE")
-_COLUMNS = ("ts", "boost", "rm", "posture", "rm_account")
+_COLUMNS = ("ts", "boost", "rm", "posture", "rm_account", "posture_account")
 
 
 def has_risk(run: Run) -> bool:
@@ -26,9 +26,10 @@ def has_risk(run: Run) -> bool:
 
 
 def risk_figure(run: Run) -> Figure:
-    """Boost, Rm (with the account's Rm5 as it would have been) and posture, on one time axis."""
-    bars = _rows(run)
-    curves = [bars[name].to_numpy().astype(np.float64) for name in ("boost", "rm", "posture", "rm_account")]
+    """Boost, Rm (with the account's Rm5 as it was or would have been) and the posture in force, on one time axis."""
+    bars, weighed = _rows(run), is_weighed(_cost(run))
+    held = "posture_account" if weighed else "posture"
+    curves = [bars[name].to_numpy().astype(np.float64) for name in ("boost", "rm", held, "rm_account")]
     points = POINTS if bars.height <= POINTS else POINTS // 4
     shown = bars[np.unique(np.concatenate([extremes(values, points) for values in curves]))]
     shared = {"type": "scatter", "mode": "lines" if shown.height > 1 else "markers", "x": time_labels(shown["ts"])}
@@ -40,8 +41,8 @@ def risk_figure(run: Run) -> Figure:
             "y": shown[column].to_list(), "name": name, "yaxis": axis, "line": pen, "hovertemplate": extra
         }  # fmt: skip
 
-    posture = line("Posture", "posture", "y3", LOSS)
-    posture["y"] = [POSTURES[code] for code in shown["posture"].to_list()]
+    posture = line("Posture", held, "y3", LOSS)
+    posture["y"] = [POSTURES[code] for code in shown[held].to_list()]
     posture["hovertemplate"] = "%{y}<extra>Posture</extra>"
     layout = base_layout(
         hovermode="x unified",
@@ -56,12 +57,17 @@ def risk_figure(run: Run) -> Figure:
     return {
         "data": [
             line("Boost", "boost", "y", GAIN),
-            line("Rm1 to Rm5, as it would have been", "rm_account", "y2", QUIET, dash="dot"),
+            line("Rm1 to Rm5" + ("" if weighed else ", as it would have been"), "rm_account", "y2", QUIET, dash="dot"),
             line("Rm1 to Rm4", "rm", "y2", GAIN),
             posture,
         ],
         "layout": layout,
     }
+
+
+def is_weighed(cost: Any) -> bool:
+    """Whether the step read Rm5 with the rest; runs from before it could say nothing of it."""
+    return cost["mode"] == "apply" and bool(cost.get("account", False))
 
 
 def cost_table(run: Run) -> str:
@@ -100,7 +106,7 @@ def breaker_note(run: Run) -> str:
         f"{percent(breaker['boosted'], 1)}, mean boost {number(breaker['mean_boost'], 3)}; "
         f"{number(breaker['boosted_trades'], 0)} trades boosted, {number(breaker['turn_exits'], 0)} exits by an "
         f"adverse turn, {number(cost['capped'], 0)} trades under a cap. Rm5 is the account's: mean "
-        f"{number(cost['mean_rm5'], 3)}, drawn but not applied."
+        f"{number(cost['mean_rm5'], 3)}, {'applied' if is_weighed(cost) else 'drawn but not applied'}."
     )
 
 

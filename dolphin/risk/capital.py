@@ -1,37 +1,68 @@
-"""Rm5 where the account is known: the drawdown before a bar joins the table's factors, and the posture follows.
-
-This is what the step would do with an account of its own in a bar (docs/risk.md says which fields it needs); until it
-does, :mod:`dolphin.study.measure.account_risk` calls it once a bar from outside.
-"""
+"""Rm5 outside the step: what an account's equities come to, by the step's function (:mod:`dolphin.core.capital`)."""
 
 from __future__ import annotations
 
-from dolphin.core.jit import inline
-from dolphin.core.records import Records
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dolphin.core.capital import PEAK_DAYS, bring_into_force, new_capital
+from dolphin.core.posture import HYSTERESIS, new_hysteresis
+from dolphin.core.records import RISK, Floats, Ints, Records
 from dolphin.risk.compiling import kernel
-from dolphin.risk.drawdown import RollingPeak, drawdown_of, push
-from dolphin.risk.posture import check
-from dolphin.risk.survival import rm5
 
 
-@inline
-def capital_row(row, ring, entries, hysteresis, ts, equity, risk):  # type: ignore[no-untyped-def]
-    """Write Rm and posture into ``risk`` (of RISK): the table's ``row`` (of ROW) and Rm5 of ``equity`` before it."""
-    stress = rm5(drawdown_of(push(ring, entries, ts, equity), equity))
-    others = row.rm2 * row.rm3 * row.rm4 * stress
-    risk.rm = row.rm1 * others
-    risk.posture = check(hysteresis, row.rm1, others)
-    return stress
+class Capital:
+    """What is known of one account: the highs of 30 days and the hysteresis of its posture.
+
+    A run in which the account's drawdown is weighed holds the same in its state; this is for whoever only looks on.
+    """
+
+    def __init__(self) -> None:
+        self.stress, self.highs = new_capital(), np.full(PEAK_DAYS, -np.inf)
+
+    def weigh(self, rows: Records, ts: Ints, equity: Floats) -> tuple[Records, Floats]:
+        """What would be in force at these bars.
+
+        Parameters
+        ----------
+        rows : array of RISK [T]
+            The risk inputs of bars that follow those seen before.
+        ts : int64 [T]
+            Their closes, ns.
+        equity : float64 [T]
+            The account's equity before each.
+
+        Returns
+        -------
+        in_force : array of RISK [T]
+        rm5 : float64 [T]
+        """
+        out, rm5 = np.zeros(len(rows), RISK), np.empty(len(rows))
+        times, values = np.ascontiguousarray(ts, np.int64), np.ascontiguousarray(equity, np.float64)
+        weigh_into(np.ascontiguousarray(rows), self.stress, self.highs, times, values, out, rm5)
+        return out, rm5
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything that later checks depend on, as plain arrays by name."""
+        return {"account": self.stress.copy(), "highs": self.highs.copy()}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Go on from :meth:`arrays`."""
+        self.stress[...], self.highs[...] = arrays["account"], arrays["highs"]
+
+    def stand(self, posture: int) -> None:
+        """Be in this posture, with nothing that would change it begun."""
+        if int(self.stress["posture"][0]) != posture:
+            fresh = new_hysteresis(posture)
+            for name in HYSTERESIS.names or ():
+                self.stress[name] = fresh[name]
 
 
 @kernel(nogil=True)
-def capital_bar(rows, ring, entries, hysteresis, i, ts, equity, risk):  # type: ignore[no-untyped-def]
-    """:func:`capital_row` of bar ``i``; returns Rm5."""
-    return capital_row(rows[i], ring[0], entries, hysteresis[0], ts, equity, risk[i])
-
-
-def apply_capital(
-    rows: Records, ring: RollingPeak, hysteresis: Records, i: int, ts: int, equity: float, risk: Records
-) -> float:
-    """Bar ``i`` of ``risk`` (T,) of RISK under the account's drawdown; ``ring`` remembers the peak."""
-    return float(capital_bar(rows, ring.ring, ring.entries, hysteresis, i, ts, equity, risk))
+def weigh_into(rows, stress, highs, ts, equity, out, rm5):  # type: ignore[no-untyped-def]
+    """:func:`~dolphin.core.capital.bring_into_force` bar by bar, with Rm5 of each."""
+    for i in range(rows.size):
+        bring_into_force(rows[i], stress[0], highs, ts[i], equity[i], out[i])
+        rm5[i] = stress[0].rm5

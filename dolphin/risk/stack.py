@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dolphin.core.jit import inline
+from dolphin.core.posture import HYSTERESIS, check
 from dolphin.core.records import APEX, DAY_NS, RISK, Floats, Ints, Records
 from dolphin.risk.acb import SWITCH, beta_line, beta_switch, boost_of, breaker_of, signals_of, turn_of
 from dolphin.risk.compiling import kernel
 from dolphin.risk.forewarner import MISSING
-from dolphin.risk.posture import HYSTERESIS, check
 from dolphin.risk.rules import FACTORS, RiskRules
 from dolphin.risk.survival import rm2, rm3, rm4
 
@@ -170,7 +170,8 @@ def risk_rows(
 def step_columns(rows: Records) -> Records:
     """(T,) of RISK: what the step reads of risk rows; the book's quality is the score that Rm3 was made from."""
     risk = np.zeros(len(rows), RISK)
-    for name in ("boost", "beta", "rm", "posture"):
+    for name in ("boost", "beta", "rm", "posture", "rm1"):
         risk[name] = rows[name]
+    risk["others"] = rows["rm2"] * rows["rm3"] * rows["rm4"]
     risk["quality"] = np.clip((rows["rm3"] - 0.3) / 0.7, 0.0, 1.0)
     return risk

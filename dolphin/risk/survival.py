@@ -1,15 +1,18 @@
-"""The survival stack: five factors between 0 and 1 whose product caps leverage (RISK section 3)."""
+"""The survival stack: factors between 0 and 1 whose product caps leverage (RISK section 3).
+
+Rm1 to Rm4 are the market's; Rm5 is the account's and a part of the step (:mod:`dolphin.core.capital`).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from dolphin.core.exponential import exp
 from dolphin.core.jit import inline
 from dolphin.core.records import Floats, Ints
 from dolphin.core.units import DAY_NS
 from dolphin.freshness import LIMITS
 from dolphin.risk.compiling import kernel
-from dolphin.risk.exponential import exp
 from dolphin.risk.forewarner import GREEN, MISSING, ORANGE, STALE_HOURS, effective
 
 HEARTBEAT_SECONDS = 30.0
@@ -19,9 +22,6 @@ STALE_BOOK = 0.5
 #: Hourly readings that a spike is measured against, at most and at least.
 SPIKE_WINDOW, SPIKE_LEAST = 720, 168
 HOUR_NS = DAY_NS // 24
-
-#: Rm5's knee, the drawdown that costs nothing, and the two slopes.
-KNEE, FREE, STEEP, FLAT = 0.12, 0.05, 50.0, 25.0
 
 
 @inline
@@ -64,26 +64,6 @@ def rm4(minutes):  # type: ignore[no-untyped-def]
     if not 0.0 <= minutes < np.inf:
         return 1.0
     return 0.3 + 0.7 * (1.0 - exp(-minutes / 20.0))
-
-
-@inline
-def stress(drawdown):  # type: ignore[no-untyped-def]
-    """g(d), falling through one half at the knee."""
-    slope = STEEP if drawdown < KNEE else FLAT
-    return 1.0 / (1.0 + exp(slope * (drawdown - KNEE)))
-
-
-@inline
-def rm5(drawdown):  # type: ignore[no-untyped-def]
-    """Capital stress: min(1, g(d) / g(0.05)) of the drawdown (a fraction) from the rolling peak."""
-    return min(1.0, stress(drawdown) / stress(FREE))
-
-
-@kernel("void(float64[::1], float64[::1])")
-def rm5_into(drawdown, out):  # type: ignore[no-untyped-def]
-    """Write Rm5 of every drawdown."""
-    for i in range(drawdown.size):
-        out[i] = rm5(drawdown[i])
 
 
 @kernel("void(int64[::1], float64[::1], boolean[::1])")

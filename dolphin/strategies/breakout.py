@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dolphin.core.grid import lots_below, of_ticks, ticks_of
+from dolphin.core.hooks import risk_at
 from dolphin.core.jit import inline
 from dolphin.core.rank import among, kth
 from dolphin.core.records import APEX, BRACKET, CLOSE, HIBERNATE, STALKER
@@ -172,7 +173,7 @@ def guard(state, s, params, market, i):  # type: ignore[no-untyped-def]
 @inline
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """Guard what is held, and lay stop orders for what may still be opened; those of the bar before have expired."""
-    assets, account, posture = market.price.shape[1], state.account[0], market.risk[i].posture
+    assets, account, posture = market.price.shape[1], state.account[0], risk_at(state, market, i).posture
     count = score(state, params, market, i)
     if posture == HIBERNATE:
         ask_out(state, assets, HIBERNATE_HALT)

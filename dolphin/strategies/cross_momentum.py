@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dolphin.core.book import open_pnl
 from dolphin.core.grid import lots_below, lots_of, of_lots
+from dolphin.core.hooks import risk_at
 from dolphin.core.jit import inline
 from dolphin.core.rank import among, kth
 from dolphin.core.records import APEX, HIBERNATE, STALKER
@@ -68,7 +69,7 @@ def settle(state, s, wanted, notional, leverage, params, market, i):  # type: ig
     slot = state.slots[s]
     if wanted == 0 and slot.side == 0:
         return
-    price, instrument, posture = market.price[i, s], market.instruments[s], market.risk[i].posture
+    price, instrument, posture = market.price[i, s], market.instruments[s], risk_at(state, market, i).posture
     may_grow = is_fresh(params, market, i, s) and posture in (APEX, STALKER)
     qty = 0.0
     if wanted != 0:
@@ -122,7 +123,7 @@ def rebalance(state, params, market, i):  # type: ignore[no-untyped-def]
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """Count down to the next rebalancing; a halt closes everything and begins anew after it."""
     memory = state.memory
-    if market.risk[i].posture == HIBERNATE:
+    if risk_at(state, market, i).posture == HIBERNATE:
         ask_out(state, market.price.shape[1], HIBERNATE_HALT)
         memory[WAIT] = 0.0
     elif memory[WAIT] > 0.0:

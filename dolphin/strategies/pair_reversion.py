@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dolphin.core.grid import lots_below, round_against
+from dolphin.core.hooks import risk_at
 from dolphin.core.jit import inline
 from dolphin.core.records import APEX, HIBERNATE, NONE, STALKER
 from dolphin.core.strategy import Strategy
@@ -129,7 +130,7 @@ def enter(state, s, asset, side, qty, params, market, i):  # type: ignore[no-unt
 @inline
 def decide(state, params, market, i):  # type: ignore[no-untyped-def]
     """Both legs or none: what is alone, once the other leg's order is gone, goes too."""
-    posture, capital = market.risk[i].posture, state.account[0].capital
+    posture, capital = risk_at(state, market, i).posture, state.account[0].capital
     if posture == HIBERNATE:
         ask_out(state, 2, HIBERNATE_HALT)
         return

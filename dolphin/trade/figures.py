@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dolphin.core.hooks import risk_at
 from dolphin.core.records import POSTURES
 from dolphin.files import json_value, read_json, write_json
 from dolphin.live.session import Session
@@ -20,7 +21,7 @@ def status_of(
 ) -> dict[str, Any]:  # fmt: skip
     """Plain JSON types."""
     account, bar, market = session.state.account[0], session.bar, session.market
-    risk = market.risk[bar]
+    risk = risk_at(session.state, market, bar)
     capital = float(account["capital"])
     initial = float(about["initial_capital"])
     equity, peak = float(account["equity"]), float(account["peak_equity"])
@@ -76,7 +77,7 @@ class DayFigures:
     def write(self, session: Session, *, closed: bool) -> dict[str, Any]:
         """The summary so far, or of the whole day."""
         account = session.state.account[0]
-        risk = session.market.risk[session.bar]
+        risk = risk_at(session.state, session.market, session.bar)
         document = json_value({
             "date": format_day(self.day), "closed": closed, "begin": {**self._from, "trades": self._trades},
             "capital": float(account["capital"]), "equity": float(account["equity"]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dolphin.core.hooks import risk_at
 from dolphin.core.records import CLOSE, POSTURES, REDUCE, Records
 from dolphin.journal.showing import ACTIONS
 from dolphin.live.session import Session
@@ -88,7 +89,7 @@ class Marks:
         code = int(order["reason"])
         if int(order["action"]) in (CLOSE, REDUCE) and 0 <= code < len(self._reasons):
             return self._reasons[code]
-        bar, risk = session.bar, session.market.risk[session.bar]
+        bar, risk = session.bar, risk_at(session.state, session.market, session.bar)
         read = [
             f"{name} {value:.6g}" for name, value in zip(self._features, session.market.features[bar], strict=True)
         ]  # fmt: skip

@@ -162,7 +162,7 @@ def _journaled_risk(market: Market, journals: list[Journal]) -> Records:
         bars = journal.field(index, rows, "bar")
         known = bars < len(risk)
         values = journal.field(index, rows, "risk")[known]
-        for k, name in enumerate(RISK_VALUES):
+        for k, name in enumerate(RISK_VALUES[: journal.shape.risk]):
             risk[name][bars[known]] = values[:, k]
     return risk
 

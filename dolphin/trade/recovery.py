@@ -10,11 +10,12 @@ import numpy as np
 
 from dolphin.config import Config
 from dolphin.core.digest import STAGES
-from dolphin.core.records import INCREASE, OPEN, REVERSE, RISK, Ints, Market, State, Words
+from dolphin.core.records import INCREASE, OPEN, REVERSE, Ints, Market, State, Words, neutral_risk
 from dolphin.errors import Damaged
 from dolphin.journal.held import Held, hold, market_of
 from dolphin.journal.reader import Index, Journal
 from dolphin.journal.replaying import Replayer
+from dolphin.journal.schema import RISK_VALUES
 from dolphin.live.dressing import Dresser
 from dolphin.live.feed import Feed, Row
 from dolphin.times import format_time
@@ -194,8 +195,8 @@ def _open_row(
     columns = {
         name: np.array(values["columns"].reshape(-1, assets)[j]) for j, name in enumerate(journal.shape.columns)
     }  # fmt: skip
-    risk = np.zeros(1, RISK)
-    for j, name in enumerate(RISK.names or ()):
+    risk = neutral_risk(1)
+    for j, name in enumerate(RISK_VALUES[: journal.shape.risk]):
         risk[name] = values["risk"][j]
     gaps = {_at(journal, index, g, "bar"): json.loads(_text(journal, index, g)) for g in index.of("gap").tolist()}
     why_not = str(gaps.get(int(values["bar"]), {}).get("why", ""))

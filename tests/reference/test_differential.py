@@ -14,6 +14,10 @@ from dolphin.parity.slow.random_case import random_case
 #: The engine obeys postures, and two of the reasons bear a wait.
 OBEYING: dict[str, object] = {"postures": True, "orderly": ("HELD", "DRAWN")}
 
+#: And by the account's own drawdown, over bars of hours, so that peaks are forgotten.
+WEIGHING = OBEYING | {"drawdown": True}
+HOURS = 6
+
 #: Declarations are compiled: the fast suite draws from few.
 FEW = (
     {"slots": 2, "orders": (), "resize": False, "margin": False, "fill_model": "scan_price"},
@@ -25,7 +29,7 @@ FEW = (
         "margin": True,
         "fill_model": "bar_range",
     }
-    | OBEYING,
+    | WEIGHING,
 )
 #: The slow one from these: each declaration with and without the others, under every model.
 MANY = (
@@ -49,6 +53,15 @@ MANY = (
     }
     | OBEYING,
     {"slots": 2, "orders": (), "resize": True, "margin": True, "fill_model": "touch"} | OBEYING,
+    {"slots": 1, "orders": (), "resize": False, "margin": False, "fill_model": "scan_price"} | WEIGHING,
+    {
+        "slots": "assets",
+        "orders": ("limit", "stop"),
+        "resize": True,
+        "margin": True,
+        "fill_model": "volume_share",
+    }
+    | WEIGHING,
 )
 
 
@@ -63,6 +76,9 @@ def declared(case: Case, **values: object) -> Case:
     ranged = () if model == "scan_price" else ("open", "high", "low")
     columns = ranged + (("volume",) if model == "volume_share" else ())
     columns += ("funding",) if "funding" in case.columns else ()
+    if values.get("drawdown"):
+        ts = case.market["ts"]
+        case = dataclasses.replace(case, market={**case.market, "ts": ts[0] + 60 * HOURS * (ts - ts[0])})
     orders = values["orders"]
     params = dict(case.params) | {
         "resize": int(bool(values["resize"])),

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dolphin.core.capital import rm5
+from dolphin.core.posture import posture_of
 from dolphin.core.records import APEX, HIBERNATE, STALKER, TURTLE
 from dolphin.risk.forewarner import GREEN, MISSING, ORANGE, RED
-from dolphin.risk.posture import posture_of
-from dolphin.risk.survival import HOUR_NS, minutes_since_spike, rm1, rm2, rm3, rm4, rm5
+from dolphin.risk.survival import HOUR_NS, minutes_since_spike, rm1, rm2, rm3, rm4
 
 SECOND = 10**9
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from dolphin.catalog import Instrument
-from dolphin.core.records import RISK
 from dolphin.live.feed import Feed, History, Row
 from dolphin.live.mirrors.breaker import LiveBreaker
 from dolphin.live.mirrors.safety import EVERY, Known, SafetyRecord, SafetyStack, invariants_of
@@ -110,8 +109,9 @@ class RiskFeed:
             self.check_if_due()
         record = self.record
         assert record is not None
-        risk = np.zeros(1, RISK)
+        # A step that weighs its account's drawdown reads Rm1 to Rm4 and makes Rm and posture itself; one that does
+        # not has them as the last check found them.
+        risk = self.stack.inputs.copy()
         risk["boost"], risk["beta"] = boost.boost, boost.beta
         risk["rm"], risk["posture"] = record.rm, record.posture
-        risk["quality"] = np.clip((record.breakdown[2] - 0.3) / 0.7, 0.0, 1.0)
         return risk

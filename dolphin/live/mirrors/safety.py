@@ -10,17 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dolphin.core.records import HIBERNATE, POSTURES, RISK, Records
+from dolphin.core.records import HIBERNATE, POSTURES, Records, neutral_risk
 from dolphin.errors import DolphinError
 from dolphin.live.mirrors.record import LocalLedger
 from dolphin.risk.book import Book
-from dolphin.risk.capital import apply_capital
-from dolphin.risk.drawdown import RollingPeak
+from dolphin.risk.capital import Capital
 from dolphin.risk.forewarner import MISSING, STATUSES, Forecast
 from dolphin.risk.override import Override, in_force
-from dolphin.risk.posture import new_hysteresis
 from dolphin.risk.rules import RiskRules
-from dolphin.risk.stack import ROW, neutral_inputs, new_carry, risk_rows
+from dolphin.risk.stack import ROW, neutral_inputs, new_carry, risk_rows, step_columns
 from dolphin.risk.survival import HEARTBEAT_SECONDS
 from dolphin.stores import Health, Store
 from dolphin.stores.names import LATEST, SAFETY
@@ -77,15 +75,20 @@ class SafetyStack:
         Where the record is mirrored.
     ledger : LocalLedger, optional
         Where changes of posture are written first.
+
+    Attributes
+    ----------
+    inputs : array of one RISK
+        Of the last check: what a step weighs with its account's drawdown, and the posture that a person imposes.
     """
 
     def __init__(self, store: Store | None = None, ledger: LocalLedger | None = None) -> None:
         self.store, self.ledger = store, ledger
         self.override: Override | None = None
         self._posture: int | None = None
-        self._market, self._account = new_carry(), new_hysteresis()
-        self._peak = RollingPeak(5 * SECOND_NS)
+        self._market, self._account = new_carry(), Capital()
         self._rules = RiskRules()
+        self.inputs: Records = neutral_risk(1)
 
     def check(self, now_ns: int, known: Known) -> SafetyRecord:
         """One check at ``now_ns`` (UTC, ascending).
@@ -95,13 +98,15 @@ class SafetyStack:
         OSError
             If a change of posture cannot be written down; nothing is mirrored then.
         """
-        row, risk = self._row(now_ns, known), np.zeros(1, RISK)
-        rm5 = apply_capital(row, self._peak, self._account, 0, now_ns, known.equity, risk)
+        row = self._row(now_ns, known)
+        self.inputs = step_columns(row)
+        risk, (rm5,) = self._account.weigh(self.inputs, np.array([now_ns]), np.array([known.equity]))
         rm1 = float(row["rm1"][0])
         posture = in_force(int(risk["posture"][0]), self.override, now_ns, rm1)
         four = [float(row[name][0]) for name in ("rm1", "rm2", "rm3", "rm4")]
         overridden = self.override if in_force(-1, self.override, now_ns, rm1) >= 0 else None
-        breakdown = (four[0], four[1], four[2], four[3], rm5)
+        self.inputs["imposed"] = 0 if overridden is None else 1 + overridden.posture
+        breakdown = (four[0], four[1], four[2], four[3], float(rm5))
         record = SafetyRecord(now_ns, posture, float(risk["rm"][0]), breakdown, overridden)
         if posture != self._posture:
             if self.ledger is not None:
@@ -113,10 +118,8 @@ class SafetyStack:
 
     def arrays(self) -> dict[str, Any]:
         """Everything that later checks depend on, as plain arrays by name."""
-        ring, (carry, hysteresis) = self._peak.ring, self._market
-        first, count = int(ring["first"][0]), int(ring["count"][0])
-        used = self._peak.entries[(first + np.arange(count)) % len(self._peak.entries)]
-        return {"carry": carry.copy(), "market": hysteresis.copy(), "account": self._account.copy(), "peak": used}
+        carry, hysteresis = self._market
+        return {"carry": carry.copy(), "market": hysteresis.copy(), **self._account.arrays()}
 
     def restore(self, arrays: Mapping[str, Any]) -> None:
         """Go on from :meth:`arrays`.
@@ -126,16 +129,13 @@ class SafetyStack:
         ValueError, KeyError
             If they are none.
         """
-        peak = arrays["peak"]
-        (carry, hysteresis), entries = self._market, self._peak.entries
-        carry[...], hysteresis[...], self._account[...] = arrays["carry"], arrays["market"], arrays["account"]
-        entries[: len(peak)] = peak
-        self._peak.ring["first"], self._peak.ring["count"] = 0, len(peak)
+        carry, hysteresis = self._market
+        carry[...], hysteresis[...] = arrays["carry"], arrays["market"]
+        self._account.restore(arrays)
 
     def stand(self, posture: int) -> None:
         """Begin in this posture: the one that was in force when the session was left."""
-        if int(self._account["posture"][0]) != posture:
-            self._account[...] = new_hysteresis(posture)
+        self._account.stand(posture)
 
     def _row(self, now_ns: int, known: Known) -> Records:
         inputs = neutral_inputs(np.array([now_ns]))

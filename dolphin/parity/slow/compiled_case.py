@@ -18,7 +18,7 @@ from dolphin.parity.slow.engine import Case
 
 
 @functools.cache
-def engine_of(decide, slots, orders, resize, margin, memory, reasons, postures, orderly, columns) -> Engine:  # type: ignore[no-untyped-def]
+def engine_of(decide, slots, orders, resize, margin, memory, reasons, postures, orderly, drawdown, columns) -> Engine:  # type: ignore[no-untyped-def]
     return Engine(
         Strategy(
             name="random",
@@ -34,6 +34,7 @@ def engine_of(decide, slots, orders, resize, margin, memory, reasons, postures, 
             margin=margin,
             postures=postures,
             orderly=orderly,
+            drawdown=drawdown,
             market_columns=columns,
         )
     )
@@ -63,7 +64,7 @@ def friction_of_case(case: Case) -> Records:
 
 def engine_of_case(case: Case) -> Engine:
     declared: tuple[Any, ...] = (case.slots, case.orders, case.resize, case.margin, case.memory, case.reasons)
-    declared += (case.postures, case.orderly)
+    declared += (case.postures, case.orderly, case.drawdown)
     return engine_of(case.decide, *declared, tuple(name for name in case.columns if name == "funding"))
 
 

@@ -28,6 +28,7 @@ from dolphin.parity.slow.book import (
     Trade,
     book,
 )
+from dolphin.parity.slow.capital import Stack
 from dolphin.parity.slow.fills import LIMIT, MARKET, Friction, Row, quantity, reach, slipped
 from dolphin.parity.slow.grid import Instrument, Step
 from dolphin.parity.slow.refusals import POSTURE, refusal
@@ -68,6 +69,7 @@ class Case:
     seed: int = -1
     postures: bool = False
     orderly: tuple[str, ...] = ()
+    drawdown: bool = False
 
     @property
     def bars(self) -> int:
@@ -139,6 +141,7 @@ class SlowEngine:
         self.account = Account(case.capital, case.capital, case.capital)
         self.slots = [Slot() for _ in range(count)]
         self.working = [Order() for _ in range(count)]
+        self.stack, self.in_force = Stack(), [SimpleNamespace()] if case.drawdown else []
         self.refused = [0] * count
         self.memory = [0.0] * case.memory
         self.run = SlowRun([], [], [], [], [], [], [], [], self.account, self.slots, self.working, self.memory)
@@ -150,6 +153,8 @@ class SlowEngine:
         busy = [self._match(i, s) for s in range(len(self.slots))]
         if self.case.margin:
             self._liquidate(i)
+        if self.case.drawdown:
+            self.in_force[0] = self.stack.weigh(self.market.risk[i], int(self.market.ts[i]), self.account.equity)
         intents = self._decide(i)
         for s, intent in enumerate(intents):
             self.refused[s] = self._refusal(i, s, intent, busy[s])
@@ -244,6 +249,7 @@ class SlowEngine:
             working=self.working,
             refused=self.refused,
             memory=self.memory,
+            in_force=self.in_force,
             scratch=[0.0] * self.case.market["price"].shape[1],
             ranking=np.empty(0),
         )
@@ -268,7 +274,7 @@ class SlowEngine:
 
     def _obey(self, i: int, intents: list[Order], busy: list[bool]) -> None:
         """The posture of the bar, after the page's section on postures."""
-        risk = self.market.risk[i]
+        risk = self.in_force[0] if self.case.drawdown else self.market.risk[i]
         posture, quality = int(risk.posture), float(risk.quality)
         for s, intent in enumerate(intents):
             slot, working = self.slots[s], self.working[s]

@@ -55,4 +55,5 @@ def case_of(strategy: Strategy, params: Records, market: dict[str, Any], frictio
         capital=capital,
         postures=strategy.postures,
         orderly=strategy.orderly,
+        drawdown=strategy.drawdown,
     )

@@ -94,6 +94,11 @@ def _market(rng: Generator, bars: int, assets: int, capital: float, size: float)
     risk["beta"], risk["rm"] = rng.random(bars), rng.random(bars)
     risk["posture"] = np.where(rng.random(bars) < 0.1, rng.integers(0, 4, bars), 0)
     risk["quality"] = rng.random(bars)
+    # Drawn apart: what came after it of a seed stays what it was.
+    apart = Generator(PCG64(int(2**52 * risk["rm"][0])))
+    risk["rm1"] = apart.random(bars) >= 0.02
+    risk["others"] = np.where(apart.random(bars) < 0.8, 1.0, apart.random(bars))
+    risk["imposed"] = np.where(apart.random(bars) < 0.02, apart.integers(1, 5, bars), 0)
     return {
         "ts": START + SPACING * np.arange(1, bars + 1, dtype=np.int64),
         "log_price": np.log(columns["price"]),

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from dolphin.core.hooks import risk_at
 from dolphin.core.jit import inline
 
 NONE, OPEN, CLOSE, INCREASE, REDUCE, REVERSE, CANCEL = range(7)
@@ -61,7 +62,7 @@ def decide(state, params, market, i):  # type: ignore[no-untyped-def]
                     side = -slot.side
             elif choice < 0.5:
                 action = NONE
-            if i - slot.entry_bar >= params.hold or market.risk[i].posture == HIBERNATE:
+            if i - slot.entry_bar >= params.hold or risk_at(state, market, i).posture == HIBERNATE:
                 action = CLOSE
                 side = slot.side
                 kind_draw = 0.0

@@ -33,12 +33,12 @@ def decide(state: Any, params: Any, market: Any, i: int) -> None:
     """Exit, or enter if flat."""
     slot, intent, account = state.slots[0], state.intents[0], state.account[0]
     if slot.side != 0:
-        reason = exit_reason(slot, account.capital, params, market, i)
+        reason = exit_reason(slot, account.capital, params, market, i, read(state, market, i).posture)
         if reason:
             intent.action, intent.asset, intent.side, intent.qty = CLOSE, slot.asset, slot.side, slot.qty
             intent.reason, intent.leverage = REASONS.index(reason), slot.leverage
         return
-    risk = market.risk[i]
+    risk = read(state, market, i)
     side = signal(params, float(market.features[i][0]), float(market.features[i][1]))
     if side == 0 or int(risk.posture) not in (APEX, STALKER) or account.capital <= 0.0:
         return
@@ -53,14 +53,19 @@ def decide(state: Any, params: Any, market: Any, i: int) -> None:
         intent.action, intent.asset, intent.side, intent.qty, intent.leverage = OPEN, asset, side, qty, leverage
 
 
-def exit_reason(slot: Any, capital: float, params: Any, market: Any, i: int) -> str:
+def read(state: Any, market: Any, i: int) -> Any:
+    """The risk inputs that the bar is decided by: the account's where its drawdown is weighed."""
+    return state.in_force[0] if state.in_force else market.risk[i]
+
+
+def exit_reason(slot: Any, capital: float, params: Any, market: Any, i: int, posture: int) -> str:
     """The first exit that holds, or nothing."""
     price = float(market.price[i, slot.asset])
     move = slot.side * (price / slot.entry_price - 1.0)
     margin = params.maintenance_margin
     if margin > 0.0 and capital + slot.side * slot.qty * (price - slot.entry_price) <= margin * slot.qty * price:
         return "LIQUIDATION"
-    if market.risk[i].posture == HIBERNATE:
+    if posture == HIBERNATE:
         return "HIBERNATE_HALT"
     if i > 0:
         turned = float(market.risk[i - 1].boost) - float(market.risk[i].boost) > params.adverse_turn_drop

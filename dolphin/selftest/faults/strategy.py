@@ -35,7 +35,7 @@ STRATEGY = (
           "    if i - slot.entry_bar >= params.max_hold_bars:\n", "    if i - slot.entry_bar > params.max_hold_bars:\n",
           "rung R", "intent"),
     Fault("halt-posture-ignored", "HIBERNATE does not end a position", _V,
-          "    if market.risk[i].posture == HIBERNATE:\n        return HIBERNATE_HALT\n", "", "rung R", "intent"),
+          "    if risk_at(state, market, i).posture == HIBERNATE:\n        return HIBERNATE_HALT\n", "", "rung R", "intent"),
     Fault("params-mutated", "an entry changes the strategy's own parameters", _V,
           "    ask_open(state.intents[s], asset, side, qty, leverage)\n",
           "    ask_open(state.intents[s], asset, side, qty, leverage)\n    params.max_hold_bars += 1\n", "rung R", "intent"),

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin.core.exponential import exp_array
 from dolphin.core.records import Floats
 from dolphin.errors import Damaged
-from dolphin.risk.exponential import exp_array
 
 #: The feature number of a leaf.
 LEAF = -2

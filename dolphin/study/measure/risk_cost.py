@@ -13,9 +13,8 @@ import polars as pl
 
 from dolphin.core.records import TURTLE, Floats, Records, neutral_risk
 from dolphin.market.risk_table import table_rows
-from dolphin.risk.drawdown import RollingPeak
-from dolphin.risk.posture import new_hysteresis, postures
-from dolphin.risk.survival import rm5_into
+from dolphin.risk.capital import Capital
+from dolphin.risk.stack import step_columns
 from dolphin.study.measure.run import Run
 
 CATEGORIES = {
@@ -34,27 +33,24 @@ def window_rows_of(run: Run) -> Records:
     return table_rows(run.dataset, run.config.risk.table)[run.start : run.stop]
 
 
-def capital_stress(run: Run) -> Floats:
-    """(bars,) float64 Rm5 before each bar: of the drawdown after the bar before, from a rolling peak of 30 days."""
+def whole_stack(run: Run) -> tuple[Records, Floats]:
+    """(bars,) of RISK with the account's Rm5 and (bars,) float64 Rm5: the step's, or what it would have made of them.
+
+    Of the drawdown after the bar before, from the peak of 30 days.
+    """
     before = np.concatenate([[run.config.account.initial_capital], run.recording.equity[:-1]])
-    ts = run.market.ts[run.start : run.stop]
-    drawdown = RollingPeak(run.dataset.spacing_ns).drawdowns(ts, before)
-    out = np.empty(len(drawdown))
-    rm5_into(drawdown, out)
-    return out
+    return Capital().weigh(step_columns(window_rows_of(run)), run.market.ts[run.start : run.stop], before)
 
 
 def risk_frame(run: Run) -> pl.DataFrame:
-    """Per bar: close time, the table's row, and what Rm5 of this run's account would have made of it.
+    """Per bar: close time, the table's row, and what Rm5 of this run's account makes of it.
 
-    ``rm_account`` is Rm1 to Rm5, ``posture_account`` the posture from it. The step reads neither: it reads ``rm`` and
-    ``posture``, and those only in mode ``apply``.
+    ``rm_account`` is Rm1 to Rm5, ``posture_account`` the posture from it. In mode ``apply`` the step reads these, or
+    ``rm`` and ``posture`` where ``account`` is off; in other modes neither.
     """
-    rows, rm5 = window_rows_of(run), capital_stress(run)
-    others = rows["rm2"] * rows["rm3"] * rows["rm4"] * rm5
+    rows, (whole, rm5) = window_rows_of(run), whole_stack(run)
     columns = {name: rows[name] for name in rows.dtype.names or ()}
-    columns |= {"rm5": rm5, "rm_account": rows["rm1"] * others}
-    columns["posture_account"] = postures(new_hysteresis(), rows["rm1"], others)
+    columns |= {"rm5": rm5, "rm_account": whole["rm"], "posture_account": whole["posture"]}
     return pl.DataFrame({"ts": run.market.ts[run.start : run.stop], **columns})
 
 
@@ -87,7 +83,8 @@ def risk_cost(run: Run) -> dict[str, Any]:
         "refused_pnl": float(trades["pnl"][refused].sum()),
         "capped": int(capped.sum()),
         "mean_rm": float(np.mean(rows["rm"])),
-        "mean_rm5": float(np.mean(capital_stress(run))),
+        "account": run.config.risk.account,
+        "mean_rm5": float(np.mean(whole_stack(run)[1])),
         "categories": categories,
         "breaker": {
             "ready": float(np.mean(rows["ready"])),
@@ -104,9 +101,9 @@ def neutral_trades(run: Run) -> Records:
     if run.config.risk.mode != "apply":
         return run.recording.trades
     market = run.market._replace(risk=neutral_risk(len(run.market.ts)))
-    state = run.engine.new_state(market.price.shape[1], run.config.account.initial_capital)
-    config = run.config
-    done = run.engine.run(state, config.params_record(), config.friction_record(), market, run.start, run.stop)
+    config = run.config.with_values({"risk.account": False})
+    state = config.engine.new_state(market.price.shape[1], config.account.initial_capital)
+    done = config.engine.run(state, config.params_record(), config.friction_record(), market, run.start, run.stop)
     return done.trades
 
 

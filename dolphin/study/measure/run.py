@@ -20,11 +20,12 @@ from dolphin.catalog import Dataset, format_spacing
 from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
-from dolphin.core.records import POSTURES, Floats, Ints, Market, State
+from dolphin.core.records import POSTURES, Floats, Ints, Market, Records, State
 from dolphin.errors import Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
 from dolphin.market.risk_table import check_recorded, risk_document
+from dolphin.risk.capital import Capital
 from dolphin.study.measure.documents import (
     BarDocument,
     ConfigFile,
@@ -129,7 +130,7 @@ def trades_frame(run: Run, regime: NDArray[np.int8]) -> pl.DataFrame:
     """
     trades, market, config = run.recording.trades, run.market, run.config
     decided = trades["entry_bar"] - (config.friction.fill_timing == "next")
-    risk = market.risk[decided]
+    risk = risk_read(run)[decided - run.start]
     symbols = np.array(run.dataset.symbols)
     ts = market.ts[trades["exit_bar"]]
     columns = config.strategy.columns
@@ -168,6 +169,15 @@ def trades_frame(run: Run, regime: NDArray[np.int8]) -> pl.DataFrame:
         frame = frame.with_columns(pl.Series("funding", trades["funding"]))
     text = ("date", "strategy", "asset", "side", "exit_reason", "posture", "regime_signal", "scan_uuid")
     return frame.with_columns(pl.col(name).cast(pl.String) for name in text)
+
+
+def risk_read(run: Run) -> Records:
+    """(bars,) of RISK: what the step decided by, the account's Rm5 with it where it is weighed."""
+    rows = run.market.risk[run.start : run.stop]
+    if not run.engine.strategy.drawdown:
+        return rows
+    before = np.concatenate([[run.config.account.initial_capital], run.recording.equity[:-1]])
+    return Capital().weigh(rows, run.market.ts[run.start : run.stop], before)[0]
 
 
 def scan_uuid(data_digest: str, bar: int) -> uuid.UUID:

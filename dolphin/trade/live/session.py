@@ -256,7 +256,7 @@ class LiveSession(PaperSession, House):
                 self.vigil.release("what the exchange has was adopted")
         if not resumed and self.vigil.tripped:
             risk = neutral_risk(1) if row.risk is None else row.risk.copy()
-            risk["posture"], risk["rm"] = HIBERNATE, 0.0
+            risk["posture"], risk["rm"], risk["imposed"] = HIBERNATE, 0.0, 1 + HIBERNATE
             row = replace(row, risk=risk)
         self._hibernates = row.risk is not None and int(np.asarray(row.risk).reshape(-1)["posture"][0]) == HIBERNATE
         if resumed:

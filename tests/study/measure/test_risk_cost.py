@@ -8,12 +8,12 @@ import pytest
 from dolphin.catalog import Dataset
 from dolphin.catalog.store.tables import write_table
 from dolphin.config import Config, parse_config
+from dolphin.core.capital import rm5
 from dolphin.core.records import APEX, HIBERNATE, TURTLE
 from dolphin.market.assemble import open_market
 from dolphin.market.risk_table import build_risk, table_rows
 from dolphin.risk.rules import parse_rules
-from dolphin.risk.survival import rm5
-from dolphin.study.measure.risk_cost import blamed, capital_stress, risk_cost, risk_frame
+from dolphin.study.measure.risk_cost import blamed, risk_cost, risk_frame, whole_stack
 from dolphin.study.measure.run import Run, run
 from dolphin.workspace import Workspace
 
@@ -69,7 +69,7 @@ def test_the_account_s_own_factor_is_of_the_bar_before(runs: dict[str, Run]) -> 
     done = runs["observe"]
     equity = np.concatenate([[done.config.account.initial_capital], done.recording.equity[:-1]])
     drawdown = 1.0 - equity / np.maximum.accumulate(equity)  # the window is shorter than thirty days
-    assert capital_stress(done) == pytest.approx([rm5(d) for d in drawdown], abs=1e-12)
+    assert whole_stack(done)[1] == pytest.approx([rm5(d) for d in drawdown], abs=1e-12)
     frame = risk_frame(done)
     rm = frame["rm_account"].to_numpy()
     assert (rm <= frame["rm"].to_numpy() + 1e-15).all() and rm.min() >= 0.0

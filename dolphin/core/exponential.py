@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from dolphin.core.bits import bits_float, float_bits
-from dolphin.core.jit import inline
+from dolphin.core.jit import inline, kernel
 from dolphin.core.logarithm import LN2_HI, LN2_LO, each
 from dolphin.core.records import Floats
-from dolphin.risk.compiling import kernel
 
 INV_LN2 = 1.44269504088896338700e00
 P1 = 1.66666666666666019037e-01

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dolphin.core.jit import inline
+from dolphin.core.jit import inline, kernel
 from dolphin.core.records import APEX, HIBERNATE, STALKER, TURTLE, Floats, Ints, Records
-from dolphin.risk.compiling import kernel
 
 APEX_FROM, STALKER_FROM, TURTLE_FROM = 0.85, 0.40, 0.10
 TOLERANCE = 1e-12

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dolphin.core.posture import new_hysteresis, posture_of, postures
 from dolphin.core.records import APEX, HIBERNATE, STALKER, TURTLE
-from dolphin.risk.posture import new_hysteresis, posture_of, postures
 
 
 def run(rm: list[float], invariants: list[float] | None = None, start: int = APEX) -> list[int]:

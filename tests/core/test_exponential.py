@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dolphin.risk.exponential import exp_array
+from dolphin.core.exponential import exp_array
 
 getcontext().prec = 60
 
