@@ -83,6 +83,8 @@ def row_by_row(
             books.walk(progress)
     except Differs as error:
         return Check(NAME, False, str(error))
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        return Check(NAME, False, f"what the process that decides said means nothing: {type(error).__name__}: {error}")
     ts = dataset.grid()
     for span, (trades, equity) in told.items():
         if problem := _unlike(ts, span, books.engines[span], trades, equity):
