@@ -161,10 +161,10 @@ def verify(
 ) -> None:
     """Re-hash every champion, check pointers and audit chain."""
     from dolphin import workspace
-    from dolphin.gate import verify as verify_champions
+    from dolphin.gate.apart import verify_apart
 
     with progress_bar() as progress:
-        found = verify_champions(workspace.find(), rerun=rerun, full=full, signers=signers, progress=progress)
+        found = verify_apart(workspace.find(), rerun=rerun, full=full, signers=signers, progress=progress)
 
     def tell() -> None:
         for line in (*found["completed"], *found["problems"]):

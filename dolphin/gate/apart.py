@@ -18,8 +18,8 @@ from typing import Any
 from dolphin import errors
 from dolphin.errors import DolphinError, Refused
 from dolphin.files import read_json
-from dolphin.gate.champions import Champion, install, moving
-from dolphin.gate.promotion import refuse, refuse_weaker
+from dolphin.gate.champions import Champion, install, moving, open_champion
+from dolphin.gate.promotion import refuse, refuse_weaker, verify
 from dolphin.gate.report import Check, FloorResult, GateReport, plain
 from dolphin.gate.runner import SAID
 from dolphin.ledger import who_am_i
@@ -41,6 +41,25 @@ def judge_apart(
     ask = _ask(workspace, candidate, dataset, start, stop, tier2=False, parity=None, who=None)
     with _ran(workspace, ask, progress) as (_, report):
         return report
+
+
+def verify_apart(
+    workspace: Workspace, *, rerun: bool = False, full: bool = False, signers: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """:func:`dolphin.gate.promotion.verify`, each champion run again in a process of its own and judged in this one."""
+
+    def again(pointer: str) -> tuple[GateReport, dict[str, Any] | None]:
+        ask = _ask(workspace, pointer, None, None, None, tier2=False, parity=True, who=None, repeat=full)
+        with _ran(workspace, ask, progress) as (folder, report):
+            found = read_json(folder / "found.json").get("repeated")
+        if found is None:
+            return report, None
+        from dolphin.gate.repetition import held_against
+
+        return report, held_against(open_champion(workspace, pointer), pointer, found)
+
+    return verify(workspace, rerun=rerun, full=full, signers=signers, again=again)
 
 
 def promote_apart(
@@ -77,7 +96,7 @@ def _ask(
     path = Path(candidate)
     named = str(path.resolve()) if path.exists() else candidate
     about = {"root": str(workspace.root), "candidate": named, "dataset": dataset, "start": start, "stop": stop}
-    return about | more
+    return about | {"repeat": False} | more
 
 
 @contextmanager
@@ -102,17 +121,19 @@ def _ran(workspace: Workspace, ask: dict[str, Any], progress: Progress | None) -
         if running.returncode:
             how = f"exit code {running.returncode}" if running.returncode > 0 else f"signal {-running.returncode}"
             raise DolphinError(f"the process that runs the strategy ended with {how}", mend="run 'dolphin doctor'")
-        yield folder, _report(workspace, folder, ask, read_json(folder / "found.json"))
+        yield folder, _report(workspace, folder, ask, read_json(folder / "found.json"), progress)
 
 
-def _report(workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any]) -> GateReport:
+def _report(
+    workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any], progress: Progress | None
+) -> GateReport:
     document = found["report"]
     floors = tuple(FloorResult(**{**row, "limit": float(row["limit"]), "value": float(row["value"])})
                    for row in document["floors"])  # fmt: skip
     checks: list[Check] = [*(Check(**row) for row in document["checks"]), Check(**found["watch"])]
     if all(floor.passed for floor in floors) and all(check.passed for check in checks):
         # What is refused is refused; only a pass has to be believed.
-        checks.append(_looked_at_again(workspace, folder, ask, found))
+        checks += _looked_at_again(workspace, folder, ask, found, progress)
     reasons = [check.line for check in checks[len(document["checks"]) :] if not check.passed] + document["reasons"]
     return GateReport(
         candidate=document["candidate"], floors=floors, checks=tuple(checks), evidence=document["evidence"],
@@ -121,18 +142,20 @@ def _report(workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict
     )  # fmt: skip
 
 
-def _looked_at_again(workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any]) -> Check:
+def _looked_at_again(
+    workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any], progress: Progress | None
+) -> list[Check]:
     """The second look; a notebook that has imported research code takes a process without any."""
     if not any(name.startswith("research_") for name in sys.modules):
-        from dolphin.gate.second_look import second_look
+        from dolphin.gate.second_look import look_again
 
-        return second_look(workspace, folder, ask, found)
+        return look_again(workspace, folder, ask, found, progress)
     command = [sys.executable, "-P", "-m", "dolphin.gate.second_look", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise DolphinError(f"the process that judges again failed: {last}", mend="run 'dolphin doctor'")
-    return Check(**json.loads(done.stdout))
+    return [Check(**row) for row in json.loads(done.stdout)]
 
 
 def _verdict(report: GateReport, contents: dict[str, bytes]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dolphin.errors import DolphinError, Refused
 from dolphin.gate.champions import (
@@ -23,6 +23,12 @@ from dolphin.gate.champions import (
 from dolphin.ledger import who_am_i
 from dolphin.progress import Progress
 from dolphin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dolphin.gate.report import GateReport
+
+    #: From a pointer to the report on its champion, run again, and the evidence gathered again, if it was asked for.
+    Again = Callable[[str], tuple[GateReport, dict[str, Any] | None]]
 
 
 def promote(
@@ -125,6 +131,7 @@ def verify(
     signers: Path | None = None,
     progress: Progress | None = None,
     climb: Callable[..., Any] | None = None,
+    again: Again | None = None,
 ) -> dict[str, Any]:
     """Re-hash every file of every champion, check pointers and the audit chain.
 
@@ -138,6 +145,9 @@ def verify(
         That, and the evidence of its edge once more: the search under shifted signals, and the holdout.
     signers : Path, optional
         Also the signatures of the audit log, by this file of allowed signers.
+    again : callable, optional
+        From a pointer to the report on its champion and, with ``full``, its evidence; by default both are gathered
+        in this process. The command gathers them in two (:func:`dolphin.gate.apart.verify_apart`).
 
     Returns
     -------
@@ -167,19 +177,13 @@ def verify(
         problems += wrong
     reruns, evidence = {}, {}
     if (rerun or full) and not problems:
-        from dolphin.gate.candidate import Candidate
-        from dolphin.gate.evaluation import evaluate
-
         for name in [name for name in POINTERS if pointer_path(workspace, name).is_file()]:
-            candidate = Candidate.from_pointer(workspace, name)
-            report = evaluate(workspace, candidate, tier2=False, parity=True, progress=progress, climb=climb)
+            report, repeated = again(name) if again else _again(workspace, name, full, progress, climb)
             reruns[name] = report.as_dict()
             problems += [f"{name}: {failure.line}" for failure in report.failures]
-            if full:
-                from dolphin.gate.repetition import repeat_evidence
-
-                evidence[name] = repeat_evidence(workspace, name, progress)
-                problems += evidence[name]["problems"]
+            if repeated is not None:
+                evidence[name] = repeated
+                problems += repeated["problems"]
     return {
         "passed": not problems,
         "problems": problems,
@@ -191,6 +195,19 @@ def verify(
         "reruns": reruns,
         "evidence": evidence,
     }
+
+
+def _again(
+    workspace: Workspace, pointer: str, full: bool, progress: Progress | None, climb: Callable[..., Any] | None
+) -> tuple[GateReport, dict[str, Any] | None]:
+    """The report on a pointer's champion and its evidence, gathered in this process."""
+    from dolphin.gate.candidate import Candidate
+    from dolphin.gate.evaluation import evaluate
+    from dolphin.gate.repetition import repeat_evidence
+
+    candidate = Candidate.from_pointer(workspace, pointer)
+    report = evaluate(workspace, candidate, tier2=False, parity=True, progress=progress, climb=climb)
+    return report, repeat_evidence(workspace, pointer, progress) if full else None
 
 
 def runtime_problems(workspace: Workspace, champion: Champion) -> list[str]:

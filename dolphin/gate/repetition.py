@@ -7,10 +7,12 @@ from typing import Any
 
 from dolphin.gate.candidate import Candidate
 from dolphin.gate.case import judge_case, open_case
+from dolphin.gate.champions import Champion, open_champion
 from dolphin.gate.evidence.searches import find_search
 from dolphin.gate.measure import Measure
 from dolphin.gate.policy import read_policy
 from dolphin.gate.report import plain
+from dolphin.gate.second_look import edge_problems
 from dolphin.market.assemble import open_market
 from dolphin.progress import Progress
 from dolphin.study.trials.holdouts import Holdouts
@@ -29,18 +31,31 @@ def repeat_evidence(workspace: Workspace, pointer: str, progress: Progress | Non
         ``repeated``; ``why`` it cannot be, where it cannot; ``problems`` (lines: what is not as frozen, or no longer
         within its limit); ``then`` and ``now`` (p, p_a, p_b).
     """
+    return held_against(open_champion(workspace, pointer), pointer, gather_again(workspace, pointer, progress))
+
+
+def gather_again(workspace: Workspace, pointer: str, progress: Progress | None = None) -> dict[str, Any]:
+    """The half of it that runs the strategy: ``why`` nothing is repeated, or ``edge``, what was found."""
     candidate = Candidate.from_pointer(workspace, pointer)
     assert candidate.champion is not None
     frozen = candidate.champion.document("gate.json")["evidence"]
     policy = read_policy(workspace)
     why = _why_not(workspace, candidate, frozen, policy.sha256)
     if why:
-        return {"repeated": False, "why": why, "problems": [], "then": _figures(frozen.get("edge")), "now": None}
+        return {"why": why, "edge": None}
     shutil.rmtree(workspace.promote / ".shifts", ignore_errors=True)
     market = open_market(candidate.dataset, candidate.config, progress)
     measure = Measure(candidate.dataset, market, candidate.config, candidate.start, candidate.stop)
     edge = judge_case(workspace, open_case(workspace, candidate), measure, policy, progress)
-    then, now = frozen["edge"], plain(edge.document())
+    refusals = [] if edge.passed else [f"{edge.sentence}; {edge.guard_sentence}"]
+    return {"why": "", "edge": plain(edge.document()), "refusals": refusals}
+
+
+def held_against(champion: Champion, pointer: str, found: dict[str, Any]) -> dict[str, Any]:
+    """The other half: what was found against what was frozen. Each p must follow from its scores."""
+    then, now = champion.document("gate.json")["evidence"].get("edge"), found["edge"]
+    if now is None:
+        return {"repeated": False, "why": found["why"], "problems": [], "then": _figures(then), "now": None}
     problems = []
     for part in ("search", "holdout"):
         if (then[part] is None) != (now[part] is None):
@@ -48,8 +63,7 @@ def repeat_evidence(workspace: Workspace, pointer: str, progress: Progress | Non
         elif then[part] is not None:
             changed = [key for key in SAME if then[part].get(key) != now[part].get(key)]
             problems += [f"{pointer}: evidence of the {part}: '{key}' is not as frozen" for key in changed]
-    if not edge.passed:
-        problems.append(f"{pointer}: {edge.sentence}; {edge.guard_sentence}")
+    problems += [f"{pointer}: {line}" for line in (*found["refusals"], *edge_problems(now))]
     return {"repeated": True, "why": "", "problems": problems, "then": _figures(then), "now": _figures(now)}
 
 

@@ -41,6 +41,7 @@ def _judge(folder: Path, ask: dict[str, Any], tell: Progress) -> None:
     from dolphin.gate.candidate import find_candidate
     from dolphin.gate.evaluation import evaluate
     from dolphin.gate.freeze import contents_of
+    from dolphin.gate.repetition import gather_again
     from dolphin.gate.watch import Watch
     from dolphin.workspace import Workspace
 
@@ -53,9 +54,10 @@ def _judge(folder: Path, ask: dict[str, Any], tell: Progress) -> None:
     if report.passed and ask["who"] is not None:
         for name, data in contents_of(workspace, candidate, report, ask["who"]).items():
             write_bytes(folder / "champion" / name, data)
-    config = report.measure.config.document()
-    kept = watch.check()
-    write_json(folder / "found.json", {"report": report.as_dict(), "watch": vars(kept), "config": config})
+    found = {"report": report.as_dict(), "config": report.measure.config.document()}
+    if ask["repeat"]:
+        found["repeated"] = gather_again(workspace, ask["candidate"], tell)
+    write_json(folder / "found.json", found | {"watch": vars(watch.check())})
 
 
 def _channel() -> Progress:

@@ -32,6 +32,8 @@ from dolphin.gate.policy import read_policy
 from dolphin.gate.recount import NAME as RECOUNTED
 from dolphin.gate.recount import figures, recount
 from dolphin.gate.report import Check
+from dolphin.gate.row_by_row import row_by_row
+from dolphin.progress import Progress
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.holdouts import Holdouts
 from dolphin.study.trials.registry import Registry
@@ -50,6 +52,16 @@ OF_PARITY = (
 
 #: Relative difference of two sums of the same numbers.
 NEAR = 1e-6
+
+
+def look_again(
+    workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any], progress: Progress | None = None
+) -> list[Check]:
+    """The second look, and where a pass has the parity ladder, too, every decision once more row by row."""
+    checks = [second_look(workspace, folder, ask, found)]
+    if checks[0].passed and _with_parity(ask, found["report"]):
+        checks.append(_without_later_rows(workspace, folder, found, progress))
+    return checks
 
 
 def second_look(workspace: Workspace, folder: Path, ask: dict[str, Any], found: dict[str, Any]) -> Check:
@@ -104,13 +116,36 @@ def _problems(
 def _checks(workspace: Workspace, ask: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
     """Every check that a pass needs was made and held; the registry is looked at here."""
     new = report["candidate"]["kind"] != "champion"
-    parity = new if ask["parity"] is None else ask["parity"]
-    for name in (*NEEDED, *(OF_NEW if new else ()), *(OF_PARITY if parity else ())):
+    for name in (*NEEDED, *(OF_NEW if new else ()), *(OF_PARITY if _with_parity(ask, report) else ())):
         if not any(row["name"].startswith(name) and row["passed"] for row in report["checks"]):
             yield f"the check '{name}' was not made"
     yield from Registry(workspace).problems()
     if new:
         yield from anchor_problems(workspace)
+
+
+def _with_parity(ask: dict[str, Any], report: dict[str, Any]) -> bool:
+    """Whether the parity ladder was asked for; unless told otherwise it is, except for a champion."""
+    asked = ask["parity"]
+    return report["candidate"]["kind"] != "champion" if asked is None else bool(asked)
+
+
+def _without_later_rows(workspace: Workspace, folder: Path, found: dict[str, Any], progress: Progress | None) -> Check:
+    """All windows that were run, and the holdout, decided by a process that gets one row after the other."""
+    report, job = found["report"], json.loads((folder / "job.json").read_text())
+    about, evidence = report["candidate"], report["evidence"]
+    dataset = open_dataset(workspace, f"{about['dataset']}@{about['dataset_digest']}")
+    told = {(w["start"], w["stop"]): _left(folder / f"{number}.npz") for number, w in enumerate(job["windows"])}
+    held, value = None, None
+    if about["kind"] != "champion":
+        opening = evidence["holdout"]["opening"]
+        entry = next((e for e in Holdouts(workspace).entries() if e["hash"] == opening), None)
+        part = evidence["edge"]["holdout"]
+        if entry is not None and part["value"] is not None and part.get("objective"):
+            low, high = np.searchsorted(dataset.grid(), [entry["first_ts"], entry["last_ts"] + 1]).tolist()
+            held, value = (low, high), (str(part["objective"]), float(part["value"]))
+    digest = str(about["engine_digest"])
+    return row_by_row(dataset, workspace.research, found["config"], digest, told, held, value, progress)
 
 
 def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple[int, int]:
@@ -184,10 +219,8 @@ def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Ite
     if entry is None or entry["config_hash"] != config_hash or entry["dataset_digest"] != dataset.digest:
         yield "the holdout's opening is not on the chain"
         return
+    yield from edge_problems(edge)
     held, search = edge["holdout"], edge["search"]
-    yield from _ranked(held, 1.0)
-    if search is not None:
-        yield from _ranked(search, 1.0 + search.get("looks_outside", 0) / max(edge["registered_trials"], 1))
     p = held["p"] if search is None else stouffer(search["p"], held["p"])
     families = earlier_families(
         workspace, looks_at(workspace, dataset), dataset, entry["first_ts"], entry["last_ts"], config_hash
@@ -197,6 +230,14 @@ def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Ite
         yield f"p is {p:.4g} and its limit {alpha:.4g}; told were {edge['p']:.4g} and {edge['alpha']:.4g}"
     if p > alpha or (search is not None and held["p"] > policy.hard("guard")):
         yield f"no edge: p = {p:.4g}, p_b = {held['p']:.4g}"
+
+
+def edge_problems(edge: dict[str, Any]) -> Iterator[str]:
+    """Each part's p by its own scores."""
+    held, search = edge["holdout"], edge["search"]
+    yield from _ranked(held, 1.0)
+    if search is not None:
+        yield from _ranked(search, 1.0 + search.get("looks_outside", 0) / max(edge["registered_trials"], 1))
 
 
 def _ranked(part: dict[str, Any], searches: float) -> Iterator[str]:
@@ -214,10 +255,10 @@ def _near(a: float, b: float) -> bool:
 
 
 def main(folder: Path) -> None:
-    """Look at what was left in ``folder`` for a process that has research code in it; the check as JSON."""
+    """Look at what was left in ``folder`` for a process that has research code in it; the checks as JSON."""
     ask = read_json(folder / "ask.json")
-    check = second_look(Workspace(Path(ask["root"])), folder, ask, read_json(folder / "found.json"))
-    json.dump({"name": check.name, "passed": check.passed, "detail": check.detail}, sys.stdout)
+    checks = look_again(Workspace(Path(ask["root"])), folder, ask, read_json(folder / "found.json"))
+    json.dump([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import sneaky_for_tests as sneaky
+from test_gate import Ladder
 
 from dolphin.errors import DolphinError
-from dolphin.gate import Candidate, GateReport, evaluate
-from dolphin.gate.apart import _ask, _ran, judge_apart
+from dolphin.gate import Candidate, GateReport, evaluate, find_candidate, open_champion, promote
+from dolphin.gate.apart import _ask, _ran, judge_apart, verify_apart
 from dolphin.gate.evaluation import _measure
 from dolphin.gate.policy import DEFAULT as POLICY
 from dolphin.gate.recount import leave, recounted
+from dolphin.gate.repetition import held_against
+from dolphin.gate.row_by_row import NAME as ROWS
 from dolphin.gate.second_look import NAME, second_look
 from dolphin.gate.watch import NAME as WATCHED
 from dolphin.workspace import Workspace
@@ -188,3 +191,23 @@ def _measured(candidate: Candidate) -> Any:
     measure = _measure(candidate, candidate.config, None)
     assert measure.whole.metrics["trades"] > 0
     return measure
+
+
+@pytest.mark.slow
+def test_champions_are_verified_by_two_processes(workspace: Workspace, tmp_path: Path) -> None:
+    home = Workspace(Path(shutil.copytree(workspace.root, tmp_path / "w")))
+    candidate = find_candidate(home, str(home.root / "candidate.toml"), dataset="edge")
+    promote(home, candidate, reason="it passed", weaker_policy=True, climb=Ladder())
+    told: list[str] = []
+    found = verify_apart(home, full=True, progress=lambda done, total, text: told.append(text))
+    assert found["passed"], found["problems"]
+    report, about = found["reruns"]["blue"], found["evidence"]["blue"]
+    names = [check["name"] for check in report["checks"]]
+    assert {WATCHED, NAME, ROWS} <= {*names} and "gate: decided row by row" in told
+    assert about["repeated"] and about["now"] == about["then"]
+    edge = copy.deepcopy(open_champion(home, "blue").document("gate.json")["evidence"]["edge"])
+    edge["holdout"]["value"] += 1.0
+    edge["holdout"]["p"] /= 2.0
+    again = held_against(open_champion(home, "blue"), "blue", {"why": "", "edge": edge, "refusals": []})
+    assert "blue: evidence of the holdout: 'value' is not as frozen" in again["problems"]
+    assert any("was told as" in line for line in again["problems"])
