@@ -1,7 +1,7 @@
 """How long a live session takes from a row's last message to an order's submission, at the exchange of one's own.
 
-Run ``python -m benchmarks.live_orders [ASSETS] [BARS] [SPEED] [FSYNC]``. The exchange is a process of its own on
-loopback and plays a bar every ``60 / SPEED`` seconds; ``vel_div`` trades in most bars of a generated market. Beside the
+Run ``python -m benchmarks.live_orders [ASSETS] [BARS] [MILLISECONDS] [FSYNC]``. The exchange is a process of its own on
+loopback and plays a bar every so many ms; ``vel_div`` trades in most bars of a generated market. Beside the
 time by the clock stands the processor time of the session's thread, and the time by the clock of the rows in which the
 system did not take the processor away: on a busy machine these are the session's own.
 """
@@ -9,6 +9,7 @@ system did not take the processor away: on a busy machine these are the session'
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import re
 import resource
@@ -18,10 +19,11 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 
 from dolphin.catalog import generate, open_dataset
@@ -120,13 +122,29 @@ class Stamps:
         return outer
 
 
-def measure(assets: int, bars: int, speed: float, fsync: str, folder: Path) -> Stamps:
+def play(url: str, assets: int, bars: int, seconds: float) -> None:
+    """Play bars at their times, from when the session listens on."""
+    with httpx.Client(base_url=url, timeout=10.0) as client:
+        while True:
+            state = client.get("/control").json()
+            if state["kline_listeners"] >= assets and state["users"]:
+                break
+            time.sleep(0.1)
+        due = time.monotonic() + 1.0
+        with suppress(httpx.HTTPError):  # the exchange ends with the session
+            for _ in range(bars):
+                due = max(due + seconds, time.monotonic())
+                time.sleep(max(0.0, due - time.monotonic()))
+                client.post("/control", json={"bar": 1})
+
+
+def measure(assets: int, bars: int, seconds: float, fsync: str, folder: Path) -> Stamps:
     """One session."""
     home = create(folder / "home")
     first = history_bars(MINUTE) + 50
     generate(home, "m", preset="edge", days=4, assets=assets, spacing_ns=MINUTE, seed=3)
     dataset = open_dataset(home, "m")
-    serve = f"exchange serve --dataset m --played {first} --port 0 --speed {speed}"
+    serve = f"exchange serve --dataset m --played {first} --port 0 --speed 0"
     stamps = Stamps()
     with subprocess.Popen(
         [sys.executable, "-m", "dolphin", *serve.split()], cwd=home.root, stderr=subprocess.PIPE, env=os.environ
@@ -136,10 +154,14 @@ def measure(assets: int, bars: int, speed: float, fsync: str, folder: Path) -> S
             found = re.search(r"http://127.0.0.1:\d+", process.stderr.readline().decode())
             assert found is not None
             config = parse_config(CONFIG, where="benchmark")
+            player = multiprocessing.get_context("spawn").Process(
+                target=play, args=(found.group(), assets, bars, seconds), daemon=True
+            )
+            player.start()
             with stamps.taken():
                 trade_live(
                     home, Runs(config, UNFROZEN, "benchmark"), Venue(dataset, url=found.group()), folder / "state",
-                    Settings(fsync=fsync), Keys("key", "secret"), say=lambda line: None, stop_at=first + bars,
+                    Settings(fsync=fsync), Keys("key", "secret"), say=lambda line: None, stop_at=first + bars - 1,
                 )  # fmt: skip
         finally:
             process.terminate()
@@ -156,12 +178,12 @@ def told(name: str, taken: Any) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    defaults = "50", "2000", "1200", "never"
-    assets, bars, speed, fsync = (*arguments, *defaults[len(arguments) :])
+    defaults = "50", "2000", "50", "never"
+    assets, bars, milliseconds, fsync = (*arguments, *defaults[len(arguments) :])
     with tempfile.TemporaryDirectory() as folder:
-        stamps = measure(int(assets), int(bars), float(speed), fsync, Path(folder))
+        stamps = measure(int(assets), int(bars), float(milliseconds) / 1000.0, fsync, Path(folder))
     wall, alone = np.array(stamps.wall[1:]), np.array(stamps.alone[1:])  # the first one compiles, or loads what is
-    print(f"last message to submit, {assets} assets, a bar every {60.0 / float(speed) * 1000.0:g} ms, fsync {fsync}")
+    print(f"last message to submit, {assets} assets, a bar every {milliseconds} ms, fsync {fsync}")
     print(told("by the clock", wall))
     print(told("processor time", stamps.own[1:]))
     print(told("by the clock, undisturbed", wall[alone]))

@@ -19,8 +19,8 @@ from dolphin.cli import completion
 from dolphin.progress import Progress
 
 if TYPE_CHECKING:
-    from dolphin.stores import Store
     from dolphin.config import Config
+    from dolphin.stores import Store
     from dolphin.workspace import Workspace
 
 Dataset = Annotated[str, typer.Argument(help="Dataset.", autocompletion=completion.datasets)]

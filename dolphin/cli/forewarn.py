@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import ConfigFile, Json, cluster_of, Sets, emit, load_config, progress_bar, say, table
+from dolphin.cli.common import ConfigFile, Json, Sets, cluster_of, emit, load_config, progress_bar, say, table
 
 app = typer.Typer(help="How likely a configuration is to lose much within days.", no_args_is_help=True)
 Model = Annotated[Path, typer.Argument(help="File of the forewarner (JSON).")]

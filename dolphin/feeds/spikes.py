@@ -13,7 +13,7 @@ import numpy as np
 from dolphin.feeds.client import Client, Failed
 from dolphin.feeds.health import Health
 from dolphin.risk.survival import HOUR_NS, SPIKE_LEAST, SPIKE_WINDOW, minutes_since_spike
-from dolphin.times import MINUTE_NS, SECOND_NS, format_time
+from dolphin.times import SECOND_NS, format_time
 
 #: Hours that are asked for: each of the newest is measured against those before it.
 HOURS = SPIKE_WINDOW + 48
@@ -68,7 +68,7 @@ class Spikes:
             return None
         now = self._clock()
         minutes = float(minutes_since_spike(np.array([now], np.int64), self._public, self._readings)[0])
-        spike = None if np.isinf(minutes) else format_time(now - round(minutes * MINUTE_NS))
+        spike = None if np.isinf(minutes) else format_time(now - round(minutes * 60 * SECOND_NS))
         return {
             "spike_at": spike, "dvol": float(self._readings[-1]), "public": format_time(int(self._public[-1])),
             "hours": len(self._public), "enough": len(self._public) > SPIKE_LEAST,

@@ -31,8 +31,9 @@ class Collector:
             self._holds = True
 
     def leave_out(self) -> None:
-        """Nor is what has come since."""
+        """Nor is what has come since, as far as anything holds it."""
         if self._holds:
+            gc.collect()
             gc.freeze()
 
     def between(self) -> None:

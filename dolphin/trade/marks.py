@@ -77,7 +77,14 @@ class Marks:
     def decided(self, session: Session, order: Records, stopped: str | None) -> None:
         """What is wanted, and why; ``stopped`` says why it did not go out. It is put into words by who asks."""
         bar, market = session.bar, session.market
-        self._last = bar, int(market.ts[bar]), order.item(), market.features[bar].copy(), market.risk[bar].copy(), stopped
+        self._last = (
+            bar,
+            int(market.ts[bar]),
+            order.item(),
+            market.features[bar].copy(),
+            market.risk[bar].copy(),
+            stopped,
+        )
 
     @property
     def last(self) -> dict[str, Any] | None:

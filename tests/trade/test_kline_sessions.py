@@ -128,13 +128,9 @@ def test_klines_are_decided_as_research_decides_them_and_a_restart_asks_for_what
 def test_a_stream_that_drops_in_mid_session_leaves_no_hole(pristine, thread, tmp_path):
     sitting = Sitting(pristine, thread, tmp_path / "s")
 
-    def cut():
-        thread.control(drop_market="hard")
-        thread.control(bar=3)  # nobody hears of them
-
-    sitting.acts[20] = cut
+    sitting.acts[20] = lambda: thread.control(drop_market="hard", bar=3)  # nobody hears of them
     ended = sitting.run(40)
-    assert ended.bars == 40 and any("24 bars asked for, 0 of them too late" in line for line in sitting.said)
+    assert ended.bars == 40 and any("24 bars asked for, 0 of them too late" in line for line in sitting.said), sitting.said
     for journal in journals(tmp_path / "s"):
         held = hold(journal, journal.index())
         ages = held.market(0, len(held.bars)).age

@@ -13,8 +13,8 @@ from dolphin.catalog.store.filling import Filler
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput
 from dolphin.live.binance.asking import Client
-from dolphin.live.binance.assembler import DEADLINE_MS, MOST, Assembler, Closed, Fetched, Late
-from dolphin.live.binance.refetching import ASK_MS, ask_closes
+from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Fetched, Late
+from dolphin.live.binance.refetching import Refetcher
 from dolphin.live.feed import History, Row
 
 #: Kline intervals of the exchange by spacing, ns.
@@ -81,10 +81,8 @@ class BinanceFeed:
         self._queue: asyncio.Queue[Row | None] = asyncio.Queue()
         self._assembler: Assembler | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.on_fetched: Callable[[Fetched], None] | None = None
-        self._asking: asyncio.Task[None] | None = None
-        self._ask_timer: asyncio.TimerHandle | None = None
-        self._asked = self._known = 0
+        self._refetcher = Refetcher(client, self.symbols, self.interval, self._give)
+        self._planned = self._closed = False
         self._caught_up = 0
         self._waiting: list[tuple[int, int, float]] | None = None
         self._journaled: dict[int, Floats] = {}
@@ -120,6 +118,15 @@ class BinanceFeed:
             for late in assembler.late:
                 self._on_late(late)
         assembler.late.clear()
+        if not self._planned:  # behind the row that may have closed: its decision waits for no timers
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._plan)
+
+    def _plan(self) -> None:
+        """Timers, once for all bars that came in one turn of the loop."""
+        self._planned, assembler = False, self._assembler
+        if assembler is None or self._closed:
+            return
         wait = assembler.wait_ms(time.monotonic() * 1000.0)
         if self._timer is not None:
             self._timer.cancel()
@@ -127,62 +134,17 @@ class BinanceFeed:
         if wait is not None:
             loop, seconds = asyncio.get_running_loop(), wait / 1000.0 + 0.001
             self._timer = loop.call_later(seconds, self._due, loop.time() + seconds)
-        if assembler.held and self._asking is None:
-            self._ask(assembler.holes())
-        elif assembler.newest != self._known:
-            self._known = assembler.newest
-            self._ask_in_time()
+        if self._waiting is None:
+            self._refetcher.look(assembler)
 
-    # What the stream did not bring ----------------------------------------------------------------------------------
+    @property
+    def on_fetched(self) -> Callable[[Fetched], None] | None:
+        """Is told of bars that were asked for because the stream did not bring them."""
+        return self._refetcher.tell
 
-    def _ask_in_time(self) -> None:
-        """Look at the row that is due next so long before its deadline that an answer can be there in time."""
-        if self._ask_timer is not None:
-            self._ask_timer.cancel()
-            self._ask_timer = None
-        assert self._assembler is not None
-        close = self._assembler.next_close(self._asked)
-        if close is not None:
-            wait = close + ASK_MS - self._assembler.exchange_ms(time.monotonic() * 1000.0)
-            loop = asyncio.get_running_loop()
-            self._ask_timer = loop.call_later(max(wait / 1000.0, 0.0) + 0.001, self._lacks, close)
-
-    def _lacks(self, close: int) -> None:
-        """A row is not whole so long after its close."""
-        assembler = self._assembler
-        assert assembler is not None and assembler.last_ms is not None
-        if self._asking is None and close > assembler.last_ms:
-            self._asked = close
-            self._ask([*range(assembler.last_ms + assembler.spacing_ms, close + 1, assembler.spacing_ms)][-MOST:])
-
-    def _ask(self, closes: list[int]) -> None:
-        if closes and self._waiting is None:
-            self._asking = asyncio.get_running_loop().create_task(self._fetch(closes))
-
-    async def _fetch(self, closes: list[int]) -> None:
-        """Ask for the bars of some rows, and hand in what comes; without an answer rows close as they are."""
-        assembler, begun = self._assembler, time.monotonic()
-        assert assembler is not None
-        found: dict[int, dict[int, float]] = {}
-        failed = ""
-        try:
-            # Where no bar came at all, the row may not be over by the exchange's clock.
-            if closes[-1] <= assembler.newest or await self._client.server_time() >= closes[-1]:
-                symbols = {column: self.symbols[column] for column in assembler.lacking(closes)}
-                found = await ask_closes(self._client, symbols, self.interval, closes, assembler.spacing_ms)
-        except Exception as error:
-            failed = " ".join(str(error).split()) or type(error).__name__
-        self._asking = None
-        late = assembler.last_ms or 0
-        told = Fetched(
-            closes[0], closes[-1], sum(map(len, found.values())),
-            sum(len(bars) for close, bars in found.items() if close <= late), round((time.monotonic() - begun) * 1e3),
-            failed,
-        )  # fmt: skip
-        self._give(assembler.fill(found, time.monotonic() * 1000.0))
-        self._ask_in_time()
-        if self.on_fetched is not None and (told.bars or told.failed):
-            self.on_fetched(told)
+    @on_fetched.setter
+    def on_fetched(self, tell: Callable[[Fetched], None] | None) -> None:
+        self._refetcher.tell = tell
 
     def _row(self, closed: Closed) -> Row:
         ts = closed.close_ms * _MS
@@ -304,12 +266,9 @@ class BinanceFeed:
 
     async def close(self) -> None:
         """See :class:`~dolphin.live.feed.Feed`."""
-        for timer in (self._timer, self._ask_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._ask_timer = None
-        asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._refetcher.close()
         self._queue.put_nowait(None)

@@ -1,7 +1,7 @@
 """The store's records that others than a session make: factors, books, the volatility regime, the forecast.
 
-A recording (``dolphin feeds run``) and the forewarner's job make them. They write into a cluster themselves; an embedded
-store is open in one process alone, so there the session takes the records over from the workspace's files.
+A recording (``dolphin feeds run``) and the forewarner's job make them. They write into a cluster themselves; an
+embedded store is open in one process alone, so there the session takes them over from the workspace's files.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Records:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._told: dict[tuple[str, str], str] = {}
+        self._books: dict[str, str] = {}
 
     def forecast(self, record: Mapping[str, Any]) -> Outcome | None:
         """``mc_forewarner_latest``: status, catastrophic_prob, envelope_score, timestamp."""
@@ -54,8 +55,8 @@ class Records:
             told.append(self._tell((FEATURES, VOL_REGIME), dict(volatility)))
         for symbol, one in (document.get("books") or {}).items():
             place = book_place(symbol)
-            if self._told.get((*place, "time")) != one["time"]:  # a book that is stale has nothing new to say
-                self._told[*place, "time"] = one["time"]
+            if self._books.get(symbol) != one["time"]:  # a book that is stale has nothing new to say
+                self._books[symbol] = one["time"]
                 told.append(self._store.put(*place, {name: one[name] for name in Book._fields} | {"time": one["time"]}))
         return sum(one is not None for one in told)
 
