@@ -144,7 +144,7 @@ def measure(assets: int, bars: int, seconds: float, fsync: str, folder: Path) ->
     first = history_bars(MINUTE) + 50
     generate(home, "m", preset="edge", days=4, assets=assets, spacing_ns=MINUTE, seed=3)
     dataset = open_dataset(home, "m")
-    serve = f"exchange serve --dataset m --played {first} --port 0 --speed 0"
+    serve = f"exchange serve --dataset m --played {first} --port 0 --speed 0 --balance 1e6"
     stamps = Stamps()
     with subprocess.Popen(
         [sys.executable, "-m", "dolphin", *serve.split()], cwd=home.root, stderr=subprocess.PIPE, env=os.environ

@@ -50,6 +50,7 @@ class Dresser:
         ]  # fmt: skip
         self._width = len(strategy.columns)
         self.scanner = Scanner(len(feed.symbols), feed.symbols.index(feed.reference))
+        self._divides = any(name == "vel_div" for _, name in self._sources)
         self._row: FeatureBlock | None = None
         self._columns: dict[str, Any] = {}
         self.needed = history_bars(feed.spacing_ns)
@@ -88,7 +89,8 @@ class Dresser:
         """The row's columns. The scanner writes every row over the one before: views of it are named once."""
         if row is not self._row:
             self._row, self._columns = row, row.columns()
-        self._columns["vel_div"] = row.vel_div()  # the one column that is no view
+        if self._divides:  # the one column that is no view
+            self._columns["vel_div"] = row.vel_div()
         return self._columns
 
     def _choose(self, columns: Mapping[str, Any], out: Floats) -> None:
