@@ -130,7 +130,9 @@ def test_a_stream_that_drops_in_mid_session_leaves_no_hole(pristine, thread, tmp
 
     sitting.acts[20] = lambda: thread.control(drop_market="hard", bar=3)  # nobody hears of them
     ended = sitting.run(40)
-    assert ended.bars == 40 and any("24 bars asked for, 0 of them too late" in line for line in sitting.said), sitting.said
+    assert ended.bars == 40 and any("24 bars asked for, 0 of them too late" in line for line in sitting.said), (
+        sitting.said
+    )
     for journal in journals(tmp_path / "s"):
         held = hold(journal, journal.index())
         ages = held.market(0, len(held.bars)).age

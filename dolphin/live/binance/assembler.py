@@ -167,9 +167,13 @@ class Assembler:
         """The newest close that a bar has named, ms; 0 before the first."""
         return self._newest
 
-    def fill(self, found: Mapping[int, Mapping[int, float]], now_ms: float) -> list[Closed]:
-        """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more."""
-        over, newest = self.exchange_ms(now_ms) - self.deadline_ms, max([self._newest, *found])
+    def fill(self, found: Mapping[int, Mapping[int, float]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
+        """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more.
+
+        ``told_ms`` is the exchange's time if it was asked for: a clock of this machine stands still while it sleeps.
+        """
+        over = max(self.exchange_ms(now_ms), told_ms) - self.deadline_ms
+        newest = max([self._newest, *found])
         for close_ms, bars in sorted(found.items()):
             if self.last_ms is not None and close_ms <= self.last_ms:
                 self.late += [Late(column, close_ms, price, "late") for column, price in bars.items()]

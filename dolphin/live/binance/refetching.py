@@ -123,11 +123,12 @@ class Refetcher:
 
     async def _fetch(self, rows: Assembler, closes: list[int]) -> None:
         """Ask for the bars of some rows, and hand in what comes; without an answer rows close as they are."""
-        begun, failed = time.monotonic(), ""
+        begun, failed, told_ms = time.monotonic(), "", 0
         found: dict[int, dict[int, float]] = {}
         try:
-            # Where no bar came at all, the row may not be over by the exchange's clock.
-            if closes[-1] <= rows.newest or await self._client.server_time() >= closes[-1]:
+            if closes[-1] > rows.newest:  # no bar of it came: is it over, by the exchange's clock, and how long since?
+                told_ms = await self._client.server_time()
+            if closes[-1] <= max(rows.newest, told_ms):
                 symbols = {column: self._symbols[column] for column in rows.lacking(closes)}
                 found = await ask_closes(self._client, symbols, self._interval, closes, rows.spacing_ms)
         except Exception as error:
@@ -136,7 +137,7 @@ class Refetcher:
         late = sum(len(bars) for close, bars in found.items() if close <= (rows.last_ms or 0))
         took = round((time.monotonic() - begun) * 1000.0)
         told = Fetched(closes[0], closes[-1], sum(map(len, found.values())), late, took, failed)
-        self._give(rows.fill(found, time.monotonic() * 1000.0))
+        self._give(rows.fill(found, time.monotonic() * 1000.0, told_ms))
         self._plan(rows)
         if self.tell is not None and (told.bars or told.failed):
             self.tell(told)

@@ -82,11 +82,11 @@ def test_without_an_answer_rows_close_at_the_deadline_and_what_comes_then_is_lat
 
 
 def test_what_was_asked_for_in_time_is_traded_on_and_beyond_the_deadline_it_is_not():
-    for after, trade in ((1200.0, True), (1600.0, False)):
+    for after, told, trade in ((1200.0, 0.0, True), (1600.0, 0.0, False), (1200.0, 2 * MINUTE + 9e5, False)):
         one = Assembler(1, MINUTE, last_ms=0, price=[1.0], age=[0], asks=True)
         feed(one, [(0, 1, 10.0)], now=0.0)
         assert one.next_close() == 2 * MINUTE and one.next_close(2 * MINUTE) == 3 * MINUTE
-        (row,) = one.fill({2 * MINUTE: {0: 11.0}}, MINUTE + after)
+        (row,) = one.fill({2 * MINUTE: {0: 11.0}}, MINUTE + after, told)
         assert row.trade == trade and row.price[0] == 11.0
 
 
