@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import descr_to_dtype, dtype_to_descr
 
 from dolphin.core.engine import Engine
 from dolphin.core.records import State
@@ -55,7 +56,7 @@ def write_snapshot(folder: Path, taken: Snapshot) -> None:
     arrays = {
         f"{part}/{name}": np.asarray(values) for part, held in taken.parts.items() for name, values in held.items()
     }
-    layout = {name: [values.dtype.str, list(values.shape)] for name, values in arrays.items()}
+    layout = {name: [dtype_to_descr(values.dtype), list(values.shape)] for name, values in arrays.items()}
     about = json.dumps({"bar": taken.bar, "ts": taken.ts, "digest": taken.digest, "layout": layout})
     data = np.concatenate([np.zeros(0, np.uint8), *(values.reshape(-1).view(np.uint8) for values in arrays.values())])
     with publish(folder / f"{taken.bar:012d}.npz") as part, part.open("wb") as stream:
@@ -74,6 +75,11 @@ def snapshots(folder: Path) -> Iterator[Snapshot]:
             continue
 
 
+def _descr(kind: Any) -> Any:
+    """The description of a type, of a record's fields too, as it was before it was JSON."""
+    return kind if isinstance(kind, str) else [(one[0], _descr(one[1]), *map(tuple, one[2:])) for one in kind]
+
+
 def _read(path: Path) -> Snapshot:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
         about, data = json.loads(str(held["about"])), held["data"]
@@ -81,7 +87,7 @@ def _read(path: Path) -> Snapshot:
     at = 0
     for full, (kind, shape) in about["layout"].items():
         part, _, name = full.partition("/")
-        dtype = np.dtype(kind)
+        dtype = descr_to_dtype(_descr(kind))
         size = dtype.itemsize * prod(shape)
         parts[part][name] = np.frombuffer(data[at : at + size].tobytes(), dtype).reshape(shape).copy()
         at += size

@@ -61,7 +61,14 @@ def test_garbage_is_collected_between_bars_alone_and_as_ever_behind_the_session(
 def test_a_snapshot_gives_back_every_array_and_a_torn_one_has_another_behind_it(tmp_path):
     engine = parse_config({}, where="x").engine
     state = engine.new_state(3, 25_000.0)
-    scanner = {"last": np.array([1, 2], np.int64), "flags": np.zeros((0, 4)), "ring": np.arange(6.0).reshape(2, 3)}
+    records = np.zeros(2, np.dtype([("a", "f8"), ("b", "i8", (3,)), ("c", "i4")], align=True))
+    records["a"], records["c"] = (1.5, 2.5), 7
+    scanner = {
+        "records": records,
+        "last": np.array([1, 2], np.int64),
+        "flags": np.zeros((0, 4)),
+        "ring": np.arange(6.0).reshape(2, 3),
+    }
     for bar in range(5):
         state.account["capital"] = 25_000.0 + bar
         write_snapshot(tmp_path, take_snapshot(bar, bar * 60, state, scanner, {"name": np.array("blue"), "x": 1.5}))
