@@ -35,7 +35,7 @@ from dolphin.journal.reader import Journal
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 from dolphin.times import parse_time
-from dolphin.trade import paper, snapshot
+from dolphin.trade import kept, paper, snapshot
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.feeds import FeedOptions, open_feed
 from dolphin.trade.folder import StateFolder
@@ -117,7 +117,7 @@ def plan(place: str, after: int, rng: random.Random) -> None:
         before(Path, "rename")
     elif place == "day named":
         left[0] = 1
-        behind(paper, "begin_day")
+        behind(kept, "begin_day")
     else:
         wait = rng.uniform(0.0, 1.5)
         threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()

@@ -20,6 +20,7 @@ from dolphin.progress import Progress
 
 if TYPE_CHECKING:
     from dolphin.config import Config
+    from dolphin.stores import Store
     from dolphin.workspace import Workspace
 
 Dataset = Annotated[str, typer.Argument(help="Dataset.", autocompletion=completion.datasets)]
@@ -246,3 +247,26 @@ def _overrides(sets: list[str] | None) -> dict[str, Any]:
             raise DolphinError(f"--set {item}: not of the form key=value", mend="e.g. --set tp_pct=0.0099")
         overrides[key.strip()] = parse_value(text.strip())
     return overrides
+
+
+def cluster_of(url: str) -> Store:
+    """A cluster's store, for a program beside the session.
+
+    Raises
+    ------
+    DolphinError
+        For an embedded one, which its session alone has open, or one that does not answer.
+    """
+    from dolphin.errors import BadInput, DolphinError
+    from dolphin.stores import open_store
+
+    if url.startswith("embedded"):
+        raise BadInput(
+            "an embedded store is open in its session alone", where=f"--store {url}",
+            mend="leave --store out: a session of this workspace reads the recording's files; or name a cluster",
+        )  # fmt: skip
+    found = open_store(url, wait=10.0)
+    if found.health().nodes < 1:
+        found.close()
+        raise DolphinError("no member answers", where=f"--store {url}", mend="start one, or mend the address")
+    return found

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, note, say, table
+from dolphin.cli.common import Json, cluster_of, emit, note, say, table
 
 app = typer.Typer(help="External factors, books and trades, while they happen.", no_args_is_help=True)
 Settings = Annotated[Path | None, typer.Option("--config", help="Settings; by default feeds.toml of the workspace.")]
@@ -18,23 +18,35 @@ def run(
     only: Annotated[str, typer.Option("--only", help="Parts: exf, books, ticks.")] = "exf,books,ticks",
     seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="Seconds; by default until stopped.")] = None,
     config: Settings = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="hazelcast://host:port/cluster: factors, books, vol_regime go there.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Ask, listen and record, until interrupted."""
     import asyncio
+    from contextlib import closing, nullcontext
 
     from dolphin import workspace
     from dolphin.feeds.service import Service, parts_of
     from dolphin.feeds.sources import read_settings
 
     home = workspace.find()
-    service = Service(home, read_settings(home.root, config), parts_of(only))
-    note(f"recording {', '.join(service.only)} into {service.folder}; stop with Ctrl-C")
-    asyncio.run(service.run(seconds))
+    settings, parts = read_settings(home.root, config), parts_of(only)
+    with nullcontext() if store is None else closing(cluster_of(store)) as shared:
+        service = Service(home, settings, parts, tell=None if shared is None else _records(shared))
+        note(f"recording {', '.join(service.only)} into {service.folder}; stop with Ctrl-C")
+        asyncio.run(service.run(seconds))
     document = service.health.document()
     emit(document, as_json, lambda: _show(document))
     if service.interrupted:
         raise typer.Exit(130)
+
+
+def _records(shared: Any) -> Any:
+    from dolphin.live.mirrors.records import Records
+
+    return Records(shared).recorded
 
 
 @app.command("status")

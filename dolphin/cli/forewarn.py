@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import ConfigFile, Json, Sets, emit, load_config, progress_bar, say, table
+from dolphin.cli.common import ConfigFile, Json, Sets, cluster_of, emit, load_config, progress_bar, say, table
 
 app = typer.Typer(help="How likely a configuration is to lose much within days.", no_args_is_help=True)
 Model = Annotated[Path, typer.Argument(help="File of the forewarner (JSON).")]
@@ -78,6 +78,9 @@ def status(
     out: Annotated[
         str | None, typer.Option("--out", help="Keep all forecasts as this table: risk build --forecasts.")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="Tell sessions: embedded (of this workspace), or hazelcast://...")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The newest forecast of a configuration, every four hours of a dataset; and how far its inputs have drifted."""
@@ -102,6 +105,9 @@ def status(
         made = f"dolphin forewarn status {model} {name} --config {config} --out {out}"
         document["table"] = write_forecasts(home, out, found, dataset, settings, ts, probability, made).digest
 
+    if store is not None:
+        _tell(home, store, newest)
+
     def show() -> None:
         say(f"{newest.status}: {newest.catastrophic_prob:.1%} to lose more than {found.document['loss']:.0%}")
         if not document["has_skill"]:
@@ -110,6 +116,23 @@ def status(
         table("drift from the training", ("input", "PSI", "KS", "drifted"), rows)
 
     emit(document, as_json, show)
+
+
+def _tell(home: Any, url: str, newest: Any) -> None:
+    """``mc_forewarner_latest``, for the sessions that read it."""
+    from contextlib import closing
+
+    from dolphin.errors import DolphinError
+    from dolphin.live.mirrors.records import Records, keep_forecast
+    from dolphin.times import format_time
+
+    record = newest._asdict() | {"timestamp": format_time(newest.timestamp)}
+    keep_forecast(home, record)
+    if not url.startswith("embedded"):  # an embedded store is its session's, which reads what was kept
+        with closing(cluster_of(url)) as shared:
+            outcome = Records(shared).forecast(record)
+            if outcome is None or not shared.settle(10.0):
+                raise DolphinError("the store does not take the forecast", where=url, mend="is a member up?")
 
 
 def _show(judged: dict[str, Any], title: str) -> None:

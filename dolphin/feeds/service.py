@@ -25,6 +25,7 @@ from dolphin.feeds.recorder import Recorder, holes_document, recording_folder, t
 from dolphin.feeds.repair import Repairer
 from dolphin.feeds.server import serving
 from dolphin.feeds.sources import FeedSettings
+from dolphin.feeds.spikes import Spikes
 from dolphin.files import read_json, write_bytes
 from dolphin.risk.book import aged
 from dolphin.times import SECOND_NS, format_time, parse_duration
@@ -61,6 +62,8 @@ class Service:
         Of ``PARTS``.
     clock : callable
         ns UTC.
+    tell : callable, optional
+        Is given the record of now (:meth:`latest`) every two seconds.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Service:
         only: tuple[str, ...] = PARTS,
         *,
         clock: Callable[[], int] = time.time_ns,
+        tell: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         self.workspace, self.settings, self.only, self._clock = workspace, settings, only, clock
         self.folder = recording_folder(workspace)
@@ -78,6 +82,8 @@ class Service:
         self.stop = asyncio.Event()
         self.books = Books(parse_duration(settings.cadence)) if "books" in only else None
         self.liquidations = Liquidations()
+        self.spikes = Spikes(self.health, clock=clock) if "exf" in only else None
+        self._tell = tell
         self.poller: Poller | None = None
         self.collector: Collector | None = None
         self.port = 0
@@ -118,6 +124,8 @@ class Service:
                 liquidations=self.liquidations, clock=clock, name="liquidations",
             )  # fmt: skip
             work += [self.poller.run(self.stop), forced.run(self.stop)]
+        if self.spikes is not None:
+            work.append(self.spikes.run(client, self.stop))
         if {"books", "ticks"} & set(self.only):
             ticks = "ticks" in self.only
             self.collector = Collector(
@@ -164,6 +172,8 @@ class Service:
         now = self._clock()
         found: dict[str, Any] = {"schema": 1, "timestamp": format_time(now)}
         found["factors"] = self.poller.latest() if self.poller else {}
+        if self.spikes is not None and (volatility := self.spikes.document()) is not None:
+            found["volatility"] = volatility
         books = {}
         for symbol, record in (self.books.latest if self.books else {}).items():
             age = now - record.ts
@@ -176,6 +186,8 @@ class Service:
         """``latest.json``, ``status.json`` and the liquidations' state, each whole."""
         status = {**self.health.document(), "pid": os.getpid(), "port": self.port, "only": list(self.only)}
         documents: dict[str, Any] = {"latest": self.latest(), "status": status}
+        if self._tell is not None:
+            self._tell(documents["latest"])
         if self.poller:
             documents |= {"liquidations": self.liquidations.document(), "held": self.poller.document()}
         # A trade that holes.json calls held is never asked for again: it has to be written before.

@@ -50,6 +50,9 @@ class Dresser:
         ]  # fmt: skip
         self._width = len(strategy.columns)
         self.scanner = Scanner(len(feed.symbols), feed.symbols.index(feed.reference))
+        self._divides = any(name == "vel_div" for _, name in self._sources)
+        self._row: FeatureBlock | None = None
+        self._columns: dict[str, Any] = {}
         self.needed = history_bars(feed.spacing_ns)
         self.rows = 0
 
@@ -77,14 +80,23 @@ class Dresser:
         if row.features is not None:
             self._choose({name: np.array([value]) for name, value in row.features.items()}, out)
         else:
-            self._choose(self.scanner.update(row.ts, row.price).columns(), out)
+            self._choose(self._views(self.scanner.update(row.ts, row.price)), out)
         self.rows += 1
         found: Floats = out[0]
         return found
 
+    def _views(self, row: FeatureBlock) -> dict[str, Any]:
+        """The row's columns. The scanner writes every row over the one before: views of it are named once."""
+        if row is not self._row:
+            self._row, self._columns = row, row.columns()
+        if self._divides:  # the one column that is no view
+            self._columns["vel_div"] = row.vel_div()
+        return self._columns
+
     def _choose(self, columns: Mapping[str, Any], out: Floats) -> None:
+        named = columns if isinstance(columns, dict) else dict(columns)
         for k, name in self._sources:
-            out[:, k] = scanner_column(dict(columns), name, self._who)
+            out[:, k] = scanner_column(named, name, self._who)
 
     def arrays(self) -> dict[str, Any]:
         """Everything that the scanner goes on from, as plain arrays by name."""

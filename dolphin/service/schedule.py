@@ -39,7 +39,7 @@ run = "backtest DATASET --config green.toml --from {yesterday} --to {today} --ou
 
 [jobs.forewarner]
 every = "4h"
-run = "forewarn status FORECASTER.json DATASET --config blue.toml --out forecasts"
+run = "forewarn status FORECASTER.json DATASET --config blue.toml --out forecasts --store embedded"
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dolphin.config import Config
@@ -14,6 +14,9 @@ from dolphin.study.measure.run import library_versions
 from dolphin.times import format_time
 from dolphin.trade.champion import Runs
 from dolphin.trade.feeds import Opened
+
+#: Takes a line for whoever watches.
+Say = Callable[[str], None]
 
 
 def about_session(runs: Runs, opened: Opened, feed: str, risk: str | None) -> dict[str, Any]:

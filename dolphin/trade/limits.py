@@ -96,8 +96,10 @@ class Guard:
         notional = float(order["qty"]) * float(market.price[bar, int(order["asset"])])
         if limits.order_notional is not None and notional > limits.order_notional:
             return f"order of {notional:.2f} is above {limits.order_notional:g}"
-        held = state.slots[state.slots["side"] != 0]
-        total = notional + float(np.sum(held["qty"] * market.price[bar, held["asset"]]))
+        total = 0.0
+        if limits.total_notional is not None or limits.leverage is not None:
+            held = state.slots[state.slots["side"] != 0]
+            total = notional + float(np.sum(held["qty"] * market.price[bar, held["asset"]]))
         if limits.total_notional is not None and total > limits.total_notional:
             return f"{total:.2f} in all is above {limits.total_notional:g}"
         equity = float(state.account["equity"][0])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dolphin.core.hooks import risk_at
-from dolphin.core.records import CLOSE, POSTURES, REDUCE, Records
+from dolphin.core.records import CLOSE, ORDER, POSTURES, REDUCE, Floats, Records
 from dolphin.journal.showing import ACTIONS
 from dolphin.live.session import Session
 from dolphin.times import format_time
@@ -51,7 +51,7 @@ class Marks:
 
     def __init__(self, symbols: Sequence[str], features: Sequence[str], reasons: Sequence[str]) -> None:
         self.latencies = Latencies()
-        self.last: dict[str, Any] | None = None
+        self._last: tuple[Any, ...] | None = None
         self._symbols, self._features, self._reasons = tuple(symbols), tuple(features), tuple(reasons)
         self._row, self._sent = 0.0, dict[int, float]()
 
@@ -76,21 +76,33 @@ class Marks:
             self.latencies.add("order_to_fill", time.perf_counter() - begun)
 
     def decided(self, session: Session, order: Records, stopped: str | None) -> None:
-        """What is wanted, and why; ``stopped`` says why it did not go out."""
-        bar, action = session.bar, int(order["action"])
-        market = session.market
-        self.last = {
-            "bar": bar, "time": format_time(int(market.ts[bar])), "action": ACTIONS[action],
+        """What is wanted, and why; ``stopped`` says why it did not go out. It is put into words by who asks."""
+        bar, market = session.bar, session.market
+        self._last = (
+            bar,
+            int(market.ts[bar]),
+            order.item(),
+            market.features[bar].copy(),
+            risk_at(session.state, market, bar).copy(),
+            stopped,
+        )
+
+    @property
+    def last(self) -> dict[str, Any] | None:
+        """The last decision that wanted something, in plain JSON types."""
+        if self._last is None:
+            return None
+        bar, ts, values, features, risk, stopped = self._last
+        order = dict(zip(ORDER.names or (), values, strict=True))
+        return {
+            "bar": bar, "time": format_time(ts), "action": ACTIONS[int(order["action"])],
             "symbol": self._symbols[int(order["asset"])], "side": int(order["side"]), "quantity": float(order["qty"]),
-            "why": self._why(session, order), "stopped": stopped,
+            "why": self._why(order, features, risk), "stopped": stopped,
         }  # fmt: skip
 
-    def _why(self, session: Session, order: Records) -> str:
+    def _why(self, order: Mapping[str, Any], features: Floats, risk: Records) -> str:
         code = int(order["reason"])
         if int(order["action"]) in (CLOSE, REDUCE) and 0 <= code < len(self._reasons):
             return self._reasons[code]
-        bar, risk = session.bar, risk_at(session.state, session.market, session.bar)
-        read = [
-            f"{name} {value:.6g}" for name, value in zip(self._features, session.market.features[bar], strict=True)
-        ]  # fmt: skip
+        read = [f"{name} {value:.6g}" for name, value in zip(self._features, features, strict=True)]
         return ", ".join([*read, f"boost {float(risk['boost']):.4g}", POSTURES[int(risk["posture"])]])

@@ -20,6 +20,7 @@ from dolphin.feeds.overrides import current
 from dolphin.live.feed import Feed
 from dolphin.live.mirrors.breaker import LiveBreaker
 from dolphin.live.mirrors.record import LocalLedger
+from dolphin.live.mirrors.records import FromFiles
 from dolphin.live.mirrors.risk_feed import RiskFeed
 from dolphin.live.mirrors.safety import Known, SafetyStack
 from dolphin.live.mirrors.state import StateMirror
@@ -94,6 +95,9 @@ class SessionRisk:
         self.stack = SafetyStack(store if account == SIDES[0] else None, self.ledger)
         self.mirror = StateMirror(account, self.ledger, store) if account in SIDES else None
         clock = time.time_ns if wall else None
+        # Rows of the past know nothing of what is recorded now.
+        files = workspace is not None and wall and store.url.startswith("embedded")
+        self._files = FromFiles(store, workspace) if files and workspace is not None else None
         self.feed = RiskFeed(
             feed, self.breaker, self.stack, self._known, clock, applied=settings.mode == "apply"
         )  # fmt: skip
@@ -101,6 +105,12 @@ class SessionRisk:
             self.mirror.tell_again()
 
     # What a check reads -------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Between rows: what others have recorded for this store, and the stack, when its check is due."""
+        if self._files is not None:
+            self._files.look()
+        self.feed.check_if_due()
 
     def _known(self, now_ns: int) -> Known:
         self.stack.override = self._override(now_ns)

@@ -95,7 +95,7 @@ class Watch:
             )  # fmt: skip
             self.alerts.set("feed", f"no row for more than {patience}")
         if self._risk is not None:
-            self._risk.feed.check_if_due()
+            self._risk.look()
             self.alerts.set("store", self._risk.gone())
         low = f"less than {self._guard.limits.disk_mb:g} MB are free" if self._guard.disk_low else None
         self.alerts.set("disk", low)

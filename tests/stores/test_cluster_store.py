@@ -7,7 +7,7 @@ import pickle
 import time
 
 import pytest
-from hazelcast_member import Member, free_port
+from hazelcast_member import Member, free_port, three_members
 
 from dolphin.stores import names, open_store
 from dolphin.stores.conformance import RULES, until
@@ -155,3 +155,63 @@ def test_a_member_that_freezes_dies_and_comes_back_empty_costs_callers_nothing()
         own.stop()
     print({phase: round(seconds * 1e3, 2) for phase, seconds in worst.items()}, "ms at most, of", count, "rounds")
     assert max(worst.values()) < GENEROUS
+
+
+@pytest.fixture(scope="module")
+def three():
+    members = three_members()
+    yield members
+    for one in members:
+        one.stop()
+
+
+def url_of(members):
+    return f"hazelcast://{','.join(f'127.0.0.1:{one.port}' for one in members)}/{members[0].name}"
+
+
+@pytest.mark.slow
+def test_three_members_keep_every_rule_and_one_killed_and_started_again_costs_nothing(three):
+    url = url_of(three)
+    one, other = open_store(url, wait=60), open_store(url, wait=60)
+    worst, count = 0.0, 0
+
+    def drive(seconds, condition):
+        nonlocal worst, count
+        end, limit = time.monotonic() + seconds, time.monotonic() + 90
+        while time.monotonic() < end or not condition():
+            assert time.monotonic() < limit, one.health()
+            count += 1
+            worst = max(worst, calls(one, count))
+            time.sleep(0.01)
+
+    def newest():
+        found = other.get(names.FEATURES, names.VOL_REGIME)
+        return found is not None and found.value["n"] >= count - 20
+
+    try:
+        for rule in RULES:
+            rule(one, other)
+        drive(0.5, newest)
+        made = three[0].client()
+        lock = made.cp_subsystem.get_lock("a consensus of three").blocking()
+        fence = lock.lock()
+        three[1].kill()
+        drive(2.0, lambda: one.health().nodes == 2 and newest())
+        assert lock.is_locked() and lock.get_fence() == fence  # two of three agree still
+        lock.unlock()
+        made.shutdown()
+        # Nobody wrote it twice, nobody lost it: the atomic record counts every change of both.
+        adds = [store.update(names.SAFETY, "count", add_one) for _ in range(20) for store in (one, other)]
+        assert all(done.wait(60) for done in adds)
+        assert until(lambda: other.fetch(names.SAFETY, "count"), "count").value["n"] == 40
+        three[1].start()
+        drive(0.5, lambda: one.health().nodes == 3 and newest())
+    finally:
+        one.close()
+        other.close()
+    print(f"{1e3 * worst:.2f} ms at most, of {count} rounds")
+    assert worst < GENEROUS
+
+
+def add_one(there):
+    return {"n": (there or {}).get("n", 0) + 1}

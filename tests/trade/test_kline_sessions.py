@@ -16,6 +16,7 @@ from dolphin.catalog import open_dataset
 from dolphin.config import parse_config
 from dolphin.errors import BadInput, DolphinError, Refused
 from dolphin.journal import replay
+from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.feeds import FeedOptions, open_feed
@@ -37,7 +38,7 @@ class Sitting:
     def __init__(self, home, thread, state, **settings):
         self.home, self.thread, self.state = home, thread, state
         self.settings = Settings(**({"fsync": "seconds:5", "fresh_spacings": OLD} | settings))
-        self.said, self.closed = [], 0
+        self.said, self.closed, self.acts = [], 0, {}
 
     def run(self, bars, early=0):
         """So many bars, and before them ``early`` ones while the session still asks for what it missed."""
@@ -66,6 +67,10 @@ class Sitting:
             await asyncio.sleep(0.005)
         self.closed = 0
         for k in range(bars):  # in lockstep, so that a test takes no longer than its bars
+            if k in self.acts:
+                await asyncio.to_thread(self.acts[k])
+                while exchange.state()["kline_listeners"] < len(exchange.rules):
+                    await asyncio.sleep(0.005)
             await exchange.close_bar()
             while self.closed <= k:
                 await asyncio.sleep(0.001)
@@ -117,6 +122,22 @@ def test_klines_are_decided_as_research_decides_them_and_a_restart_asks_for_what
     assert sum(journal.bars for journal in found) == BARS + 30
     proof = prove(pristine, tmp_path / "s")
     # Where the strategy wished nothing on the rows that were missed, nothing differs at all.
+    assert proof.equal or all("a row that was missed" in line for line in proof.stopped), proof.sentence
+
+
+def test_a_stream_that_drops_in_mid_session_leaves_no_hole(pristine, thread, tmp_path):
+    sitting = Sitting(pristine, thread, tmp_path / "s")
+
+    sitting.acts[20] = lambda: thread.control(drop_market="hard", bar=3)  # nobody hears of them
+    ended = sitting.run(40)
+    assert ended.bars == 40 and any("24 bars asked for, 0 of them too late" in line for line in sitting.said), (
+        sitting.said
+    )
+    for journal in journals(tmp_path / "s"):
+        held = hold(journal, journal.index())
+        ages = held.market(0, len(held.bars)).age
+        assert (ages[held.bars] == 0).all()
+    proof = prove(pristine, tmp_path / "s")
     assert proof.equal or all("a row that was missed" in line for line in proof.stopped), proof.sentence
 
 

@@ -3,10 +3,15 @@
 Rows close by the exchange's time and never by this machine's clock: that time is the newest close that a bar has named,
 plus what has passed since by a monotonic clock. What is missing in a row carries its last price at an age one higher,
 as the catalog fills; a stretch without any bar becomes rows on which nothing is traded; what comes later is late.
+
+Where somebody can be asked (``asks``), rows wait behind a hole in the bars until the answer is there
+(:meth:`Assembler.fill`) or the deadline of the bar that showed the hole: rows of it then have the exchange's prices,
+and still nothing is traded on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +21,9 @@ from dolphin.core.records import Floats
 
 #: How long a row waits for its last symbols, ms of the exchange's time after its close.
 DEADLINE_MS = 1500
+
+#: Rows of a hole that are asked for at most: one page of the exchange's answer.
+MOST = 1500
 
 
 class Closed(NamedTuple):
@@ -37,6 +45,21 @@ class Late(NamedTuple):
     why: str
 
 
+class Fetched(NamedTuple):
+    """What was asked for because the stream did not bring it.
+
+    From the close of the first row to that of the last: how many bars came, how many of them were too late for their
+    rows, how long it took, and why nothing came, if so.
+    """
+
+    first_ms: int
+    last_ms: int
+    bars: int
+    late: int
+    took_ms: int
+    failed: str
+
+
 class Assembler:
     """One market's rows.
 
@@ -51,6 +74,8 @@ class Assembler:
         Close of the last row that is known; without it the first bar that comes begins.
     price, age : float64 [N], int32 [N], optional
         Of that row.
+    asks : bool
+        Whether somebody asks for what a hole lacks.
     """
 
     def __init__(
@@ -62,6 +87,7 @@ class Assembler:
         last_ms: int | None = None,
         price: Floats | None = None,
         age: NDArray[np.int32] | None = None,
+        asks: bool = False,
     ) -> None:
         self.assets, self.spacing_ms, self.deadline_ms = assets, spacing_ms, deadline_ms
         self.last_ms = last_ms
@@ -69,6 +95,8 @@ class Assembler:
         self._age = np.full(assets, -1, np.int32) if age is None else np.array(age, np.int32)
         self._waiting: dict[int, dict[int, float]] = {}
         self._newest, self._seen = 0, 0.0
+        self._asks, self._held = asks, False
+        self._missed: set[int] = set()
         self.late: list[Late] = []
 
     def bar(self, column: int, close_ms: int, price: float, now_ms: float) -> list[Closed]:
@@ -85,7 +113,7 @@ class Assembler:
             self.late.append(Late(column, close_ms, price, "off the grid"))
             return []
         closed = self.last_ms is not None and close_ms <= self.last_ms
-        if closed or close_ms + self.deadline_ms <= self._newest:
+        if closed or (close_ms + self.deadline_ms <= self._newest and not self._held):
             self.late.append(Late(column, close_ms, price, "late"))
             return []
         row = self._waiting.setdefault(close_ms, {})
@@ -95,15 +123,77 @@ class Assembler:
         row[column] = price
         if close_ms > self._newest:
             self._newest, self._seen = close_ms, now_ms
+            self._held = self._held or (self._asks and bool(self.holes()))
+        elif len(row) < self.assets:  # nothing is whole by it, and no time has passed
+            return []
         # Not by what passed here: bars that a stalled process has yet to read are no missing ones.
         return self._until(self._newest)
 
     def due(self, now_ms: float) -> list[Closed]:
         """The rows whose time is up."""
-        return self._until(self._newest + (now_ms - self._seen))
+        return self._until(self.exchange_ms(now_ms))
+
+    @property
+    def held(self) -> bool:
+        """Whether rows wait behind a hole."""
+        return self._held
+
+    def holes(self) -> list[int]:
+        """Closes before the newest whose rows lack bars; the last :data:`MOST` of them."""
+        if self.last_ms is None:
+            return []
+        first = max(self.last_ms + self.spacing_ms, self._newest - MOST * self.spacing_ms)
+        closes = range(first, self._newest, self.spacing_ms)
+        return [close for close in closes if len(self._waiting.get(close, ())) < self.assets]
+
+    def exchange_ms(self, now_ms: float) -> float:
+        """The exchange's time, as far as the newest bar tells it."""
+        return self._newest + (now_ms - self._seen)
+
+    def next_close(self, asked_ms: int = 0) -> int | None:
+        """The row that is to come next and was not asked for yet; None as long as no bar has told the time."""
+        if not self._newest or self.last_ms is None:
+            return None
+        first = min(self._waiting, default=self.last_ms + self.spacing_ms)
+        return max(first, asked_ms + self.spacing_ms) if asked_ms >= first else first
+
+    def lacking(self, closes: Sequence[int]) -> list[int]:
+        """The columns that one of these rows lacks."""
+        rows = [self._waiting.get(close, {}) for close in closes]
+        return [column for column in range(self.assets) if any(column not in row for row in rows)]
+
+    @property
+    def newest(self) -> int:
+        """The newest close that a bar has named, ms; 0 before the first."""
+        return self._newest
+
+    def fill(self, found: Mapping[int, Mapping[int, float]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
+        """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more.
+
+        ``told_ms`` is the exchange's time if it was asked for: a clock of this machine stands still while it sleeps.
+        """
+        over = max(self.exchange_ms(now_ms), told_ms) - self.deadline_ms
+        newest = max([self._newest, *found])
+        for close_ms, bars in sorted(found.items()):
+            if self.last_ms is not None and close_ms <= self.last_ms:
+                self.late += [Late(column, close_ms, price, "late") for column, price in bars.items()]
+                continue
+            row = self._waiting.setdefault(close_ms, {})
+            for column, price in bars.items():
+                row.setdefault(column, price)
+            if close_ms < newest or close_ms <= over:
+                self._missed.add(close_ms)
+            if close_ms > self._newest:
+                self._newest, self._seen = close_ms, now_ms
+        self._held = False
+        return self._until(self.exchange_ms(now_ms))
 
     def _until(self, exchange_ms: float) -> list[Closed]:
         """The rows that are complete, or whose deadline lies before a time of the exchange."""
+        if self._held:
+            if exchange_ms < self._newest + self.deadline_ms:
+                return []
+            self._held = False
         closed: list[Closed] = []
         for close_ms in sorted(self._waiting):
             whole = len(self._waiting[close_ms]) == self.assets
@@ -116,8 +206,9 @@ class Assembler:
         """How long until :meth:`due` may have something to say; None if nothing waits."""
         if not self._waiting:
             return None
-        exchange_ms = self._newest + (now_ms - self._seen)
-        return max(0.0, min(self._waiting) + self.deadline_ms - exchange_ms)
+        exchange_ms = self.exchange_ms(now_ms)
+        first = self._newest if self._held else min(self._waiting)
+        return max(0.0, first + self.deadline_ms - exchange_ms)
 
     def _close(self, close_ms: int) -> list[Closed]:
         row = self._waiting.pop(close_ms)
@@ -131,6 +222,11 @@ class Assembler:
 
     def _row(self, close_ms: int, row: dict[int, float]) -> Closed:
         self._age[self._age >= 0] += 1
-        for column, price in row.items():
-            self._price[column], self._age[column] = price, 0
-        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), bool(row))
+        if row:
+            columns = np.fromiter(row, np.int64, len(row))
+            self._price[columns] = np.fromiter(row.values(), np.float64, len(row))
+            self._age[columns] = 0
+        # What was missed is over: it is known as it was, and not traded on.
+        trade = bool(row) and close_ms not in self._missed
+        self._missed.discard(close_ms)
+        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), trade)

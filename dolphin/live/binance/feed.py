@@ -13,7 +13,8 @@ from dolphin.catalog.store.filling import Filler
 from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput
 from dolphin.live.binance.asking import Client
-from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Late
+from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Fetched, Late
+from dolphin.live.binance.refetching import Refetcher
 from dolphin.live.feed import History, Row
 
 #: Kline intervals of the exchange by spacing, ns.
@@ -80,6 +81,8 @@ class BinanceFeed:
         self._queue: asyncio.Queue[Row | None] = asyncio.Queue()
         self._assembler: Assembler | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._refetcher = Refetcher(client, self.symbols, self.interval, self._give)
+        self._planned = self._closed = False
         self._caught_up = 0
         self._waiting: list[tuple[int, int, float]] | None = None
         self._journaled: dict[int, Floats] = {}
@@ -115,6 +118,15 @@ class BinanceFeed:
             for late in assembler.late:
                 self._on_late(late)
         assembler.late.clear()
+        if not self._planned:  # behind the row that may have closed: its decision waits for no timers
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._plan)
+
+    def _plan(self) -> None:
+        """Timers, once for all bars that came in one turn of the loop."""
+        self._planned, assembler = False, self._assembler
+        if assembler is None or self._closed:
+            return
         wait = assembler.wait_ms(time.monotonic() * 1000.0)
         if self._timer is not None:
             self._timer.cancel()
@@ -122,6 +134,17 @@ class BinanceFeed:
         if wait is not None:
             loop, seconds = asyncio.get_running_loop(), wait / 1000.0 + 0.001
             self._timer = loop.call_later(seconds, self._due, loop.time() + seconds)
+        if self._waiting is None:
+            self._refetcher.look(assembler)
+
+    @property
+    def on_fetched(self) -> Callable[[Fetched], None] | None:
+        """Is told of bars that were asked for because the stream did not bring them."""
+        return self._refetcher.tell
+
+    @on_fetched.setter
+    def on_fetched(self, tell: Callable[[Fetched], None] | None) -> None:
+        self._refetcher.tell = tell
 
     def _row(self, closed: Closed) -> Row:
         ts = closed.close_ms * _MS
@@ -195,7 +218,7 @@ class BinanceFeed:
             after, price, age = int(known.ts[-1]), known.price[-1], known.age[-1]
         last_ms = None if after is None else after // _MS
         self._assembler = Assembler(
-            len(self.symbols), self.spacing_ns // _MS, self._deadline, last_ms=last_ms, price=price, age=age
+            len(self.symbols), self.spacing_ns // _MS, self._deadline, last_ms=last_ms, price=price, age=age, asks=True
         )
         while (row := await self._queue.get()) is not None:
             yield row
@@ -243,7 +266,9 @@ class BinanceFeed:
 
     async def close(self) -> None:
         """See :class:`~dolphin.live.feed.Feed`."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        await self._refetcher.close()
         self._queue.put_nowait(None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Set
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,7 @@ from nautilus_trader.model.events import (
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.trading.strategy import Strategy
 
-from dolphin.core.records import CLOSE, REDUCE, Records, neutral_risk
+from dolphin.core.records import CLOSE, REDUCE, Records
 from dolphin.errors import DolphinError
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.feed import BinanceFeed
@@ -36,6 +37,7 @@ from dolphin.live.binance.hooks import Clients, bar_type, close_ms, close_price,
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.outcomes import Outcome, Part
+from dolphin.live.dressing import NEUTRAL
 from dolphin.live.feed import Row
 from dolphin.live.session import Session, order_direction
 
@@ -111,6 +113,7 @@ class LiveTrader(Strategy):
         self.stopping, self._silent = False, 0
         self._waiting: dict[str, Outcome] = {}
         self._mine: set[str] = set()
+        self._turns: Counter[tuple[int, bool]] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._beside: list[asyncio.Task[Any]] = []
         self._settled = asyncio.Event()
@@ -201,6 +204,7 @@ class LiveTrader(Strategy):
         session, house = self.session, self._house
         row = house.begins(row)
         self._settled.clear()
+        self._turns.clear()
         session.open(row.bar, row.ts, row.price, row.age, self._scan(row), _risk(session, row), row.columns)
         for given in house.given():
             session.take_in(given)
@@ -236,34 +240,39 @@ class LiveTrader(Strategy):
         if stopped is not None:
             self.session.refused(slot, stopped)
             return
-        outcome = self._expect(slot, order, client_id)
-        instrument = self.cache.instrument(self._ids[int(order["asset"])])
+        asset, quantity = int(order["asset"]), self._quantity(order)
+        outcome = self._expect(slot, asset, quantity, client_id)
         written = self.order_factory.market(
-            instrument_id=instrument.id,
+            instrument_id=self._ids[asset],
             order_side=OrderSide.BUY if order_direction(order) > 0 else OrderSide.SELL,
-            quantity=instrument.make_qty(float(order["qty"])),
+            quantity=quantity,
             reduce_only=int(order["action"]) in (CLOSE, REDUCE),
             client_order_id=ClientOrderId(client_id),
         )
-        if self._journal is not None:
-            self._journal.sent(slot, order, client_id, wished=not self._closing)
+        journal, wished = self._journal, not self._closing
+        if journal is not None and not wished:  # one that was wished has its intent there
+            journal.sent(slot, order, client_id, wished=False)
         if self.feed.last_message:
             self.latencies.append(time.perf_counter_ns() - self.feed.last_message)
             self.feed.last_message = 0
         self.submit_order(written)
+        if journal is not None and wished:  # before the loop's next turn, in which the order leaves the process
+            journal.sent(slot, order, client_id)
         self._loop.call_later(self._ask_after, self._doubt, outcome, "no answer in time")
 
-    def _expect(self, slot: int, order: Records, client_id: str) -> Outcome:
-        j = int(order["asset"])
-        quantity = self.cache.instrument(self._ids[j]).make_qty(float(order["qty"]))
-        outcome = Outcome(client_id, self.feed.symbols[j], slot, Decimal(str(quantity)))
+    def _quantity(self, order: Records) -> Any:
+        return self.cache.instrument(self._ids[int(order["asset"])]).make_qty(float(order["qty"]))
+
+    def _expect(self, slot: int, asset: int, quantity: Any, client_id: str) -> Outcome:
+        outcome = Outcome(client_id, self.feed.symbols[asset], slot, quantity.as_decimal())
         self._waiting[client_id] = outcome
         self._mine.add(client_id)
+        self._turns[slot, self._closing] += 1
         return outcome
 
     def _ask_again(self, slot: int, order: Records, client_id: str) -> None:
         """What a killed session may have sent is asked about, and not sent."""
-        outcome = self._expect(slot, order, client_id)
+        outcome = self._expect(slot, int(order["asset"]), self._quantity(order), client_id)
         if self._journal is not None:
             self._journal.keep(slot, order)
         self._doubt(outcome, "the session was killed before it knew")
@@ -271,7 +280,7 @@ class LiveTrader(Strategy):
     def _id(self, slot: int) -> str:
         """``session-bar-slot``; a second order of a slot in one bar has a turn behind it."""
         plain = order_id(self._name, self.session.bar, slot) + ("x" if self._closing else "")
-        turn = sum(known == plain or known.startswith(plain + ".") for known in self._mine)
+        turn = self._turns[slot, self._closing]
         return f"{plain}.{turn}" if turn else plain
 
     def rest(self, slot: int, order: Records) -> None:
@@ -422,4 +431,4 @@ def order_id(session: str, bar: int, slot: int) -> str:
 
 def _risk(session: Session, row: Row) -> Any:
     """The row's risk inputs, or neutral ones."""
-    return neutral_risk(1)[0] if row.risk is None else np.asarray(row.risk).reshape(-1)[0]
+    return NEUTRAL[0] if row.risk is None else np.asarray(row.risk).reshape(-1)[0]

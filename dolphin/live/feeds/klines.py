@@ -24,7 +24,7 @@ from dolphin.catalog import Dataset
 from dolphin.catalog.store.filling import Filler
 from dolphin.errors import DolphinError, Refused
 from dolphin.live.binance.asking import Client
-from dolphin.live.binance.assembler import Late
+from dolphin.live.binance.assembler import Fetched, Late
 from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.binance.hooks import (
     BINANCE,
@@ -79,10 +79,12 @@ class KlineFeed:
         self.reference, self.spacing_ns = dataset.reference, dataset.spacing_ns
         self.client = Client(url or REST[environment])
         self.on_late: Callable[[Late], None] | None = None
+        self.on_fetched: Callable[[Fetched], None] | None = None
         self._inner = BinanceFeed(
             self.client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(dataset.grid()[0]),
             on_late=self._late,
         )  # fmt: skip
+        self._inner.on_fetched = self._fetched
         self._clients, self._listener = Clients(), Listener(self._heard)
         self._columns = {instrument_id(symbol): j for j, symbol in enumerate(self.symbols)}
         self._waiting: list[tuple[int, int, float]] | None = []
@@ -135,6 +137,10 @@ class KlineFeed:
     def _late(self, late: Late) -> None:
         if self.on_late is not None:
             self.on_late(late)
+
+    def _fetched(self, fetched: Fetched) -> None:
+        if self.on_fetched is not None:
+            self.on_fetched(fetched)
 
     # Rows ---------------------------------------------------------------------------------------------------------
 

@@ -31,14 +31,15 @@ from dolphin.live.binance.vigil import EVERY, Vigil
 from dolphin.live.feed import History, Row
 from dolphin.live.session import Given, Session
 from dolphin.locks import hold
+from dolphin.trade.bars import Ended
 from dolphin.trade.champion import Runs
-from dolphin.trade.describing import about_session
+from dolphin.trade.describing import Say, about_session
 from dolphin.trade.feeds import Opened
 from dolphin.trade.folder import StateFolder, claim
 from dolphin.trade.live.given import differences, opposed
 from dolphin.trade.live.left import Left, left_in
 from dolphin.trade.live.rescue import adopted, adoption
-from dolphin.trade.paper import Ended, PaperSession, Say
+from dolphin.trade.paper import PaperSession
 from dolphin.trade.recovery import Recovered, recover
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace

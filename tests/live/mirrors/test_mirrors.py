@@ -13,10 +13,13 @@ import pytest
 
 from dolphin.core.records import APEX, HIBERNATE, STALKER
 from dolphin.errors import Damaged
+from dolphin.feeds.recorder import recording_folder
+from dolphin.files import write_json
 from dolphin.live.feeds.scan_record import ScanRecord
 from dolphin.live.feeds.scan_store import publish_scan
 from dolphin.live.mirrors.breaker import LiveBreaker
 from dolphin.live.mirrors.record import LocalLedger
+from dolphin.live.mirrors.records import FromFiles, Records, keep_forecast
 from dolphin.live.mirrors.safety import Known, SafetyStack, read_safety
 from dolphin.live.mirrors.state import StateMirror
 from dolphin.risk.book import Book
@@ -26,8 +29,18 @@ from dolphin.risk.rules import FACTORS, RiskRules
 from dolphin.stores import Health
 from dolphin.stores.conformance import until
 from dolphin.stores.embedded import Embedded
-from dolphin.stores.names import ACB_BOOST, ACB_STATE, EXTERNAL_FACTORS, FEATURES, SAFETY, book_place
+from dolphin.stores.names import (
+    ACB_BOOST,
+    ACB_STATE,
+    EXTERNAL_FACTORS,
+    FEATURES,
+    FOREWARNER,
+    SAFETY,
+    VOL_REGIME,
+    book_place,
+)  # fmt: skip
 from dolphin.times import SECOND_NS, format_time
+from dolphin.workspace import create
 
 NOW = 1_772_323_200 * SECOND_NS
 CALM = dict(zip(FACTORS, (0.0001, 0.0001, 40.0, 50.0, 60.0, 15.0, 1.0, 1.0, 9e4), strict=True))
@@ -264,3 +277,46 @@ def test_rows_carry_the_risk_of_the_moment(store):
     assert first.risk["quality"][0] == 1.0
     assert (second.risk["posture"][0], second.risk["rm"][0]) == (HIBERNATE, 0.0)
     assert feed.symbols == ("A", "B")
+
+
+def recorded(ts, fng=20.0):
+    """What a recording says of now, as ``latest.json`` has it."""
+    factors = {
+        name: {"value": value, "last": value, "age_s": 1.0, "state": "fresh", "public": format_time(ts)}
+        for name, value in (TENSE | {"fng": fng}).items()
+    }
+    stale = {"value": None, "last": 3.0, "age_s": 9e9, "state": "stale", "public": format_time(0)}
+    book = GOOD._asdict() | {"age_s": 0.5, "time": format_time(ts)}
+    return {
+        "schema": 1, "timestamp": format_time(ts), "factors": factors | {"old": stale}, "books": {"BTCUSDT": book},
+        "volatility": {"spike_at": None, "dvol": 40.0, "public": format_time(ts), "hours": 768, "enough": True},
+    }  # fmt: skip
+
+
+def test_what_is_recorded_becomes_the_stores_records_each_once(store):
+    records = Records(store)
+    assert records.recorded(recorded(NOW)) == 3
+    assert records.recorded(recorded(NOW)) == 0  # its age in the store goes on
+    assert records.recorded(recorded(NOW, fng=21.0)) == 1
+    breaker = LiveBreaker(store)
+    assert breaker.decide(NOW, 1).ready
+    factors = store.get(FEATURES, EXTERNAL_FACTORS).value
+    assert factors["fng"] == {"value": 21.0, "published": "2026-03-01T00:00:00Z"} and "old" not in factors
+    assert store.get(FEATURES, VOL_REGIME).value["spike_at"] is None
+    assert store.get(*book_place("BTCUSDT")).value["depth_quality"] == 0.9
+
+
+def test_a_session_takes_over_what_its_workspace_has_recorded(store, tmp_path):
+    home = create(tmp_path / "home")
+    files = FromFiles(store, home)
+    files.look()
+    assert store.get(FEATURES, EXTERNAL_FACTORS) is None and store.get(FEATURES, FOREWARNER) is None
+    keep_forecast(home, {"status": "RED", "catastrophic_prob": 0.4, "envelope_score": -1.0, "timestamp": "x"})
+    folder = recording_folder(home)
+    folder.mkdir(parents=True)
+    (folder / "latest.json").write_text("half of a")
+    files.look()
+    assert store.get(FEATURES, FOREWARNER).value["status"] == "RED" and store.get(FEATURES, VOL_REGIME) is None
+    write_json(folder / "latest.json", recorded(NOW))
+    files.look()
+    assert store.get(FEATURES, VOL_REGIME).value["dvol"] == 40.0
