@@ -14,7 +14,7 @@ from small_market import BUSY
 from dolphin.catalog import open_dataset
 from dolphin.config import parse_config
 from dolphin.live.binance.keys import Keys
-from dolphin.live.binance.trader import LiveTrader
+from dolphin.live.binance.market_desk import MarketDesk
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.live.session import Venue, trade_live
 from dolphin.trade.settings import Settings
@@ -35,20 +35,20 @@ def main(url: str, state: str, last: str, home: str) -> None:
 
 
 def die_at(bar, phase):
-    def dies(trader):
-        if trader.session.bar == bar:
+    def dies(desk):
+        if desk._trader.session.bar == bar:
             os.kill(os.getpid(), 9)
 
-    send, finish = LiveTrader.send, LiveTrader._finish
+    send, finish = MarketDesk.send, MarketDesk._finish
     if phase == "intent":
-        LiveTrader.send = lambda trader, slot, order: (dies(trader), send(trader, slot, order))
+        MarketDesk.send = lambda desk, slot, order: (dies(desk), send(desk, slot, order))
     elif phase == "sent":
-        LiveTrader.send = lambda trader, slot, order: (
-            send(trader, slot, order),
-            trader._loop.call_later(0.1, dies, trader),
+        MarketDesk.send = lambda desk, slot, order: (
+            send(desk, slot, order),
+            desk._trader._loop.call_later(0.1, dies, desk),
         )
     else:
-        LiveTrader._finish = lambda trader, outcome: (dies(trader), finish(trader, outcome))
+        MarketDesk._finish = lambda desk, outcome: (dies(desk), finish(desk, outcome))
 
 
 if __name__ == "__main__":

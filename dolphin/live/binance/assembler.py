@@ -7,6 +7,7 @@ as the catalog fills; a stretch without any bar becomes rows on which nothing is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +20,17 @@ DEADLINE_MS = 1500
 
 
 class Closed(NamedTuple):
-    """A row: its close (ms, on the grid), prices, ages, how many bars came for it, whether it may be traded on."""
+    """A row: its close (ms, on the grid), prices, ages, how many bars came for it, whether it may be traded on.
+
+    ``more`` (C, N) are the columns beside closes.
+    """
 
     close_ms: int
     price: Floats
     age: NDArray[np.int32]
     came: int
     trade: bool
+    more: Floats
 
 
 class Late(NamedTuple):
@@ -51,6 +56,8 @@ class Assembler:
         Close of the last row that is known; without it the first bar that comes begins.
     price, age : float64 [N], int32 [N], optional
         Of that row.
+    columns : sequence of str
+        What bars hold beside their close: open, high, low, volume.
     """
 
     def __init__(
@@ -62,16 +69,20 @@ class Assembler:
         last_ms: int | None = None,
         price: Floats | None = None,
         age: NDArray[np.int32] | None = None,
+        columns: Sequence[str] = (),
     ) -> None:
         self.assets, self.spacing_ms, self.deadline_ms = assets, spacing_ms, deadline_ms
         self.last_ms = last_ms
         self._price = np.full(assets, np.nan) if price is None else np.array(price, np.float64)
         self._age = np.full(assets, -1, np.int32) if age is None else np.array(age, np.int32)
-        self._waiting: dict[int, dict[int, float]] = {}
+        self._carried = np.array([name != "volume" for name in columns], bool)
+        self._waiting: dict[int, dict[int, tuple[float, Sequence[float]]]] = {}
         self._newest, self._seen = 0, 0.0
         self.late: list[Late] = []
 
-    def bar(self, column: int, close_ms: int, price: float, now_ms: float) -> list[Closed]:
+    def bar(
+        self, column: int, close_ms: int, price: float, now_ms: float, more: Sequence[float] = ()
+    ) -> list[Closed]:  # fmt: skip
         """A symbol's bar; the rows that close with it.
 
         Parameters
@@ -80,6 +91,8 @@ class Assembler:
             The bar's close on the grid, by the exchange's clock.
         now_ms : float
             A monotonic clock of this machine.
+        more : sequence of float
+            The bar's values of the columns beside its close.
         """
         if close_ms % self.spacing_ms:
             self.late.append(Late(column, close_ms, price, "off the grid"))
@@ -90,9 +103,9 @@ class Assembler:
             return []
         row = self._waiting.setdefault(close_ms, {})
         if column in row:
-            self.late.append(Late(column, close_ms, price, "repeated" if row[column] == price else "corrected"))
+            self.late.append(Late(column, close_ms, price, "repeated" if row[column][0] == price else "corrected"))
             return []
-        row[column] = price
+        row[column] = price, more
         if close_ms > self._newest:
             self._newest, self._seen = close_ms, now_ms
         # Not by what passed here: bars that a stalled process has yet to read are no missing ones.
@@ -129,8 +142,12 @@ class Assembler:
         self.last_ms = close_ms
         return closed
 
-    def _row(self, close_ms: int, row: dict[int, float]) -> Closed:
+    def _row(self, close_ms: int, row: dict[int, tuple[float, Sequence[float]]]) -> Closed:
+        """What is missing stands at its last price, in the columns too; nothing of it was traded."""
         self._age[self._age >= 0] += 1
-        for column, price in row.items():
+        more = np.where(self._carried[:, None], self._price, np.where(np.isnan(self._price), np.nan, 0.0))
+        for column, (price, values) in row.items():
             self._price[column], self._age[column] = price, 0
-        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), bool(row))
+            if len(self._carried):
+                more[:, column] = values
+        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), bool(row), more)

@@ -15,28 +15,32 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset, Instrument
+from dolphin.config import columns_needed
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
+from dolphin.live.binance.funding import Funding, document_of, rates_of
 from dolphin.live.binance.hooks import REST, Clients
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.node import run_node
+from dolphin.live.binance.reconcile import OpenIntent
+from dolphin.live.binance.resting import unbooked
 from dolphin.live.binance.safety import check_account, check_strategy
-from dolphin.live.binance.trader import ASK_AFTER, LiveTrader
+from dolphin.live.binance.trader import ASK_AFTER, LiveTrader, Unfinished
 from dolphin.live.binance.vigil import EVERY, Vigil
 from dolphin.live.feed import History, Row
-from dolphin.live.session import Given, Session
+from dolphin.live.session import Given, Session, order_direction
 from dolphin.locks import hold
 from dolphin.trade.champion import Runs
 from dolphin.trade.describing import about_session
 from dolphin.trade.feeds import Opened
 from dolphin.trade.folder import StateFolder, claim
 from dolphin.trade.live.given import differences, opposed
-from dolphin.trade.live.left import Left, left_in
+from dolphin.trade.live.left import Left, booked_of, funding_noted, left_in
 from dolphin.trade.live.rescue import adopted, adoption
 from dolphin.trade.paper import Ended, PaperSession, Say
 from dolphin.trade.recovery import Recovered, recover
@@ -122,12 +126,14 @@ def trade_live(
             session.close()
 
 
-def feed_of(client: Client, venue: Venue, on_late: Callable[[Late], None] | None = None) -> BinanceFeed:
+def feed_of(
+    client: Client, venue: Venue, on_late: Callable[[Late], None] | None = None, columns: Sequence[str] = ()
+) -> BinanceFeed:  # fmt: skip
     """The exchange's klines; rows have the dataset's numbers."""
     dataset = venue.dataset
     return BinanceFeed(
         client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(dataset.first_ts), on_late=on_late,
-        name=venue.name,
+        name=venue.name, columns=columns,
     )  # fmt: skip
 
 
@@ -142,7 +148,7 @@ class LiveSession(PaperSession, House):
     ) -> None:  # fmt: skip
         self._venue, self._keys, self._stop_at = venue, keys, stop_at
         self._client = Client(venue.address, keys)
-        dataset, feed = venue.dataset, feed_of(self._client, venue, self._late)
+        dataset, feed = venue.dataset, feed_of(self._client, venue, self._late, columns_needed(runs.config))
         data = {
             "name": dataset.name, "digest": dataset.digest, "spacing_ns": dataset.spacing_ns,
             "synthetic": dataset.synthetic,
@@ -151,10 +157,14 @@ class LiveSession(PaperSession, House):
         about = claim(folder, about_session(runs, opened, venue.name, None))
         super().__init__(folder, runs, opened, settings, about, say, workspace=workspace)
         self.name = self._prefix()
-        self.vigil = Vigil(self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say)
+        self.vigil = Vigil(
+            self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say, self._resting,
+            self._ask_resting,
+        )  # fmt: skip
         self._left = Left({}, frozenset(), ())
         self._given: tuple[Given, ...] = ()
         self._hibernates = self._adopts = False
+        self.unbooked = Decimal(0)
 
     @property
     def _instruments(self) -> Sequence[Instrument]:
@@ -194,6 +204,8 @@ class LiveSession(PaperSession, House):
         session.journal.writer.abandon()
 
     def _trader(self, found: Recovered | None) -> LiveTrader:
+        since, known = funding_noted(self.folder, found)
+        self.funding = Funding(self._client, since or self._await(self._client.server_time()), known)
         self._after = _last_closed(found)
         if found is not None:
             self._left = left_in(found, self.name)
@@ -202,11 +214,13 @@ class LiveSession(PaperSession, House):
         if found is not None and self.session.journal is not None:
             self._take_over(found)
         self._clients = Clients()
-        unfinished = None if found is None or found.row is None else (found.row, self._left.sent)
+        left = self._left
+        unfinished = None if found is None or found.row is None else Unfinished(found.row, left.sent, left.booked)
         self.trader = LiveTrader(
             self.session, self.feed, self._client, self._clients, self.dresser.features, self.name,
-            after=self._after if unfinished is None else unfinished[0].ts, stop_at=self._stop_at, house=self,
-            unfinished=unfinished, ask_after=self._venue.ask_after,
+            after=self._after if unfinished is None else unfinished.row.ts, stop_at=self._stop_at, house=self,
+            unfinished=unfinished, booked=None if found is None else booked_of(self.folder, found),
+            ask_after=self._venue.ask_after,
         )  # fmt: skip
         self.strategy = self.trader  # type: ignore[assignment]
         return self.trader
@@ -214,7 +228,8 @@ class LiveSession(PaperSession, House):
     def _remember(self, found: Recovered) -> None:
         """Rows of the journal are what was decided on, whatever the exchange says of them now."""
         market, rows = found.market, slice(found.first, found.bar + 1)
-        self.feed.remember(market.ts[rows], market.price[rows])
+        columns = {name: getattr(market, name)[rows] for name in self.columns}
+        self.feed.remember(market.ts[rows], market.price[rows], columns)
 
     def _take_over(self, found: Recovered) -> None:
         """Write where the journal was left; the row at hand is compared by its wishes alone."""
@@ -239,7 +254,10 @@ class LiveSession(PaperSession, House):
     # What its trader asks -----------------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        """Books are compared before the first new row, and again and again from then on."""
+        """Books are compared before the first new row, and again and again from then on; funding is asked for."""
+        await self.funding.ask()
+        self.trader.keep(self.funding.watch())
+        self._clients.on_funding = self.funding.told
         await self.vigil.look()
         self.trader.keep(self.vigil.watch(self._venue.check_every))
         self.trader.keep(self.watch.run(self._between))
@@ -262,6 +280,8 @@ class LiveSession(PaperSession, House):
         if resumed:
             self._resumed = row
         self._before(row)
+        if not resumed:
+            row = self._funded(row)
         journal = self.session.journal
         assert isinstance(journal, LiveJournal)
         if self._given and not resumed:
@@ -274,6 +294,28 @@ class LiveSession(PaperSession, House):
             if self._hibernates and not resumed:
                 said = json.dumps({"posture": "HIBERNATE", "why": self.vigil.why})
                 journal.writer.text("risk", said, row.bar, row.ts)
+        return row
+
+    def _funded(self, row: Row) -> Row:
+        """The row with the funding that was settled since the one before, where the strategy books it.
+
+        It is written down before the row: a line that a row was written with is never booked again.
+        """
+        paid = self.funding.take()
+        if not paid:
+            return row
+        rates, booked, unbooked = rates_of(paid, self.session.state.slots, row.price, self.feed.symbols)
+        if "funding" in self.columns:
+            row = replace(row, columns={**row.columns, "funding": rates})
+        else:
+            booked, unbooked = [], paid
+        for line in unbooked:
+            self.unbooked += line.income
+        writer = self.session.journal.writer  # type: ignore[union-attr]
+        writer.text("operator", json.dumps(document_of(booked, unbooked)), row.bar, row.ts)
+        for line in paid:
+            how = "booked" if line in booked else "not booked"
+            self._say(f"funding of {line.symbol}: {line.income.normalize():f} USDT, {how}")
         return row
 
     def _adoption(self, order: Mapping[str, Any], row: Row) -> tuple[Given, ...]:
@@ -341,15 +383,29 @@ class LiveSession(PaperSession, House):
             journal.late(late)
 
     def _books(self) -> dict[str, Decimal] | None:
-        return held_by(self.session, self._instruments) if self.trader.idle else None
+        """Our positions, with what resting orders were given and the next row will book."""
+        if not self.trader.idle:
+            return None
+        books = held_by(self.session, self._instruments)
+        for symbol, amount in unbooked(self.trader.rests.of.values()).items():
+            books[symbol] = books.get(symbol, Decimal(0)) + amount
+        return {symbol: amount for symbol, amount in books.items() if amount}
+
+    def _resting(self) -> tuple[OpenIntent, ...]:
+        ours = self.trader.rests.open_ids().items()
+        return tuple(OpenIntent(name, one.symbol, order_direction(one.order), one.qty) for name, one in ours)
+
+    async def _ask_resting(self) -> None:
+        await self.trader.rests.poll()
 
     def _figures(self, state: str) -> dict[str, Any]:
         """Beside what a paper session says: what was seen at the exchange, and how fast orders went out."""
         trader, vigil = self.trader, self.vigil
         return super()._figures(state) | {
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
-            "foreign": len(trader.foreign), "duplicates": trader.duplicates,
-            "order_latency_us": latency_of(trader.latencies),
+            "foreign": len(trader.foreign), "duplicates": trader.duplicates, "resting": dict(trader.rests.counts),
+            "funding": float(self.session.state.account["funding"][0]), "funding_unbooked": float(self.unbooked),
+            "order_latency_us": latency_of(trader.market.latencies),
         }  # fmt: skip
 
 
