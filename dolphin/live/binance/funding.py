@@ -23,7 +23,7 @@ EVERY = 60.0
 
 
 class Paid(NamedTuple):
-    """A line of income: what the account received (negative: paid) for a symbol; ``time`` ms, ``tran_id`` the line's."""
+    """A line of income: what the account received (negative: paid), ``time`` in ms, the line's own number."""
 
     symbol: str
     income: Decimal

@@ -5,11 +5,14 @@
 * Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten a second: all names go out at once.
 * Times pass through a float on their way from ms to ns: they are put back on the millisecond.
 * The reason of an account update is read and forgotten: those of funding are told.
+* "FINISHED" of a triggered stop becomes a fill of Nautilus' own making beside the real one, which may still be on its
+  queue: it is kept from it, and the order is asked about where no fill came.
 * ``max_retries`` above 0 sends an order again that was executed: it is None, and nothing is ever sent twice.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,6 +65,8 @@ class Clients:
         self._made = made
         #: Is called, in whatever thread, when the user stream tells of funding.
         self.on_funding: Callable[[], None] = lambda: None
+        #: The same when it says that the order of a triggered stop has ended: its client order id.
+        self.on_finished: Callable[[str], None] = lambda client_id: None
         clients = self
 
         class DataFactory(BinanceLiveDataClientFactory):
@@ -85,7 +90,16 @@ class Clients:
                     if b"FUNDING_FEE" in raw:
                         clients.on_funding()
 
-                handlers[kind] = account_update
+                algo_kind = BinanceFuturesEventType.ALGO_UPDATE
+                algo_handled = handlers[algo_kind]
+
+                def algo_update(raw: bytes) -> None:
+                    if b'"FINISHED"' in raw:
+                        clients.on_finished(str(json.loads(raw)["o"]["caid"]))
+                    else:
+                        algo_handled(raw)
+
+                handlers |= {kind: account_update, algo_kind: algo_update}
                 return client
 
         self.data_factory, self.exec_factory = DataFactory, ExecFactory

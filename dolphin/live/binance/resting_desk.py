@@ -14,7 +14,7 @@ from dolphin.core.records import Records
 from dolphin.live.binance.asking import BEYOND_MS, Answer
 from dolphin.live.binance.market_desk import KILLED
 from dolphin.live.binance.outcomes import Part, is_certain
-from dolphin.live.binance.requests import RECV_WINDOW_MS
+from dolphin.live.binance.requests import AGAIN, RECV_WINDOW_MS
 from dolphin.live.binance.resting import Leg, Resting, is_over, not_carried, resting_of
 from dolphin.live.binance.writing import limit_order, stop_order
 from dolphin.live.session import Answer as Given
@@ -63,10 +63,6 @@ class RestingDesk:
     def idle(self) -> bool:
         """Whether none is on its way in or out."""
         return not self._leaving and not self._settling
-
-    def open_ids(self) -> dict[str, Resting]:
-        """Client order ids of what the exchange has, as far as we know."""
-        return {leg.client_id: one for one in self.of.values() for leg in one.legs if leg.open}
 
     # After a restart ----------------------------------------------------------------------------------------------
 
@@ -139,9 +135,9 @@ class RestingDesk:
             if filled.qty:
                 session.filled(slot, filled.qty, filled.price, filled.commission, filled.ts, filled.passive, ids)
                 came.add(slot)
-            if leaves and not over and not one.complete:
-                session.gone(slot, "taken out" if slot in closings else "the exchange has it no more")
-                came.add(slot)
+            closes = slot in closings
+            if leaves and not over and not one.complete and (filled.qty or not closes):  # else the closing takes it out
+                session.gone(slot, "taken out" if closes else "the exchange has it no more")
         return came
 
     def after(self) -> None:
@@ -342,6 +338,17 @@ class RestingDesk:
             heard.leg.accepted = True
             self._trader.spawn(self._ask(heard.one, heard.leg))
         return True
+
+    def finished(self, client_id: str) -> None:
+        """The order of a triggered stop has ended; what it was given comes beside this, or it is asked about."""
+        heard = self._heard.get(client_id)
+        if heard is not None and not heard.leg.ended:
+            self._trader.spawn(self._ask_later(heard.one, heard.leg))
+
+    async def _ask_later(self, one: Resting, leg: Leg) -> None:
+        await asyncio.sleep(AGAIN)
+        if not leg.ended:
+            await self._ask(one, leg)
 
     async def _ask(self, one: Resting, leg: Leg) -> None:
         self.counts["asked"] += 1

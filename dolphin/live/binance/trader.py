@@ -149,7 +149,12 @@ class LiveTrader(Strategy):
         """Listen, and begin with the rows."""
         self.started = True
         self._loop = asyncio.get_running_loop()
+        self._clients.on_finished = self._finished
         self._main = self.spawn(self._whole(), last=True)
+
+    def _finished(self, client_id: str) -> None:
+        """From whatever thread the user stream is read in."""
+        self._loop.call_soon_threadsafe(self.rests.finished, client_id)
 
     def on_bar(self, bar: Bar) -> None:
         """A closed kline."""
@@ -163,6 +168,11 @@ class LiveTrader(Strategy):
     def journal(self) -> LiveJournal | None:
         """The session's."""
         return self.session.journal  # type: ignore[return-value]
+
+    @property
+    def latencies(self) -> list[int]:
+        """From a row's last message to an order's submission, ns."""
+        return self.market.latencies
 
     @property
     def asked(self) -> list[tuple[str, str]]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dolphin.catalog import Dataset, Instrument
+from dolphin.catalog import Instrument
 from dolphin.config import columns_needed
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
@@ -22,66 +22,31 @@ from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.binance.funding import Funding, document_of, rates_of
-from dolphin.live.binance.hooks import REST, Clients
+from dolphin.live.binance.hooks import Clients
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.node import run_node
 from dolphin.live.binance.reconcile import OpenIntent
-from dolphin.live.binance.resting import unbooked
 from dolphin.live.binance.safety import check_account, check_strategy
-from dolphin.live.binance.trader import ASK_AFTER, LiveTrader, Unfinished
-from dolphin.live.binance.vigil import EVERY, Vigil
+from dolphin.live.binance.trader import LiveTrader, Unfinished
+from dolphin.live.binance.vigil import Vigil
 from dolphin.live.feed import History, Row
-from dolphin.live.session import Given, Session, order_direction
+from dolphin.live.session import Given, Session
 from dolphin.locks import hold
 from dolphin.trade.champion import Runs
 from dolphin.trade.describing import about_session
 from dolphin.trade.feeds import Opened
 from dolphin.trade.folder import StateFolder, claim
+from dolphin.trade.live.books import expected_at, last_closed, latency_of, open_intents
 from dolphin.trade.live.given import differences, opposed
 from dolphin.trade.live.left import Left, booked_of, funding_noted, left_in
 from dolphin.trade.live.rescue import adopted, adoption
+from dolphin.trade.live.venue import Venue, feed_of
 from dolphin.trade.paper import Ended, PaperSession, Say
 from dolphin.trade.recovery import Recovered, recover
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Venue:
-    """Where is traded, and what.
-
-    Attributes
-    ----------
-    dataset : Dataset
-        Symbols, grids, spacing and the number of each row are its, so that research can decide the days again.
-    environment : str
-        ``live``, ``testnet`` or ``demo``.
-    url : str, optional
-        Another exchange's REST address, such as a drill's.
-    leverage : int, optional
-        What every symbol must be set to.
-    ask_after, check_every : float
-        Seconds until an order is asked about, and between two looks at the account.
-    """
-
-    dataset: Dataset
-    environment: str = "testnet"
-    url: str | None = None
-    leverage: int | None = None
-    ask_after: float = ASK_AFTER
-    check_every: float = EVERY
-
-    @property
-    def address(self) -> str:
-        """Of its REST interface."""
-        return self.url or REST[self.environment]
-
-    @property
-    def name(self) -> str:
-        """As the session's folder names its feed."""
-        return f"binance {self.environment}" + (f" {self.url}" if self.url and "127.0.0.1" not in self.url else "")
 
 
 def trade_live(
@@ -124,17 +89,6 @@ def trade_live(
             raise DolphinError(keys.hidden(f"{type(error).__name__}: {error}"), where="the live session") from None
         finally:
             session.close()
-
-
-def feed_of(
-    client: Client, venue: Venue, on_late: Callable[[Late], None] | None = None, columns: Sequence[str] = ()
-) -> BinanceFeed:  # fmt: skip
-    """The exchange's klines; rows have the dataset's numbers."""
-    dataset = venue.dataset
-    return BinanceFeed(
-        client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(dataset.first_ts), on_late=on_late,
-        name=venue.name, columns=columns,
-    )  # fmt: skip
 
 
 class LiveSession(PaperSession, House):
@@ -206,7 +160,7 @@ class LiveSession(PaperSession, House):
     def _trader(self, found: Recovered | None) -> LiveTrader:
         since, known = funding_noted(self.folder, found)
         self.funding = Funding(self._client, since or self._await(self._client.server_time()), known)
-        self._after = _last_closed(found)
+        self._after = last_closed(found)
         if found is not None:
             self._left = left_in(found, self.name)
             self._remember(found)
@@ -383,17 +337,12 @@ class LiveSession(PaperSession, House):
             journal.late(late)
 
     def _books(self) -> dict[str, Decimal] | None:
-        """Our positions, with what resting orders were given and the next row will book."""
         if not self.trader.idle:
             return None
-        books = held_by(self.session, self._instruments)
-        for symbol, amount in unbooked(self.trader.rests.of.values()).items():
-            books[symbol] = books.get(symbol, Decimal(0)) + amount
-        return {symbol: amount for symbol, amount in books.items() if amount}
+        return expected_at(self.session, self._instruments, self.trader.rests.of.values())
 
     def _resting(self) -> tuple[OpenIntent, ...]:
-        ours = self.trader.rests.open_ids().items()
-        return tuple(OpenIntent(name, one.symbol, order_direction(one.order), one.qty) for name, one in ours)
+        return open_intents(self.trader.rests.of.values())
 
     async def _ask_resting(self) -> None:
         await self.trader.rests.poll()
@@ -405,34 +354,5 @@ class LiveSession(PaperSession, House):
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
             "foreign": len(trader.foreign), "duplicates": trader.duplicates, "resting": dict(trader.rests.counts),
             "funding": float(self.session.state.account["funding"][0]), "funding_unbooked": float(self.unbooked),
-            "order_latency_us": latency_of(trader.market.latencies),
+            "order_latency_us": latency_of(trader.latencies),
         }  # fmt: skip
-
-
-def held_by(session: Session, instruments: Sequence[Instrument]) -> dict[str, Decimal]:
-    """Our positions by symbol, signed, on the lot."""
-    books: dict[str, Decimal] = {}
-    for slot in session.state.slots:
-        if slot["side"]:
-            one = instruments[int(slot["asset"])]
-            amount = round(Decimal(float(slot["qty"])), one.lot_exp) * int(slot["side"])
-            books[one.symbol] = books.get(one.symbol, Decimal(0)) + amount
-    return books
-
-
-def latency_of(taken: Sequence[int]) -> dict[str, float | int]:
-    """From a row's last message to an order's submission, us: how many, median, 99th percentile."""
-    if not taken:
-        return {"orders": 0}
-    middle, high = np.percentile(np.array(taken), (50, 99)) / 1000.0
-    return {"orders": len(taken), "p50": round(float(middle), 1), "p99": round(float(high), 1)}
-
-
-def _last_closed(found: Recovered | None) -> int | None:
-    """When the last row that was decided closed, ns; None for a session that begins."""
-    if found is None:
-        return None
-    if found.ts:
-        return found.ts
-    header = found.journal.header
-    return int(header["first_bar"]["ts"]) - int(header["dataset"]["spacing_ns"])

@@ -11,7 +11,9 @@ import pytest
 from drill_for_tests import Drill
 
 from dolphin.config import parse_config
+from dolphin.core.records import BRACKET, CLOSE, OPEN, ORDER
 from dolphin.journal import Journal, replay
+from dolphin.live.binance.resting import leg_names, not_carried
 from dolphin.market.assemble import open_market
 
 START, BARS = 2300, 40
@@ -99,7 +101,6 @@ def test_limits_that_expire_or_fill_are_what_research_decides(drill):
     counts = out.trader.rests.counts
     ends = [order["status"] for order in out.state["orders"] if order["type"] == "LIMIT"]
     assert "FILLED" in ends and "CANCELED" in ends and counts["laid"] == len(ends) and counts["late"] == 0
-    print(counts, len(out.session.fills))
 
 
 @pytest.mark.slow
@@ -109,4 +110,78 @@ def test_stops_and_brackets_inside_the_bar_are_what_research_decides(drill):
     ends = [order["algoStatus"] for order in out.state["conditionals"]]
     assert "FINISHED" in ends and "CANCELED" in ends
     assert any(order["type"] == "LIMIT" for order in out.state["orders"])  # the other half of a bracket
-    print(out.trader.rests.counts, len(out.session.fills))
+
+
+def update(do: str, what: str, **more: Any) -> dict[str, Any]:
+    return {"fault": {"where": UPDATE, "do": do, "only": f'"x": "{what}"', **more}}
+
+
+def request(where: str, status: int, code: int, **more: Any) -> dict[str, Any]:
+    return {"fault": {"where": where, "status": status, "code": code, **more}}
+
+
+LIMIT, STOP, CANCEL = "POST /fapi/v1/order", "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/order"
+
+#: Faults that change nothing but the way there.
+HARMLESS = {
+    "updates twice": (PAIR, {"fault": {"where": UPDATE, "do": "dup", "times": 99}}),
+    "acceptance lost": (PAIR, update("drop", "NEW", times=2)),
+    "a limit's -1007 after it was taken": (PAIR, request(LIMIT, 503, -1007, after=True)),
+    "a stop's 5xx after it was taken": (BREAKOUT, request(STOP, 502, -1000, after=True)),
+    "the cancel is not told of": (PAIR, update("drop", "CANCELED", times=2)),
+    "a cancel is answered with 5xx": (PAIR, request(CANCEL, 503, -1000, after=True)),
+    "user stream dropped with orders in the market": (PAIR, {"drop_user": True}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_with_this_fault_every_digest_is_still_researchs(drill, fault):
+    document, control = HARMLESS[fault]
+    out, expected = drill(document, {START + 1: control})
+    np.testing.assert_array_equal(out.session.digests, expected)
+    assert not out.state["faults_pending"] or "twice" in fault
+
+
+#: Faults that change what was filled, or what rests: books, journal and exchange agree all the same.
+COSTLY = {
+    "a limit is refused by its price": (PAIR, {START: request(LIMIT, 400, -4014)}, "refused"),
+    "a limit never came": (PAIR, {START: request(LIMIT, 503, -1000)}, "refused"),
+    "a stop would trigger at once": (BREAKOUT, {START + 4: request(STOP, 400, -2021)}, "refused"),
+    "limits fill in parts, over rows": (PAIR, {START: {"parts": 3, "unfilled_parts": 1}}, "laid"),
+    "stops fill in parts": (BREAKOUT, {START: {"parts": 3, "part_ticks": 1}}, "laid"),
+    "cancels come too late": (PAIR, {START: {"race": 99}}, "late"),
+    "a cancel comes after a part": (PAIR, {START: {"race": 99, "race_share": 0.5}}, "taken_out"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", COSTLY)
+def test_with_this_fault_books_journal_and_exchange_agree(drill, fault):
+    document, during, counted = COSTLY[fault]
+    out, _ = drill(document, during)
+    assert out.trader.rests.counts[counted] >= 1
+
+
+#: What may be lost: a fill is then heard of when its order is over.
+LOST = {
+    "fills": (PAIR, update("drop", "TRADE", times=2)),
+    "what became of stops": (BREAKOUT, {"fault": {"where": "ALGO_UPDATE", "do": "drop", "times": 3}}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", LOST)
+def test_what_nobody_told_of_is_asked_for_when_its_order_is_over(drill, what):
+    document, control = LOST[what]
+    out, _ = drill(document, {START + 1: control}, deaf=True)
+    assert out.trader.session.fills
+
+
+def test_an_opening_bracket_is_not_carried():
+    order = np.zeros((), ORDER)
+    order["action"], order["kind"] = OPEN, BRACKET
+    assert "bracket that opens" in str(not_carried(order))
+    order["action"] = CLOSE
+    assert not_carried(order) is None
+    assert leg_names("n", 7, 2, BRACKET) == [("n-7-2s", True), ("n-7-2l", False)]
