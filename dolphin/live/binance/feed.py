@@ -204,7 +204,7 @@ class BinanceFeed:
         while len(found) < rows:
             limit = min(rows - len(found), _PAGE)
             page = await self._client.klines(symbol, self.interval, limit, end)
-            new = {int(one[6]) + 1: [float(one[k]) for k in places] for one in page}
+            new: dict[int, Sequence[float]] = {int(one[6]) + 1: [float(one[k]) for k in places] for one in page}
             if not new.keys() - found.keys():
                 break
             found |= new

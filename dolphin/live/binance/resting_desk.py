@@ -122,7 +122,8 @@ class RestingDesk:
         again : mapping of set of str, optional
             For a row that is decided again: trades that were booked in it, by slot. No others are.
         """
-        session, came = self._trader.session, set()
+        session = self._trader.session
+        came: set[int] = set()
         for slot in session.resting:
             one = self.of[slot]
             over = is_over(session.order(slot), session.bar)
