@@ -35,6 +35,10 @@ class LiveJournal(SessionJournal):
         self._orders: dict[int, Any] = {}
         self._bar = self._next = -1
 
+    def go_on_behind(self, bar: int) -> None:
+        """A restart: ``bar`` is the last that was closed."""
+        self._bar, self._next = bar, bar + 1
+
     def turn(self, writer: JournalWriter) -> None:
         """Go on in another file: a new day's."""
         self.writer = writer

@@ -190,6 +190,7 @@ class LiveSession(PaperSession, House):
         writer: Any = self.session.journal.writer  # type: ignore[union-attr]
         writer.expected.clear()
         journal = LiveJournal(writer)
+        journal.go_on_behind(found.bar)
         if found.row is not None:
             journal.unfinished, journal.intents = found.row.bar, dict(self._left.intents)
         self.session.journal = journal
