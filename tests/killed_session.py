@@ -20,7 +20,8 @@ from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.market_desk import MarketDesk
 from dolphin.live.binance.resting_desk import RestingDesk
 from dolphin.trade.champion import UNFROZEN, Runs
-from dolphin.trade.live.session import Venue, trade_live
+from dolphin.trade.live.session import trade_live
+from dolphin.trade.live.venue import Venue
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace
 
