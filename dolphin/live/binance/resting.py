@@ -44,6 +44,11 @@ class Leg:
         """Whether something may still become of it."""
         return self.accepted and not self.ended
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be heard of it."""
+        return self.ended or bool(self.refused)
+
 
 @dataclass
 class Resting:

@@ -23,6 +23,9 @@ from dolphin.live.session import Late
 if TYPE_CHECKING:
     from dolphin.live.binance.trader import LiveTrader
 
+#: Legs that are known by name before those that are over are forgotten.
+REMEMBERED = 1000
+
 REPLACED = "what it was to take the place of was filled on its way out"
 
 
@@ -145,6 +148,9 @@ class RestingDesk:
         """A row is closed: forget what does not rest any more."""
         resting = set(self._trader.session.resting)
         self.of = {slot: one for slot, one in self.of.items() if slot in resting}
+        if len(self._heard) > REMEMBERED:
+            kept = {leg.client_id for one in self.of.values() for leg in one.legs}
+            self._heard = {name: heard for name, heard in self._heard.items() if name in kept or not heard.leg.over}
 
     # Out ----------------------------------------------------------------------------------------------------------
 
