@@ -83,7 +83,8 @@ def booked_of(folder: StateFolder, found: Recovered) -> dict[tuple[int, int], se
     """The trades that are booked of orders that rest, by slot and bar of the order: from the day they were laid on."""
     working = found.state.working
     rests = (working["action"] != NONE) & (working["kind"] != MARKET)
-    wanted: dict[tuple[int, int], set[str]] = {(s, int(working["bar"][s])): set() for s in np.flatnonzero(rests).tolist()}
+    slots = np.flatnonzero(rests).tolist()
+    wanted: dict[tuple[int, int], set[str]] = {(s, int(working["bar"][s])): set() for s in slots}
     if not wanted:
         return {}
     first = min(bar for _, bar in wanted)
