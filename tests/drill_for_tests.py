@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from dolphin.catalog import Dataset
-from dolphin.config import Config
+from dolphin.catalog.store.columns import row_column
+from dolphin.config import Config, columns_needed
 from dolphin.core.records import Market
 from dolphin.exchange import FakeExchange, SymbolRules, Tape
 from dolphin.journal import JournalWriter
@@ -91,11 +92,12 @@ def rules_of(dataset: Dataset) -> list[SymbolRules]:
     ]
 
 
-def tape_of_rows(dataset: Dataset, start: int, stop: int) -> Tape:
-    """Rows of a dataset as the exchange's klines."""
+def tape_of_rows(dataset: Dataset, start: int, stop: int, *, ranged: bool = False) -> Tape:
+    """Rows of a dataset as the exchange's klines; ``ranged`` with what they opened at and reached."""
     prices = dataset.prices()
     close = np.where(prices.age[start:stop] == 0, prices.close[start:stop], np.nan)
-    return Tape(rules_of(dataset), dataset.spacing_ns // 1_000_000, prices.ts[start:stop] // 1_000_000, close)
+    more = {} if not ranged else {name: row_column(dataset, name)[start:stop] for name in ("open", "high", "low")}
+    return Tape(rules_of(dataset), dataset.spacing_ns // 1_000_000, prices.ts[start:stop] // 1_000_000, close, **more)
 
 
 class Drill:
@@ -109,8 +111,10 @@ class Drill:
         self.name = "drill"
         self.keys = Keys("key", "secret")
         self.thread = ExchangeThread(
-            tape_of_rows(dataset, start, stop), balance=config.account.initial_capital, **exchange
-        )
+            tape_of_rows(dataset, start, stop, ranged="high" in columns_needed(config)),
+            balance=config.account.initial_capital, **exchange,
+        )  # fmt: skip
+        self.deaf = False  # whether fills of resting orders may get lost
         self.during: dict[int, dict[str, Any]] = {}
         self.lost: set[int] = set()  # bars that nobody hears of
         self.ask_after = 4.0
@@ -118,7 +122,8 @@ class Drill:
     def history(self) -> History:
         """What was before the first row."""
         low, high = 0, self.start
-        return History(low, self.market.ts[low:high], self.market.price[low:high], self.market.age[low:high])
+        columns = {name: getattr(self.market, name)[low:high] for name in columns_needed(self.config)}
+        return History(low, self.market.ts[low:high], self.market.price[low:high], self.market.age[low:high], columns)
 
     def journal(self) -> LiveJournal:
         """A new one."""
@@ -149,7 +154,7 @@ class Drill:
         client = Client(thread.exchange.url, self.keys)
         feed = BinanceFeed(
             client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(self.market.ts[0]),
-            on_late=journal.late,
+            on_late=journal.late, columns=columns_needed(config),
         )  # fmt: skip
         history = self.history()
         feed.know(history)
@@ -179,6 +184,15 @@ class Drill:
                 await exchange.control(self.during[bar])
             while exchange.state()["kline_listeners"] < listening or not exchange.streams.users:
                 await asyncio.sleep(0.01)
-            await exchange.close_bar()
+            traded = await exchange.trade_bar()
+            while not self.deaf and not heard_all(exchange, trader):
+                await asyncio.sleep(0.002)
+            await exchange.tell_bar(traded)
             while bar not in self.lost and trader.done < bar:
                 await asyncio.sleep(0.002)
+
+
+def heard_all(exchange: FakeExchange, trader: LiveTrader) -> bool:
+    """Whether a session knows every fill of the orders that rest."""
+    known = {trade for heard in list(trader.rests._heard.values()) for trade in heard.one.parts}
+    return all(str(t.id) in known for t in exchange.account.trades if t.client_id[-1] in "ls")

@@ -16,7 +16,8 @@ from dolphin.journal.reader import Journal
 from dolphin.live.binance.keys import Keys
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.folder import StateFolder
-from dolphin.trade.live.session import Venue, trade_live
+from dolphin.trade.live.session import trade_live
+from dolphin.trade.live.venue import Venue
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace
 

@@ -34,6 +34,12 @@ def serve(
     stop: To = None,
     played: Annotated[int, typer.Option("--played", min=0, help="Bars that are history when it opens.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    funding: Annotated[
+        float | None, typer.Option("--funding", help="Rate that falls due every eight hours, such as 0.0001.")
+    ] = None,
+    funding_table: Annotated[
+        str | None, typer.Option("--funding-table", help="Table of recorded rates of the dataset's symbols.")
+    ] = None,
     at_now: Annotated[
         bool, typer.Option("--now", help="Shift times so that the first bar to come is the next.")
     ] = False,
@@ -45,6 +51,8 @@ def serve(
     import asyncio
 
     tape = _tape(dataset, symbols, window(start, stop), seed)
+    if funding_table is not None:
+        _fund_as_recorded(tape, dataset, funding_table)
     if played >= len(tape.close_ms):
         from dolphin.errors import DolphinError
 
@@ -52,6 +60,8 @@ def serve(
     tape.at = played
     if at_now:
         _shift(tape)
+    if funding is not None:
+        _fund_by_the_clock(tape, funding)
     asyncio.run(_serve(tape, port, speed, balance, seed))
 
 
@@ -91,6 +101,31 @@ def _tape(dataset: str | None, symbols: str | None, span: tuple[int | None, int 
     return _recorded(data, wanted or list(data.symbols), span)
 
 
+def _fund_as_recorded(tape: Tape, dataset: str | None, table: str) -> None:
+    """The rates of a table of the dataset's symbols."""
+    import numpy as np
+
+    from dolphin import workspace
+    from dolphin.catalog import open_dataset
+    from dolphin.errors import DolphinError
+    from dolphin.market.funding import funding_rates
+
+    if dataset is None:
+        raise DolphinError("recorded rates are of a dataset's symbols", where="--funding-table", mend="name --dataset")
+    data = open_dataset(workspace.find(), dataset)
+    first = int(np.searchsorted(data.prices().ts, int(tape.close_ms[0]) * 1_000_000))
+    at = [data.symbols.index(rules.symbol) for rules in tape.rules]
+    tape.funding = np.asarray(funding_rates(data, table)[first : first + len(tape.close_ms)][:, at])
+
+
+def _fund_by_the_clock(tape: Tape, rate: float) -> None:
+    """One rate, every eight hours of the tape."""
+    import numpy as np
+
+    due = tape.close_ms % (8 * 3_600_000) < tape.spacing_ms
+    tape.funding = np.where(due[:, None], rate, 0.0) * np.ones(len(tape.rules))
+
+
 def _recorded(data: Any, wanted: list[str], span: tuple[int | None, int | None]) -> Tape:
     import numpy as np
 
@@ -109,7 +144,14 @@ def _recorded(data: Any, wanted: list[str], span: tuple[int | None, int | None])
         tick, lot = (f"{n}e-{e}" for n, e in ((one.tick_num, one.tick_exp), (one.lot_num, one.lot_exp)))
         rules[one.symbol] = tick, lot, one.min_notional
     close = np.where(prices.age[low:high][:, at] == 0, prices.close[low:high][:, at], np.nan)
-    return tape_of(rules, data.spacing_ns // 1_000_000, prices.ts[low:high] // 1_000_000, close=close)
+    from dolphin.catalog.store.columns import row_column
+
+    held = data.frame().collect_schema().names()
+    ranges = {
+        name: np.asarray(row_column(data, name)[low:high][:, at])
+        for name in ("open", "high", "low", "volume") if name in held
+    }  # fmt: skip
+    return tape_of(rules, data.spacing_ns // 1_000_000, prices.ts[low:high] // 1_000_000, close=close, **ranges)
 
 
 def _walk(symbols: list[str], seed: int, bars: int = 7 * 1440) -> Tape:

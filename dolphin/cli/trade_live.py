@@ -56,7 +56,8 @@ def live(
     from dolphin.gate.champions import open_champion
     from dolphin.live.binance.keys import read_keys
     from dolphin.trade.champion import champion_to_run, require_long_record
-    from dolphin.trade.live.session import Venue, trade_live
+    from dolphin.trade.live.session import trade_live
+    from dolphin.trade.live.venue import Venue
     from dolphin.trade.settings import read_settings
 
     check_environment(environment)

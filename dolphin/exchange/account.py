@@ -107,22 +107,23 @@ class Account:
         self.tell("ORDER", [trade.symbol])
         return whole
 
-    def fund(self, rates: Mapping[str, Decimal], prices: Mapping[str, Decimal]) -> Decimal:
-        """Funding on what is held: longs pay a positive rate; what was paid in all."""
-        paid = sum((self.amount(s) * prices[s] * rate for s, rate in rates.items()), ZERO)
-        self.balance -= paid
-        self.tell("FUNDING_FEE", [])
+    def fund(self, rates: Mapping[str, Decimal], prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Funding on what is held: longs pay a positive rate; what each symbol paid, in eight decimals."""
+        paid = {s: round(self.amount(s) * prices[s] * rate, 8) for s, rate in rates.items() if self.amount(s)}
+        paid = {symbol: amount for symbol, amount in paid.items() if amount}
+        if paid:
+            self.balance -= sum(paid.values(), ZERO)
+            # Of positions that share a margin the exchange tells the balance alone.
+            self.tell("FUNDING_FEE", [], -sum(paid.values(), ZERO))
         return paid
 
-    def tell(self, reason: str, symbols: list[str]) -> None:
-        """An ``ACCOUNT_UPDATE`` of the balance and these positions."""
+    def tell(self, reason: str, symbols: list[str], change: Decimal = ZERO) -> None:
+        """An ``ACCOUNT_UPDATE`` of the balance, what changed it beside trades, and these positions."""
         wallet = f"{self.balance:.8f}"
         positions = [
             {"s": s, "pa": f"{self.positions[s].amount:f}", "ep": f"{self.positions[s].entry:.8f}", "bep": "0",
              "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
             for s in symbols
         ]  # fmt: skip
-        self._emit(
-            "ACCOUNT_UPDATE", {"a": {"m": reason, "B": [{"a": "USDT", "wb": wallet, "cw": wallet, "bc": "0"}],
-                                     "P": positions}}
-        )  # fmt: skip
+        balance = {"a": "USDT", "wb": wallet, "cw": wallet, "bc": f"{change:.8f}"}
+        self._emit("ACCOUNT_UPDATE", {"a": {"m": reason, "B": [balance], "P": positions}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dolphin.exchange.refusing import Rejection
@@ -36,7 +35,8 @@ def answer(exchange: FakeExchange, name: str, asked: Asked) -> Any:
     return found(exchange, asked)
 
 
-def _symbol(exchange: FakeExchange, asked: Asked) -> str:
+def symbol_of(exchange: FakeExchange, asked: Asked) -> str:
+    """The symbol that a request names; refuses an unknown one."""
     symbol = asked.get("symbol", "")
     if symbol not in exchange.rules:
         raise Rejection(-1121)
@@ -75,31 +75,42 @@ def _klines(exchange: FakeExchange, asked: Asked) -> Any:
     if asked.get("interval") != tape.interval:
         raise Rejection(-1120, f"Invalid interval: only {tape.interval} is recorded.")
     start, end = (int(asked[k]) if k in asked else None for k in ("startTime", "endTime"))
-    return tape.klines(_symbol(exchange, asked), start, end, min(int(asked.get("limit", 500)), 1500))
+    return tape.klines(symbol_of(exchange, asked), start, end, min(int(asked.get("limit", 500)), 1500))
 
 
 @answers("GET v1/depth")
 def _depth(exchange: FakeExchange, asked: Asked) -> Any:
-    bids, asks = exchange.levels(_symbol(exchange, asked))
+    bids, asks = exchange.levels(symbol_of(exchange, asked))
     return {"lastUpdateId": exchange.sequence, "E": exchange.now(), "T": exchange.now(), "bids": bids, "asks": asks}
 
 
 @answers("GET v1/ticker/price")
 def _ticker(exchange: FakeExchange, asked: Asked) -> Any:
-    wanted = [_symbol(exchange, asked)] if "symbol" in asked else list(exchange.rules)
+    wanted = [symbol_of(exchange, asked)] if "symbol" in asked else list(exchange.rules)
     found = [{"symbol": s, "price": exchange.price_text(s), "time": exchange.now()} for s in wanted]
     return found[0] if "symbol" in asked else found
 
 
 @answers("GET v1/premiumIndex")
 def _premium(exchange: FakeExchange, asked: Asked) -> Any:
-    wanted = [_symbol(exchange, asked)] if "symbol" in asked else list(exchange.rules)
+    wanted = [symbol_of(exchange, asked)] if "symbol" in asked else list(exchange.rules)
     found = [
         {"symbol": s, "markPrice": exchange.price_text(s), "indexPrice": exchange.price_text(s),
          "lastFundingRate": "0.00010000", "nextFundingTime": exchange.now() + 3_600_000, "time": exchange.now()}
         for s in wanted
     ]  # fmt: skip
     return found[0] if "symbol" in asked else found
+
+
+@answers("GET v1/fundingRate")
+def _funding_rate(exchange: FakeExchange, asked: Asked) -> Any:
+    start, end = int(asked.get("startTime", 0)), int(asked.get("endTime", 1 << 62))
+    found = [
+        one for one in exchange.funding
+        if asked.get("symbol") in (None, one["symbol"]) and start <= one["fundingTime"] <= end
+    ]  # fmt: skip
+    limit = min(int(asked.get("limit", 100)), 1000)
+    return found[:limit] if "startTime" in asked else found[-limit:]
 
 
 # The account --------------------------------------------------------------------------------------------------------
@@ -172,7 +183,7 @@ def _symbol_config(exchange: FakeExchange, asked: Asked) -> Any:
 
 @answers("POST v1/leverage")
 def _leverage(exchange: FakeExchange, asked: Asked) -> Any:
-    symbol, leverage = _symbol(exchange, asked), int(asked.get("leverage", "0"))
+    symbol, leverage = symbol_of(exchange, asked), int(asked.get("leverage", "0"))
     if not 1 <= leverage <= 125:
         raise Rejection(-4028, f"Leverage {leverage} is not valid")
     exchange.account.leverage[symbol] = leverage
@@ -181,7 +192,7 @@ def _leverage(exchange: FakeExchange, asked: Asked) -> Any:
 
 @answers("POST v1/marginType")
 def _margin_type(exchange: FakeExchange, asked: Asked) -> Any:
-    symbol, kind = _symbol(exchange, asked), asked.get("marginType", "")
+    symbol, kind = symbol_of(exchange, asked), asked.get("marginType", "")
     if exchange.account.margin_type[symbol] == kind:
         raise Rejection(-4046, "No need to change margin type.")
     exchange.account.margin_type[symbol] = kind
@@ -191,8 +202,19 @@ def _margin_type(exchange: FakeExchange, asked: Asked) -> Any:
 @answers("GET v1/commissionRate")
 def _commission(exchange: FakeExchange, asked: Asked) -> Any:
     account = exchange.account
-    return {"symbol": _symbol(exchange, asked), "makerCommissionRate": f"{account.maker_fee:f}",
+    return {"symbol": symbol_of(exchange, asked), "makerCommissionRate": f"{account.maker_fee:f}",
             "takerCommissionRate": f"{account.taker_fee:f}"}  # fmt: skip
+
+
+@answers("GET v1/income")
+def _income(exchange: FakeExchange, asked: Asked) -> Any:
+    start, end = int(asked.get("startTime", 0)), int(asked.get("endTime", 1 << 62))
+    found = [
+        one for one in exchange.income
+        if start <= one["time"] <= end and asked.get("symbol") in (None, one["symbol"])
+        and asked.get("incomeType") in (None, one["incomeType"])
+    ]  # fmt: skip
+    return found[: min(int(asked.get("limit", 100)), 1000)]
 
 
 @answers("POST v1/listenKey")
@@ -207,73 +229,3 @@ def _keep_key(exchange: FakeExchange, asked: Asked) -> Any:
     if not exchange.keys:
         raise Rejection(-1125)
     return {}
-
-
-# Orders -------------------------------------------------------------------------------------------------------------
-
-
-@answers("POST v1/order")
-def _new_order(exchange: FakeExchange, asked: Asked) -> Any:
-    return exchange.orders.document(exchange.orders.place(asked))
-
-
-@answers("GET v1/order")
-def _order(exchange: FakeExchange, asked: Asked) -> Any:
-    return exchange.orders.document(exchange.orders.find(asked))
-
-
-@answers("DELETE v1/order")
-def _cancel(exchange: FakeExchange, asked: Asked) -> Any:
-    return exchange.orders.document(exchange.orders.cancel(asked))
-
-
-@answers("DELETE v1/allOpenOrders")
-def _cancel_all(exchange: FakeExchange, asked: Asked) -> Any:
-    symbol = _symbol(exchange, asked)
-    for order in list(exchange.orders.all.values()):
-        if order.open and order.symbol == symbol:
-            exchange.orders.cancel({"orderId": str(order.id)})
-    return {"code": 200, "msg": "The operation of cancel all open order is done."}
-
-
-@answers("GET v1/openOrders")
-def _open_orders(exchange: FakeExchange, asked: Asked) -> Any:
-    return [
-        exchange.orders.document(o) for o in exchange.orders.all.values()
-        if o.open and asked.get("symbol") in (None, o.symbol)
-    ]  # fmt: skip
-
-
-@answers("GET v1/allOrders")
-def _all_orders(exchange: FakeExchange, asked: Asked) -> Any:
-    symbol, start, end = _symbol(exchange, asked), int(asked.get("startTime", 0)), int(asked.get("endTime", 1 << 62))
-    found = [o for o in exchange.orders.all.values() if o.symbol == symbol and start <= o.time <= end]
-    return [exchange.orders.document(o) for o in found[-int(asked.get("limit", 500)) :]]
-
-
-@answers("GET v1/userTrades")
-def _user_trades(exchange: FakeExchange, asked: Asked) -> Any:
-    symbol, start, end = _symbol(exchange, asked), int(asked.get("startTime", 0)), int(asked.get("endTime", 1 << 62))
-    after = int(asked.get("fromId", 0))
-    found = [
-        t for t in exchange.account.trades
-        if t.symbol == symbol and start <= t.time <= end and t.id >= after
-        and asked.get("orderId") in (None, str(t.order_id))
-    ]  # fmt: skip
-    return [exchange.orders.trade_document(t) for t in found[-int(asked.get("limit", 500)) :]]
-
-
-@answers("GET v1/openAlgoOrders", "GET v1/allAlgoOrders")
-def _no_algo_orders(exchange: FakeExchange, asked: Asked) -> Any:
-    return []
-
-
-@answers("GET v1/income")
-def _income(exchange: FakeExchange, asked: Asked) -> Any:
-    return exchange.income
-
-
-def funding_income(exchange: FakeExchange, symbol: str, paid: Decimal) -> dict[str, Any]:
-    """A line of ``GET /fapi/v1/income``."""
-    return {"symbol": symbol, "incomeType": "FUNDING_FEE", "income": f"{-paid:.8f}", "asset": "USDT",
-            "time": exchange.now(), "tranId": exchange.next_sequence(), "tradeId": ""}  # fmt: skip

@@ -12,13 +12,17 @@ from typing import Any
 from dolphin.exchange.account import ZERO, Account, Emit, Trade
 from dolphin.exchange.refusing import Rejection
 from dolphin.exchange.symbols import SymbolRules
+from dolphin.exchange.wire import order_document, order_update, trade_document
 
 OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
 @dataclass
 class Order:
-    """One order and what has become of it."""
+    """One order and what has become of it.
+
+    ``stopped_at`` is the price of one that a trigger sent to the market, ``laid_as`` what it was before.
+    """
 
     id: int
     symbol: str
@@ -35,6 +39,8 @@ class Order:
     value: Decimal = ZERO
     updated: int = 0
     filling: bool = False
+    stopped_at: Decimal | None = None
+    laid_as: str = ""
 
     @property
     def open(self) -> bool:
@@ -67,9 +73,13 @@ class Orders:
     ) -> None:
         self.all: dict[int, Order] = {}
         self.hedge = False
+        #: Are told of each change of an order.
+        self.listeners: list[Callable[[Order], None]] = []
         self.parts, self.part_ticks, self.fill_delay, self.unfilled = 1, 0, 0.0, 0
+        #: Cancels that come too late: so many find so much (a share of what is left) just filled.
+        self.races, self.race_share = 0, Decimal(1)
         self._rules, self._account, self._prices, self._emit, self._now = rules, account, prices, emit, now
-        self._ids = count(1001)
+        self.ids = count(1001)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Taking and refusing ------------------------------------------------------------------------------------------
@@ -86,6 +96,12 @@ class Orders:
             self._end(order, "EXPIRED")
         return order
 
+    def take_triggered(self, order: Order) -> None:
+        """A stop that was reached is a market order from now on."""
+        self.all[order.id] = order
+        self._tell(order, "NEW")
+        self._fill_soon(order)
+
     def _read(self, asked: Mapping[str, str]) -> Order:
         if asked.get("symbol") not in self._rules:
             raise Rejection(-1121)
@@ -98,7 +114,7 @@ class Orders:
             price = Decimal(asked["price"]) if asked["type"] == "LIMIT" else ZERO
         except (KeyError, InvalidOperation):
             raise Rejection(-1102) from None
-        number = next(self._ids)
+        number = next(self.ids)
         return Order(
             number, asked["symbol"], asked.get("newClientOrderId") or f"web_{number}", asked["side"] == "BUY",
             asked["type"], asked.get("timeInForce", "GTC"), price, quantity,
@@ -112,6 +128,7 @@ class Orders:
         notional, against = order.quantity * price, held < 0 if order.buys else held > 0
         adds = ZERO if against and order.quantity <= abs(held) else notional
         limit = order.kind == "LIMIT"
+        away = abs(order.price / market - 1) > rules.most_away
         for wrong, code in (
             ((asked.get("positionSide", "BOTH") == "BOTH") == self.hedge, -4061),
             (order.quantity <= 0, -4003),
@@ -119,6 +136,8 @@ class Orders:
             (limit and too_fine(order.price, rules.price_decimals), -1111),
             (order.quantity % rules.step != 0, -4023),
             (limit and order.price % rules.tick != 0, -4014),
+            (limit and away and order.buys and order.price > market, -4016),
+            (limit and away and not order.buys and order.price < market, -4024),
             (order.quantity > rules.step * 10**9, -4005),
             (any(o.open and o.client_id == order.client_id for o in self.all.values()), -4116),
             (order.reduces and not against, -2022),
@@ -152,18 +171,31 @@ class Orders:
             raise Rejection(-2011) from None
         if not order.open:
             raise Rejection(-2011)
+        if self.races > 0:
+            self.races -= 1
+            step = self._rules[order.symbol].step
+            late = (order.quantity - order.done) * self.race_share // step * step
+            if late:
+                self._book(order, late, order.price or self._prices[order.symbol], maker=order.kind == "LIMIT")
+            if not order.open:
+                raise Rejection(-2011)
         self._end(order, "CANCELED")
         return order
 
     # Filling ------------------------------------------------------------------------------------------------------
 
     def match(self, ranges: Mapping[str, tuple[Decimal, Decimal]]) -> None:
-        """Fill the limits that the market reached between a low and a high."""
+        """Fill the limits that the market traded through, by a tick, between a low and a high."""
         for order in list(self.all.values()):
             if order.open and order.kind == "LIMIT" and not order.filling and order.symbol in ranges:
-                low, high = ranges[order.symbol]
-                if low <= order.price if order.buys else high >= order.price:
+                (low, high), tick = ranges[order.symbol], self._rules[order.symbol].tick
+                if low <= order.price - tick if order.buys else high >= order.price + tick:
                     self._fill_soon(order, maker=True)
+
+    async def settled(self) -> None:
+        """Until all that fills at once is filled."""
+        while self._tasks and not self.fill_delay:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _fill_soon(self, order: Order, *, maker: bool = False) -> None:
         order.filling = True
@@ -175,20 +207,23 @@ class Orders:
         """In so many parts; ``unfilled`` of them never come, and what is left is cancelled by the exchange."""
         rules, parts, unfilled = self._rules[order.symbol], self.parts, self.unfilled
         await asyncio.sleep(self.fill_delay)
-        steps = int(order.quantity / rules.step)
+        steps = int((order.quantity - order.done) / rules.step)
         share, rest = divmod(steps, max(1, min(parts, steps)))
-        market = self._prices[order.symbol]
+        market = order.stopped_at or self._prices[order.symbol]
         for k in range(max(1, min(parts, steps))):
             if not order.open:
                 return
             if k and k >= parts - unfilled:
-                self._end(order, "EXPIRED")
+                order.filling = False  # a limit waits on with what is left
+                if not maker:
+                    self._end(order, "EXPIRED")
                 return
             worse = rules.tick * k * self.part_ticks * (1 if order.buys else -1)
             price = order.price if maker else market + worse
             self._book(order, rules.step * (share + (rest if k == 0 else 0)), price, maker)
             if parts > 1:
                 await asyncio.sleep(0.002)
+        order.filling = False
 
     def _book(self, order: Order, quantity: Decimal, price: Decimal, maker: bool) -> None:
         if order.reduces:
@@ -197,7 +232,7 @@ class Orders:
                 self._end(order, "EXPIRED")
                 return
         trade = self._account.execute(
-            Trade(next(self._ids), order.symbol, order.id, order.client_id, order.buys, price, quantity, ZERO, ZERO,
+            Trade(next(self.ids), order.symbol, order.id, order.client_id, order.buys, price, quantity, ZERO, ZERO,
                   maker, self._now())
         )  # fmt: skip
         order.done += quantity
@@ -213,41 +248,17 @@ class Orders:
 
     def document(self, order: Order) -> dict[str, Any]:
         """As ``GET /fapi/v1/order`` gives it."""
-        rules = self._rules[order.symbol]
-        average = order.value / order.done if order.done else ZERO
-        return {
-            "symbol": order.symbol, "orderId": order.id, "clientOrderId": order.client_id,
-            "price": rules.price_text(order.price), "avgPrice": f"{average:.{rules.price_decimals + 3}f}",
-            "origQty": rules.quantity_text(order.quantity), "executedQty": rules.quantity_text(order.done),
-            "cumQuote": f"{order.value:.8f}", "cumQty": rules.quantity_text(order.done), "status": order.status,
-            "type": order.kind, "origType": order.kind, "timeInForce": order.in_force,
-            "side": "BUY" if order.buys else "SELL", "positionSide": "BOTH", "reduceOnly": order.reduces,
-            "closePosition": False, "stopPrice": "0.00", "workingType": "CONTRACT_PRICE", "priceProtect": False,
-            "priceMatch": "NONE", "selfTradePreventionMode": "NONE", "goodTillDate": 0,
-            "time": order.time, "updateTime": order.updated,
-        }  # fmt: skip
+        return order_document(order, self._rules[order.symbol])
 
     def trade_document(self, trade: Trade) -> dict[str, Any]:
         """As ``GET /fapi/v1/userTrades`` gives it."""
-        rules = self._rules[trade.symbol]
-        price = f"{trade.price:.{max(rules.price_decimals, -int(trade.price.as_tuple().exponent))}f}"
-        return trade.document(price, rules.quantity_text(trade.quantity))
+        return trade_document(trade, self._rules[trade.symbol])
 
     def _tell(self, order: Order, what: str, trade: Trade | None = None) -> None:
         order.updated = self._now()
-        seen = self.document(order)
-        body = {
-            "s": order.symbol, "c": order.client_id, "S": seen["side"], "o": order.kind, "f": order.in_force,
-            "q": seen["origQty"], "p": seen["price"], "ap": seen["avgPrice"], "sp": "0", "x": what,
-            "X": order.status, "i": order.id, "l": "0", "z": seen["executedQty"], "L": "0", "T": order.updated,
-            "t": 0, "b": "0", "a": "0", "m": False, "R": order.reduces, "wt": "CONTRACT_PRICE", "ot": order.kind,
-            "ps": "BOTH", "cp": False, "pP": False, "si": 0, "ss": 0, "rp": "0", "V": "NONE", "pm": "NONE", "gtd": 0,
-        }  # fmt: skip
-        if trade is not None:
-            told = self.trade_document(trade)
-            body |= {"l": told["qty"], "L": told["price"], "t": trade.id, "m": trade.maker, "rp": told["realizedPnl"],
-                     "N": "USDT", "n": told["commission"]}  # fmt: skip
-        self._emit("ORDER_TRADE_UPDATE", {"o": body})
+        self._emit("ORDER_TRADE_UPDATE", {"o": order_update(order, self._rules[order.symbol], what, trade)})
+        for told in self.listeners:
+            told(order)
 
     def stop(self) -> None:
         """Fill nothing any more."""

@@ -14,7 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from dolphin.errors import BadInput
+from dolphin.exchange import endpoints_orders as endpoints_orders  # registers its answers
 from dolphin.exchange.account import Account
+from dolphin.exchange.conditional import Conditionals
+from dolphin.exchange.controls import obey
 from dolphin.exchange.endpoints import answer
 from dolphin.exchange.faults import Faults
 from dolphin.exchange.messages import BarMessages, levels_around
@@ -68,12 +71,14 @@ class FakeExchange:
         self.prices: dict[str, Decimal] = tape.prices()
         self.faults = Faults()
         self.streams = Streams(self.faults)
-        self.account = Account(Decimal(repr(balance)), Decimal(taker_fee), Decimal(maker_fee), self._tell)
+        self.account = Account(Decimal(repr(balance)), Decimal(taker_fee), Decimal(maker_fee), self.tell)
         self.account.leverage = {s: rules.leverage for s, rules in self.rules.items()}
         self.account.margin_type = dict.fromkeys(self.rules, "CROSSED")
-        self.orders = Orders(self.rules, self.account, self.prices, self._tell, self.now)
+        self.orders = Orders(self.rules, self.account, self.prices, self.tell, self.now)
         self.keys: set[str] = set()
+        self.conditionals = Conditionals(self.rules, self.account, self.orders, self.prices, self.tell, self.now)
         self.income: list[dict[str, Any]] = []
+        self.funding: list[dict[str, Any]] = []
         self.skew_ms, self.sequence, self.maintenance = 0, 1000, False
         self.calls: Counter[str] = Counter()
         self.url, self.port = "", 0
@@ -139,20 +144,34 @@ class FakeExchange:
         return levels_around(self.prices[symbol], self.rules[symbol])
 
     async def close_bar(self) -> int:
-        """Play the next row of the tape: prices, limits that they reach, messages; its close in ms."""
+        """Play the next row of the tape, what is traded within it and then its messages; its close in ms."""
+        bar = await self.trade_bar()
+        return await self.tell_bar(bar)
+
+    async def trade_bar(self) -> dict[str, Any]:
+        """The next row's prices, funding, the stops and limits that it reaches; all told before its klines."""
         tape = self.tape
         if tape.over:
             raise BadInput("the tape is over", mend="serve a longer one")
-        bar = tape.row(tape.at)
+        bar, rates = tape.row(tape.at), tape.funding_of(tape.at)
         tape.at += 1
         self.prices.update({symbol: values[3] for symbol, values in bar.items()})
+        if rates:
+            self.fund(rates)
+        self.conditionals.match(bar)
         self.orders.match({symbol: (values[2], values[1]) for symbol, values in bar.items()})
+        await self.orders.settled()
+        await self.streams.flushed()
+        return bar
+
+    async def tell_bar(self, bar: Mapping[str, Any]) -> int:
+        """The row's messages; its close in ms."""
         symbols = list(bar)
         if self._shuffle:
             self._random.shuffle(symbols)
         for symbol in symbols:
-            await self._market_messages(symbol, bar[symbol], tape.now_ms)
-        return tape.now_ms
+            await self._market_messages(symbol, bar[symbol], self.tape.now_ms)
+        return self.tape.now_ms
 
     async def _market_messages(self, symbol: str, bar: tuple[Any, ...], close_ms: int) -> None:
         """What the bar is on each stream that somebody listens to."""
@@ -168,6 +187,19 @@ class FakeExchange:
             due += self.tape.spacing_ms / 1000.0 / speed
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             await self.close_bar()
+
+    def fund(self, rates: Mapping[str, Decimal]) -> None:
+        """Funding falls due at the last prices: rates by symbol."""
+        for symbol, rate in rates.items():
+            self.funding.append(
+                {"symbol": symbol, "fundingTime": self.tape.now_ms, "fundingRate": f"{rate:f}",
+                 "markPrice": self.price_text(symbol)}
+            )  # fmt: skip
+        for symbol, paid in self.account.fund(rates, self.prices).items():
+            self.income.append(
+                {"symbol": symbol, "incomeType": "FUNDING_FEE", "income": f"{-paid:.8f}", "asset": "USDT",
+                 "info": "FUNDING_FEE", "time": self.now(), "tranId": self.next_sequence(), "tradeId": ""}
+            )  # fmt: skip
 
     def equity(self) -> Decimal:
         """Balance and unrealised P&L at the last prices."""
@@ -211,7 +243,8 @@ class FakeExchange:
         )
         return f"{request.method} {path}", asked
 
-    def _tell(self, kind: str, body: dict[str, Any]) -> None:
+    def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """A message of the user stream."""
         self.streams.tell_user(kind, json.dumps({"e": kind, "E": self.now(), "T": self.now(), **body}))
 
     # Control ------------------------------------------------------------------------------------------------------
@@ -225,69 +258,8 @@ class FakeExchange:
             If a key is unknown.
         """
         for key, value in asked.items():
-            found = getattr(self, f"_do_{key}", None)
-            if found is None:
-                known = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
-                raise BadInput(f"the exchange has no control '{key}'", mend=f"one of {', '.join(known)}")
-            await found(value)
+            await obey(self, key, value)
         return self.state()
-
-    async def _do_fault(self, value: Mapping[str, Any]) -> None:
-        self.faults.add(value)
-
-    async def _do_clear(self, value: Any) -> None:
-        self.faults.clear()
-
-    async def _do_bar(self, value: int) -> None:
-        for _ in range(int(value)):
-            await self.close_bar()
-
-    async def _do_drop_user(self, value: Any) -> None:
-        await self.streams.cut(users=True, hard=value == "hard")
-
-    async def _do_drop_market(self, value: Any) -> None:
-        await self.streams.cut(users=False, hard=value == "hard")
-
-    async def _do_silence(self, value: bool) -> None:
-        self.streams.silent = bool(value)
-
-    async def _do_maintenance(self, value: bool) -> None:
-        self.maintenance = bool(value)
-        if value:
-            await self.streams.cut(users=True)
-            await self.streams.cut(users=False)
-
-    async def _do_expire_key(self, value: Any) -> None:
-        old = next(iter(self.keys), "")
-        self.keys.clear()
-        self._tell("listenKeyExpired", {"listenKey": old})
-
-    async def _do_skew_ms(self, value: int) -> None:
-        self.skew_ms = int(value)
-
-    async def _do_hedge(self, value: bool) -> None:
-        self.orders.hedge = bool(value)
-
-    async def _do_parts(self, value: int) -> None:
-        self.orders.parts = int(value)
-
-    async def _do_part_ticks(self, value: int) -> None:
-        self.orders.part_ticks = int(value)
-
-    async def _do_unfilled_parts(self, value: int) -> None:
-        self.orders.unfilled = int(value)
-
-    async def _do_fill_delay(self, value: float) -> None:
-        self.orders.fill_delay = float(value)
-
-    async def _do_leverage(self, value: Mapping[str, int]) -> None:
-        self.account.leverage.update(value)
-
-    async def _do_funding(self, value: Mapping[str, str]) -> None:
-        self.account.fund({s: Decimal(rate) for s, rate in value.items()}, self.prices)
-
-    async def _do_order(self, value: Mapping[str, str]) -> None:
-        self.orders.place(value)
 
     def state(self) -> dict[str, Any]:
         """What the exchange knows, for those who look on."""
@@ -296,6 +268,8 @@ class FakeExchange:
             "balance": f"{self.account.balance:.8f}", "equity": f"{self.equity():.8f}",
             "positions": {s: f"{amount:f}" for s, amount in self.account.held().items()},
             "orders": [self.orders.document(o) for o in self.orders.all.values()], "trades": trades,
+            "conditionals": [self.conditionals.document(one) for one in self.conditionals.all.values()],
+            "income": self.income,
             "calls": dict(self.calls), "sent": dict(self.streams.sent), "log": self.streams.log,
             "users": len(self.streams.users), "faults_pending": self.faults.pending, "faults_done": self.faults.done,
             "kline_listeners": sum(len(who) for name, who in self.streams.market.items() if "@kline_" in name),

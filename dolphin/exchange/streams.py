@@ -31,6 +31,7 @@ class Streams:
         self.log: list[str] = []
         self._held: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     # Out ----------------------------------------------------------------------------------------------------------
 
@@ -47,8 +48,13 @@ class Streams:
     def tell_user(self, kind: str, text: str) -> None:
         """A message of the user stream, in the order in which it is told."""
         task = asyncio.get_running_loop().create_task(self._pass(kind, text, list(self.users)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def flushed(self) -> None:
+        """Until what was told is on its way, but for what a fault makes late."""
+        while telling := self._telling:
+            await asyncio.gather(*telling, return_exceptions=True)
 
     async def _pass(self, kind: str, text: str, sockets: Iterable[web.WebSocketResponse]) -> None:
         rule = self.faults.take(kind, text)
@@ -163,5 +169,5 @@ class Streams:
 
     def stop(self) -> None:
         """Send nothing any more."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._telling):
             task.cancel()

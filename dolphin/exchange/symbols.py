@@ -19,6 +19,8 @@ class SymbolRules:
         Least steps of price and quantity, and the least notional of an order that opens, in USDT.
     leverage : int
         At first; requests change it.
+    most_away : Decimal
+        How far on the market's other side a limit may be, as a fraction of the price.
     """
 
     symbol: str
@@ -26,6 +28,7 @@ class SymbolRules:
     step: Decimal = Decimal("0.001")
     min_notional: Decimal = Decimal(5)
     leverage: int = 20
+    most_away: Decimal = Decimal("0.05")
 
     @property
     def price_decimals(self) -> int:
@@ -56,7 +59,7 @@ class SymbolRules:
             "pricePrecision": self.price_decimals, "quantityPrecision": self.quantity_decimals,
             "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN", "underlyingSubType": [],
             "triggerProtect": "0.0500", "liquidationFee": "0.012500", "marketTakeBound": "0.05",
-            "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+            "orderTypes": ["LIMIT", "MARKET", "STOP_MARKET"], "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
             "filters": [
                 {"filterType": "PRICE_FILTER", "minPrice": f"{self.tick:f}",
                  "maxPrice": f"{self.tick * 10**8:f}", "tickSize": f"{self.tick:f}"},
@@ -65,6 +68,8 @@ class SymbolRules:
                 {"filterType": "MARKET_LOT_SIZE", "minQty": f"{self.step:f}", "maxQty": f"{largest:f}",
                  "stepSize": f"{self.step:f}"},
                 {"filterType": "MAX_NUM_ORDERS", "limit": 200},
+                {"filterType": "PERCENT_PRICE", "multiplierUp": f"{1 + self.most_away:.4f}",
+                 "multiplierDown": f"{1 - self.most_away:.4f}", "multiplierDecimal": "4"},
                 {"filterType": "MIN_NOTIONAL", "notional": f"{self.min_notional:f}"},
             ],
         }  # fmt: skip

@@ -39,6 +39,8 @@ class Tape:
         NaN where there was no kline.
     open, high, low, volume : float64 [T, N], optional
         The close and 1 where they are not given.
+    funding : float64 [T, N], optional
+        Rates that fall due when a row closes; 0 or NaN for none.
     at : int
         Rows that have been played; klines and prices are of those.
     """
@@ -51,6 +53,7 @@ class Tape:
     high: NDArray[np.float64] | None = None
     low: NDArray[np.float64] | None = None
     volume: NDArray[np.float64] | None = None
+    funding: NDArray[np.float64] | None = None
     at: int = 0
     columns: dict[str, int] = field(init=False)
 
@@ -99,6 +102,13 @@ class Tape:
         rules, close = self.rules[j], float(self.close[k, j])
         first, high, low = (decimal_of(_at(table, k, j, close), rules) for table in (self.open, self.high, self.low))
         return first, high, low, decimal_of(close, rules), _at(self.volume, k, j, 1.0)
+
+    def funding_of(self, k: int) -> dict[str, Decimal]:
+        """The funding rates that fall due with row ``k``."""
+        if self.funding is None:
+            return {}
+        rates = zip(self.rules, self.funding[k].tolist(), strict=True)
+        return {rules.symbol: Decimal(repr(rate)) for rules, rate in rates if rate == rate and rate != 0.0}
 
     def klines(self, symbol: str, start: int | None, end: int | None, limit: int) -> list[list[Any]]:
         """``GET /fapi/v1/klines``: those that opened from ``start`` on, or the last ``limit`` without it."""

@@ -89,6 +89,15 @@ class Answer(NamedTuple):
     commission: float
     ts: int | None
     passive: bool
+    ids: Mapping[str, str] | None = None
+
+
+class Late(NamedTuple):
+    """What an order was given that was on its way out of the market; ``order`` as it worked."""
+
+    slot: int
+    order: Records
+    answer: Answer
 
 
 class Given(NamedTuple):
@@ -176,6 +185,9 @@ class Session:
         self._sent: dict[int, int] = {}
         self._resting: set[int] = {s for s in named(self._working) if self.state.working["kind"][s] != MARKET}
         self._came: dict[tuple[int, int], Answer] = {}
+        self._late: list[Late] = []
+        self._gone: dict[int, Mapping[str, str]] = {}
+        self._awaited: set[object] = set()
 
     @property
     def closed(self) -> bool:
@@ -274,11 +286,11 @@ class Session:
             order[name] = value
         fill = self.state.fills[given.slot : given.slot + 1]
         fill[0] = order
-        answer = Answer(given.qty, given.price, given.fee, None, False)
+        answer = Answer(given.qty, given.price, given.fee, None, False, {"trade_id": given.trade_id})
         fill["qty"], fill["price"], fill["passive"], fill["fee"] = given.qty, given.price, 0, given.fee
         self.take_out(given.slot)
         self._kernels.book_fill(self.state, given.slot, given.slot, self.market, self.bar, NO_TRADES)
-        self._note(fill[0], given.slot, 0, 0, answer, {"trade_id": given.trade_id})
+        self._note(fill[0], given.slot, 0, 0, answer)
 
     def take_out(self, slot: int) -> None:
         """Cancel what rests for the slot; between :meth:`open` and :meth:`matched`, like :meth:`close_out`."""
@@ -303,15 +315,16 @@ class Session:
         return self.state.working[slot]
 
     def filled(
-        self, slot: int, qty: float, price: float, commission: float, ts: int | None = None, passive: bool = False
-    ) -> None:
+        self, slot: int, qty: float, price: float, commission: float, ts: int | None = None, passive: bool = False,
+        ids: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         """The exchange filled so much of the slot's order in this bar, at its time ``ts`` (by default the bar's).
 
         That is all that it will fill in this bar: parts are reported as one, at their average price. The fee that
         is booked is our rate on this fill, unrounded; the exchange's own commission is rounded to its currency and
-        kept beside it.
+        kept beside it; ``ids`` are the exchange's, for the journal.
         """
-        self._came[self._sent.get(slot, 0), slot] = Answer(qty, price, commission, ts, passive)
+        self._came[self._sent.get(slot, 0), slot] = Answer(qty, price, commission, ts, passive, ids)
         self._answered(slot)
 
     def refused(self, slot: int, why: str = "") -> None:
@@ -322,6 +335,23 @@ class Session:
         self.state.working["action"][slot] = NONE
         self._resting.discard(slot)
         self._answered(slot)
+
+    def gone(self, slot: int, why: str) -> None:
+        """The exchange has the slot's resting order no more, beside what it was filled with; before :meth:`matched`."""
+        self._gone[slot] = {"why": why}
+
+    def late(self, late: Late) -> None:
+        """An order that was taken out, or refused, was filled all the same: it is booked behind the decision."""
+        self._late.append(late)
+
+    def wait_for(self, what: object) -> None:
+        """The bar does not go on before :meth:`came` says so: a cancel, or an order that is to rest, is on its way."""
+        self._awaited.add(what)
+
+    def came(self, what: object) -> None:
+        """What was waited for is settled."""
+        self._awaited.discard(what)
+        self._go_on()
 
     def unfilled(self, slot: int) -> None:
         """The exchange had nothing for the slot's market order in this bar: it works on."""
@@ -341,7 +371,7 @@ class Session:
             return
         self._going = True
         try:
-            while not self._sent and self._matched and not self.closed:
+            while not self._sent and not self._awaited and self._matched and not self.closed:
                 self._pass_stage()
         finally:
             self._going = False
@@ -350,6 +380,8 @@ class Session:
         if self._stage == WORKING:
             self._stage = CALLED
             self._book(0, phase=0)
+            if self._gone:
+                self._let_go()
             if not self._plain:
                 self._call_margin()
         elif self._stage == CALLED:
@@ -358,8 +390,40 @@ class Session:
             self._stage = NEW
             self._decide()
         else:
+            if self._late:
+                self._book_late()
             self._book(self._new_bank, phase=1)
             self._close()
+
+    def _let_go(self) -> None:
+        """Take out what the exchange has no more."""
+        for slot, ids in sorted(self._gone.items()):
+            order = self.state.working[slot]
+            if order["action"] != NONE:
+                if self.journal is not None:
+                    self.journal.event(order.copy(), self.bar, slot, CANCELLED, phase=0, ids=dict(ids))
+                order["action"] = NONE
+            self._resting.discard(slot)
+        self._gone.clear()
+
+    def _book_late(self) -> None:
+        """Book what came to orders on their way out, by slot and order; what works for their slots now stays."""
+        state = self.state
+        for late in sorted(self._late, key=lambda late: (late.slot, int(late.order["bar"]))):
+            slot, answer = late.slot, late.answer
+            working, fill = state.working[slot].copy(), state.fills[slot : slot + 1]
+            fill[0] = late.order
+            self._fill_in(fill, answer)
+            state.working["action"][slot] = NONE
+            self._kernels.book_fill(state, slot, slot, self.market, self.bar, NO_TRADES)
+            state.working[slot] = working
+            self._note(fill[0], slot, 0, 1, answer, FILLED)
+        self._late.clear()
+
+    def _fill_in(self, fill: Records, answer: Answer) -> None:
+        """Quantity, price and our fee of an answer."""
+        fill["qty"], fill["price"], fill["passive"] = answer.qty, answer.price, answer.passive
+        fill["fee"] = self._fees[answer.passive] * (answer.qty * answer.price)
 
     def _book(self, bank: int, *, phase: int) -> None:
         """Book what came for a bank of fills, in the order of slots, as the step does, however the answers came."""
@@ -372,25 +436,25 @@ class Session:
             fill = state.fills[f : f + 1]
             if not (bank == CALLED and self._new_bank > 0):  # a margin call has written its own
                 fill[0] = state.working[s]
-            fill["qty"], fill["price"], fill["passive"] = answer.qty, answer.price, answer.passive
-            fill["fee"] = self._fees[answer.passive] * (answer.qty * answer.price)
+            self._fill_in(fill, answer)
             self._kernels.book_fill(state, f, s, self.market, self.bar, NO_TRADES)
             if state.working["action"][s] == NONE:
                 self._resting.discard(s)
             self._note(fill[0], s, bank, phase, answer)
 
     def _note(
-        self, fill: Records, slot: int, bank: int, phase: int, answer: Answer, ids: dict[str, str] | None = None
+        self, fill: Records, slot: int, bank: int, phase: int, answer: Answer, status: int | None = None
     ) -> None:  # fmt: skip
         what = int(fill["action"]), int(fill["asset"]), order_direction(fill)
         values = (float(fill[name]) for name in ("qty", "price", "fee"))
         self.fills.append((self.bar, slot, *what, *values, int(answer.passive), answer.commission))
         if self.journal is not None:
             order = self.state.working[slot]
-            status = PARTLY_FILLED if order["action"] != NONE and order["bar"] == fill["bar"] else FILLED
+            if status is None:
+                status = PARTLY_FILLED if order["action"] != NONE and order["bar"] == fill["bar"] else FILLED
             self.journal.event(
                 fill, self.bar, slot, status, phase=phase, ts=answer.ts, bank=bank, commission=answer.commission,
-                ids=ids,
+                ids=None if answer.ids is None else dict(answer.ids),
             )  # fmt: skip
 
     def _call_margin(self) -> None:

@@ -129,6 +129,61 @@ def test_a_limit_waits_until_the_market_comes():
     served(test)
 
 
+STOP = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "symbol": "AAUSDT", "workingType": "CONTRACT_PRICE"}
+
+
+def test_a_stop_is_a_market_order_when_its_trigger_is_reached():
+    async def test(exchange, account):
+        _, laid = await account.ask(
+            "POST", "v1/algoOrder", **STOP, side="BUY", quantity="1.000", triggerPrice="100.50", clientAlgoId="stop"
+        )
+        _, waiting = await account.ask("GET", "v1/openAlgoOrders")
+        assert (laid["algoStatus"], [one["clientAlgoId"] for one in waiting]) == ("NEW", ["stop"])
+        await exchange.close_bar()  # opens and closes at 101, beyond the trigger
+        _, done = await account.ask("GET", "v1/algoOrder", clientAlgoId="stop")
+        _, order = await account.ask("GET", "v1/order", symbol="AAUSDT", orderId=done["actualOrderId"])
+        assert (done["algoStatus"], order["status"], order["avgPrice"]) == ("FINISHED", "FILLED", "101.00000")
+        assert (order["clientOrderId"], order["origType"]) == ("stop", "STOP_MARKET")
+        assert (await account.ask("DELETE", "v1/algoOrder", clientAlgoId="stop"))[1]["code"] == -2011
+
+    served(test)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"triggerPrice": "99.00"}, -2021),
+        ({"triggerPrice": "101.001"}, -1111),
+        ({"reduceOnly": "true"}, -2022),
+        ({"type": "TAKE_PROFIT_MARKET"}, -4120),
+        ({"quantity": "0.010"}, -4164),
+        ({"symbol": "ZZUSDT"}, -1121),
+    ],
+)
+def test_stops_that_cannot_be_are_refused_with_the_exchanges_code(more, code):
+    async def test(exchange, account):
+        asked = {**STOP, "side": "BUY", "quantity": "1.000", "triggerPrice": "105.00", **more}
+        status, body = await account.ask("POST", "v1/algoOrder", **asked)
+        assert (status, body["code"], len(exchange.conditionals.all)) == (400, code, 0)
+
+    served(test)
+
+
+def test_a_cancel_may_come_too_late():
+    async def test(exchange, account):
+        limit = {"type": "LIMIT", "price": "90.00", "timeInForce": "GTC"}
+        await account.order("whole", "BUY", "1.000", **limit)
+        await account.order("part", "BUY", "1.000", **limit)
+        await exchange.control({"race": 1})
+        assert (await account.ask("DELETE", "v1/order", symbol="AAUSDT", origClientOrderId="whole"))[1]["code"] == -2011
+        await exchange.control({"race": 1, "race_share": 0.5})
+        _, gone = await account.ask("DELETE", "v1/order", symbol="AAUSDT", origClientOrderId="part")
+        assert (gone["status"], gone["executedQty"]) == ("CANCELED", "0.500")
+        assert exchange.account.held() == {"AAUSDT": Decimal("1.5")}
+
+    served(test)
+
+
 def test_keys_signatures_and_times_are_checked():
     async def test(exchange, account):
         for other, code in (
@@ -178,6 +233,14 @@ def test_funding_moves_the_balance():
         before = exchange.account.balance
         await exchange.control({"funding": {"AAUSDT": "0.0001"}})
         assert exchange.account.balance - before == Decimal("0.02")
+        _, lines = await account.ask("GET", "v1/income", incomeType="FUNDING_FEE")
+        assert [(one["symbol"], one["income"]) for one in lines] == [("AAUSDT", "0.02000000")]
+        exchange.tape.funding = np.array([[0.0, 0.0], [0.001, 0.001], [0.0, 0.0]])
+        await exchange.close_bar()
+        _, rates = await account.ask("GET", "v1/fundingRate")
+        assert [(one["symbol"], one["fundingRate"]) for one in rates][-2:] == [("AAUSDT", "0.001"), ("BBUSDT", "0.001")]
+        _, lines = await account.ask("GET", "v1/income", startTime=lines[0]["time"])
+        assert lines[-1]["income"] == "0.20200000" and len({one["tranId"] for one in lines}) == len(lines) == 2
 
     served(test)
 

@@ -1,4 +1,4 @@
-"""A signed REST client of one's own: what an exchange is asked about orders, trades, positions, klines.
+"""What an exchange is asked about orders, trades, positions, klines, funding.
 
 It never sends a strategy's order. Whatever is uncertain is asked here by its client order id, after the receive window
 has passed: from then on an order that the exchange has not seen cannot be executed any more.
@@ -7,109 +7,37 @@ has passed: from then on an order that the exchange has not seen cannot be execu
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
 
-import httpx
-
-from dolphin.errors import DolphinError
-from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.outcomes import Part
+from dolphin.live.binance.requests import AGAIN, RECV_WINDOW_MS, ExchangeError, Requests
 
-#: The receive window of every signed request, ms, and what is waited beyond it before asking.
-RECV_WINDOW_MS, BEYOND_MS = 2000, 300
-
-#: Seconds between two questions, and the longest wait after "too many requests".
-AGAIN, LONGEST_WAIT = 0.5, 60.0
+#: What is waited beyond the receive window before asking, ms.
+BEYOND_MS = 300
 
 NO_SUCH_ORDER, CANNOT_CANCEL = -2013, -2011
 _OPEN = ("NEW", "PARTIALLY_FILLED")
 
-
-class ExchangeError(DolphinError):
-    """An answer that is an error: ``code`` as the exchange gives it (0 for none), ``status`` of HTTP (0: no answer)."""
-
-    def __init__(self, code: int, status: int, message: str, where: str) -> None:
-        self.code, self.status = code, status
-        if code or status:
-            super().__init__(f"the exchange answers {code or status}: {message}", where=where)
-        else:
-            super().__init__(
-                f"the exchange does not answer: {message}", where=where, mend="is it up, and the address right?"
-            )
+#: Lines of income that one request gives at most.
+_PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an exchange says of an order: whether it ever came, its end, its executions."""
+    """What an exchange says of an order: whether it ever came, where it stands, its executions, whether it is open."""
 
     came: bool
     status: str
     parts: tuple[Part, ...]
+    open: bool = False
 
 
-class Client:
-    """Requests to one account.
-
-    Parameters
-    ----------
-    url : str
-        Such as ``https://fapi.binance.com``.
-    keys : Keys, optional
-        Only public requests without.
-    timeout : float
-        Seconds of one request.
-    """
-
-    def __init__(self, url: str, keys: Keys | None = None, *, timeout: float = 5.0) -> None:
-        self._url, self._keys = url.rstrip("/"), keys
-        self._http = httpx.AsyncClient(timeout=timeout)
-        self.skew_ms = 0
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._http.aclose()
-
-    async def request(self, method: str, path: str, signed: bool = True, **asked: Any) -> Any:
-        """One request, as JSON; waits and asks again where the exchange says "too many requests".
-
-        Raises
-        ------
-        ExchangeError
-            For any other answer than 200, and for none.
-        """
-        while True:
-            response = await self._once(method, path, signed, asked)
-            if response.status_code not in (429, 418):
-                break
-            await asyncio.sleep(min(_seconds(response.headers.get("Retry-After")), LONGEST_WAIT))
-        if response.status_code != 200:
-            code, message = _error(response)
-            raise ExchangeError(code, response.status_code, message, path)
-        return response.json()
-
-    async def _once(self, method: str, path: str, signed: bool, asked: Mapping[str, Any]) -> httpx.Response:
-        headers = {}
-        query = urlencode(asked)
-        if signed:
-            if self._keys is None:
-                raise DolphinError("asked without keys", where=path)
-            stamp = {"timestamp": int(time.time() * 1000) + self.skew_ms, "recvWindow": RECV_WINDOW_MS}
-            query = urlencode({**asked, **stamp})
-            headers["X-MBX-APIKEY"] = self._keys.key
-            query += "&signature=" + hmac.new(self._keys.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-        url = f"{self._url}{path}" + (f"?{query}" if query else "")
-        try:
-            return await self._http.request(method, url, headers=headers)
-        except httpx.HTTPError as error:
-            raise ExchangeError(0, 0, f"no answer ({type(error).__name__})", path) from None
+class Client(Requests):
+    """Questions to one account: see :class:`~dolphin.live.binance.requests.Requests`."""
 
     # The market ---------------------------------------------------------------------------------------------------
 
@@ -159,9 +87,25 @@ class Client:
             )  # fmt: skip
 
     async def open_orders(self) -> list[dict[str, Any]]:
-        """Every open order of the account."""
+        """Every open order of the account; those that wait for a trigger say ``conditional``."""
         found: list[dict[str, Any]] = await self.request("GET", "/fapi/v1/openOrders")
+        for one in await self.request("GET", "/fapi/v1/openAlgoOrders"):
+            found.append(one | {"clientOrderId": one["clientAlgoId"], "conditional": True})
         return found
+
+    async def income(self, since_ms: int) -> list[dict[str, Any]]:
+        """Funding that the account was paid or paid since a time, oldest first: symbol, income, time, tranId."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = await self.request(
+                "GET", "/fapi/v1/income", incomeType="FUNDING_FEE", startTime=since_ms, limit=_PAGE
+            )  # fmt: skip
+            known = {one["tranId"] for one in found}
+            new = [one for one in page if one["tranId"] not in known]
+            found += new
+            if len(page) < _PAGE or not new:
+                return sorted(found, key=lambda one: (one["time"], one["tranId"]))
+            since_ms = max(int(one["time"]) for one in page)
 
     async def hedged(self) -> bool:
         """Whether the account is in hedge mode."""
@@ -178,16 +122,26 @@ class Client:
 
     # Doubt --------------------------------------------------------------------------------------------------------
 
-    async def resolve(self, symbol: str, client_id: str, *, wait: bool = True) -> Answer:
+    async def look(self, symbol: str, client_id: str, *, conditional: bool = False) -> Answer:
+        """What the exchange has of an order by now, with all its executions, however long it takes to hear."""
+        return await self._until_heard(symbol, client_id, conditional, ends=False)
+
+    async def resolve(self, symbol: str, client_id: str, *, wait: bool = True, conditional: bool = False) -> Answer:
         """What became of an order, however long it takes to hear; what is still open is cancelled.
 
-        ``wait`` is for orders that may still be on their way.
+        ``wait`` is for orders that may still be on their way; ``conditional`` for those that wait for a trigger.
         """
         if wait:
             await asyncio.sleep((RECV_WINDOW_MS + BEYOND_MS) / 1000.0)
+        return await self._until_heard(symbol, client_id, conditional, ends=True)
+
+    async def _until_heard(self, symbol: str, client_id: str, conditional: bool, *, ends: bool) -> Answer:
         while True:
             try:
-                found = await self._settled(symbol, client_id)
+                if conditional:
+                    found = await self._conditional(symbol, client_id, ends)
+                else:
+                    found = await self._order(symbol, ends, origClientOrderId=client_id)
             except ExchangeError as error:
                 if error.code == NO_SUCH_ORDER:
                     return Answer(False, "never reached the exchange", ())
@@ -196,20 +150,42 @@ class Client:
                 return found
             await asyncio.sleep(AGAIN)
 
-    async def _settled(self, symbol: str, client_id: str) -> Answer | None:
-        """Its end and all its executions, or None while they are not to be had."""
-        order = await self.request("GET", "/fapi/v1/order", symbol=symbol, origClientOrderId=client_id)
-        if order["status"] in _OPEN:
-            try:
-                await self.request("DELETE", "/fapi/v1/order", symbol=symbol, origClientOrderId=client_id)
-            except ExchangeError as error:
-                if error.code != CANNOT_CANCEL:  # it was filled meanwhile: the next question tells
-                    raise
+    async def _conditional(self, symbol: str, client_id: str, ends: bool) -> Answer | None:
+        """One that waits for its trigger, or the order that it has become."""
+        found = await self.request("GET", "/fapi/v1/algoOrder", clientAlgoId=client_id)
+        if found.get("actualOrderId"):
+            return await self._order(symbol, ends, orderId=int(found["actualOrderId"]))
+        status = str(found["algoStatus"])
+        if status in ("TRIGGERING", "TRIGGERED"):
             return None
+        if status == "NEW" and ends:
+            await self._cancel("/fapi/v1/algoOrder", clientAlgoId=client_id)
+            return _ended(await self._conditional(symbol, client_id, False))
+        return Answer(True, status.lower(), (), open=status == "NEW")
+
+    async def _order(self, symbol: str, ends: bool, **named: Any) -> Answer | None:
+        """Where it stands and all its executions, or None while they are not to be had."""
+        order = await self.request("GET", "/fapi/v1/order", symbol=symbol, **named)
+        still = order["status"] in _OPEN
+        if still and ends:
+            await self._cancel("/fapi/v1/order", symbol=symbol, **named)
+            return _ended(await self._order(symbol, False, **named))
         parts = await self.trades(symbol, int(order["orderId"])) if Decimal(order["executedQty"]) else ()
         if sum((part.qty for part in parts), Decimal(0)) != Decimal(order["executedQty"]):
             return None
-        return Answer(True, str(order["status"]).lower(), parts)
+        return Answer(True, str(order["status"]).lower(), parts, open=still)
+
+    async def _cancel(self, path: str, **named: Any) -> None:
+        try:
+            await self.request("DELETE", path, **named)
+        except ExchangeError as error:
+            if error.code != CANNOT_CANCEL:  # it was filled meanwhile: the next question tells
+                raise
+
+
+def _ended(answer: Answer | None) -> Answer | None:
+    """None for one that is still open: it is asked about again."""
+    return None if answer is None or answer.open else answer
 
 
 def part_of(trade: Mapping[str, Any]) -> Part:
@@ -218,18 +194,3 @@ def part_of(trade: Mapping[str, Any]) -> Part:
         str(trade["id"]), Decimal(trade["qty"]), Decimal(trade["price"]), Decimal(trade["commission"]),
         int(trade["time"]) * 1_000_000, bool(trade["maker"]),
     )  # fmt: skip
-
-
-def _error(response: httpx.Response) -> tuple[int, str]:
-    try:
-        body = response.json()
-        return int(body["code"]), str(body["msg"])
-    except (ValueError, KeyError, TypeError):
-        return 0, "no reason given"
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return max(float(text or 1.0), AGAIN)
-    except ValueError:
-        return 1.0

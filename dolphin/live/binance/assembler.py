@@ -25,15 +25,22 @@ DEADLINE_MS = 1500
 #: Rows of a hole that are asked for at most: one page of the exchange's answer.
 MOST = 1500
 
+#: A symbol's bar: its close, and its values of the columns beside closes.
+type Bar = tuple[float, Sequence[float]]
+
 
 class Closed(NamedTuple):
-    """A row: its close (ms, on the grid), prices, ages, how many bars came for it, whether it may be traded on."""
+    """A row: its close (ms, on the grid), prices, ages, how many bars came for it, whether it may be traded on.
+
+    ``more`` (C, N) are the columns beside closes.
+    """
 
     close_ms: int
     price: Floats
     age: NDArray[np.int32]
     came: int
     trade: bool
+    more: Floats
 
 
 class Late(NamedTuple):
@@ -76,6 +83,8 @@ class Assembler:
         Of that row.
     asks : bool
         Whether somebody asks for what a hole lacks.
+    columns : sequence of str
+        What bars hold beside their close: open, high, low, volume.
     """
 
     def __init__(
@@ -88,18 +97,22 @@ class Assembler:
         price: Floats | None = None,
         age: NDArray[np.int32] | None = None,
         asks: bool = False,
+        columns: Sequence[str] = (),
     ) -> None:
         self.assets, self.spacing_ms, self.deadline_ms = assets, spacing_ms, deadline_ms
         self.last_ms = last_ms
         self._price = np.full(assets, np.nan) if price is None else np.array(price, np.float64)
         self._age = np.full(assets, -1, np.int32) if age is None else np.array(age, np.int32)
-        self._waiting: dict[int, dict[int, float]] = {}
+        self._carried = np.array([name != "volume" for name in columns], bool)
+        self._waiting: dict[int, dict[int, Bar]] = {}
         self._newest, self._seen = 0, 0.0
         self._asks, self._held = asks, False
         self._missed: set[int] = set()
         self.late: list[Late] = []
 
-    def bar(self, column: int, close_ms: int, price: float, now_ms: float) -> list[Closed]:
+    def bar(
+        self, column: int, close_ms: int, price: float, now_ms: float, more: Sequence[float] = ()
+    ) -> list[Closed]:  # fmt: skip
         """A symbol's bar; the rows that close with it.
 
         Parameters
@@ -108,6 +121,8 @@ class Assembler:
             The bar's close on the grid, by the exchange's clock.
         now_ms : float
             A monotonic clock of this machine.
+        more : sequence of float
+            The bar's values of the columns beside its close.
         """
         if close_ms % self.spacing_ms:
             self.late.append(Late(column, close_ms, price, "off the grid"))
@@ -118,9 +133,9 @@ class Assembler:
             return []
         row = self._waiting.setdefault(close_ms, {})
         if column in row:
-            self.late.append(Late(column, close_ms, price, "repeated" if row[column] == price else "corrected"))
+            self.late.append(Late(column, close_ms, price, "repeated" if row[column][0] == price else "corrected"))
             return []
-        row[column] = price
+        row[column] = price, more
         if close_ms > self._newest:
             self._newest, self._seen = close_ms, now_ms
             self._held = self._held or (self._asks and bool(self.holes()))
@@ -167,7 +182,7 @@ class Assembler:
         """The newest close that a bar has named, ms; 0 before the first."""
         return self._newest
 
-    def fill(self, found: Mapping[int, Mapping[int, float]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
+    def fill(self, found: Mapping[int, Mapping[int, Bar]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
         """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more.
 
         ``told_ms`` is the exchange's time if it was asked for: a clock of this machine stands still while it sleeps.
@@ -176,11 +191,11 @@ class Assembler:
         newest = max([self._newest, *found])
         for close_ms, bars in sorted(found.items()):
             if self.last_ms is not None and close_ms <= self.last_ms:
-                self.late += [Late(column, close_ms, price, "late") for column, price in bars.items()]
+                self.late += [Late(column, close_ms, price, "late") for column, (price, _) in bars.items()]
                 continue
             row = self._waiting.setdefault(close_ms, {})
-            for column, price in bars.items():
-                row.setdefault(column, price)
+            for column, bar in bars.items():
+                row.setdefault(column, bar)
             if close_ms < newest or close_ms <= over:
                 self._missed.add(close_ms)
             if close_ms > self._newest:
@@ -220,13 +235,17 @@ class Assembler:
         self.last_ms = close_ms
         return closed
 
-    def _row(self, close_ms: int, row: dict[int, float]) -> Closed:
+    def _row(self, close_ms: int, row: dict[int, Bar]) -> Closed:
+        """What is missing stands at its last price, in the columns too; nothing of it was traded."""
         self._age[self._age >= 0] += 1
+        more = np.where(self._carried[:, None], self._price, np.where(np.isnan(self._price), np.nan, 0.0))
         if row:
             columns = np.fromiter(row, np.int64, len(row))
-            self._price[columns] = np.fromiter(row.values(), np.float64, len(row))
+            self._price[columns] = [price for price, _ in row.values()]
             self._age[columns] = 0
+            if len(self._carried):
+                more[:, columns] = np.array([values for _, values in row.values()]).T
         # What was missed is over: it is known as it was, and not traded on.
         trade = bool(row) and close_ms not in self._missed
         self._missed.discard(close_ms)
-        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), trade)
+        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), trade, more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,6 +25,9 @@ INTERVALS = {
         (480, "8h"), (720, "12h"), (1440, "1d"),
     )
 }  # fmt: skip
+
+#: What a kline holds beside its close, and where.
+OF_KLINES = {"open": 1, "high": 2, "low": 3, "volume": 5}
 
 #: Klines that one request gives at most.
 _PAGE = 1500
@@ -54,6 +57,9 @@ class BinanceFeed:
     on_late : callable, optional
         Is told of each bar that changed nothing.
     name : str
+    columns : sequence of str
+        What rows are to hold beside closes; what klines do not say (:data:`OF_KLINES`) is 0 here, and for others to
+        fill in.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class BinanceFeed:
         deadline_ms: int = DEADLINE_MS,
         on_late: Callable[[Late], None] | None = None,
         name: str = "binance",
+        columns: Sequence[str] = (),
     ) -> None:
         if spacing_ns not in INTERVALS:
             raise BadInput(
@@ -75,29 +82,32 @@ class BinanceFeed:
         self.name, self.instruments = name, tuple(instruments)
         self.symbols = tuple(instrument.symbol for instrument in instruments)
         self.reference, self.spacing_ns, self.interval = reference, spacing_ns, INTERVALS[spacing_ns]
+        self.columns = tuple(one for one in columns if one in OF_KLINES)
+        self._places = (4, *(OF_KLINES[name] for name in self.columns))
+        self._others = tuple(one for one in columns if one not in OF_KLINES)
         self.last_message = 0
         self._client, self._anchor, self._deadline, self._on_late = client, anchor_ns, deadline_ms, on_late
         self._history: History | None = None
         self._queue: asyncio.Queue[Row | None] = asyncio.Queue()
         self._assembler: Assembler | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._refetcher = Refetcher(client, self.symbols, self.interval, self._give)
+        self._refetcher = Refetcher(client, self.symbols, self.interval, self._places, self._give)
         self._planned = self._closed = False
         self._caught_up = 0
-        self._waiting: list[tuple[int, int, float]] | None = None
-        self._journaled: dict[int, Floats] = {}
+        self._waiting: list[tuple[int, int, float, Sequence[float]]] | None = None
+        self._journaled: dict[int, tuple[Floats, Floats]] = {}
 
     # Bars in ------------------------------------------------------------------------------------------------------
 
-    def bar(self, column: int, close_ms: int, price: float) -> None:
-        """A closed kline, as it comes."""
+    def bar(self, column: int, close_ms: int, price: float, more: Sequence[float] = ()) -> None:
+        """A closed kline, as it comes; ``more`` are its values of :attr:`columns`."""
         if self._assembler is None:  # nobody takes rows yet
             return
         if self._waiting is not None:
-            self._waiting.append((column, close_ms, price))
+            self._waiting.append((column, close_ms, price, more))
             return
         self.last_message = time.perf_counter_ns()
-        self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0))
+        self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0, more))
 
     def _due(self, planned: float) -> None:
         """The deadline; where this process was stalled beyond it, what waits to be read is read first."""
@@ -148,8 +158,11 @@ class BinanceFeed:
 
     def _row(self, closed: Closed) -> Row:
         ts = closed.close_ms * _MS
+        columns = dict(zip(self.columns, closed.more, strict=True)) | {
+            name: np.zeros(len(self.symbols)) for name in self._others
+        }  # fmt: skip
         return Row(
-            bar=self.number(ts), ts=ts, price=closed.price, age=closed.age,
+            bar=self.number(ts), ts=ts, price=closed.price, age=closed.age, columns=columns,
             trade=closed.trade and closed.close_ms > self._caught_up, local=time.time_ns(),
         )  # fmt: skip
 
@@ -161,49 +174,61 @@ class BinanceFeed:
 
     async def history(self, rows: int, after: int | None) -> History:
         """See :class:`~dolphin.live.feed.Feed`."""
-        closes = await self._all_closes(rows, after)
-        known = [close for one in closes for close in one]
+        bars = await self._all_bars(rows, after)
+        known = [close for one in bars for close in one]
         if not known:
-            return History(0, np.zeros(0, np.int64), np.empty((0, len(closes))), np.empty((0, len(closes)), np.int32))
+            nothing, none = np.zeros(0, np.int64), np.empty((0, len(bars)))
+            columns = dict.fromkeys((*self.columns, *self._others), none)
+            return History(0, nothing, none, none.astype(np.int32), columns)
         last = max(known) if after is None else after // _MS
         spacing = self.spacing_ns // _MS
         # Research knows nothing before row 0.
         first = max(min(known), last - (rows - 1) * spacing, self._anchor // _MS)
         grid = np.arange(first, last + 1, spacing, dtype=np.int64)
-        price = np.full((len(grid), len(closes)), np.nan)
-        for j, one in enumerate(closes):
-            for close_ms, value in one.items():
+        values = np.full((len(grid), 1 + len(self.columns), len(bars)), np.nan)
+        for j, one in enumerate(bars):
+            for close_ms, row in one.items():
                 if first <= close_ms <= last:
-                    price[(close_ms - first) // spacing, j] = value
-        for close_ms, known_row in self._journaled.items():
+                    values[(close_ms - first) // spacing, :, j] = row
+        for close_ms, (price, more) in self._journaled.items():
             if first <= close_ms <= last:
-                price[(close_ms - first) // spacing] = known_row
-        age = np.empty(price.shape, np.int32)
-        Filler(len(closes))(price, age)
-        number = self.number(int(grid[0]) * _MS)
-        self._history = History(number, grid * _MS, price, age, whole=number == 0)
+                values[(close_ms - first) // spacing, 0] = price
+                values[(close_ms - first) // spacing, 1:] = more
+        self._history = self._filled(grid, values)
         return self._history
 
-    async def _all_closes(self, rows: int, after: int | None) -> list[dict[int, float]]:
-        """Closes of every symbol; a kline that is still open is none."""
+    def _filled(self, grid: Ints, values: Floats) -> History:
+        """A history from the bars (T, 1 + C, N) that came, filled as the catalog fills."""
+        price, age = np.ascontiguousarray(values[:, 0]), np.empty((len(grid), values.shape[2]), np.int32)
+        missing = np.isnan(price)
+        Filler(values.shape[2])(price, age)
+        columns = {name: np.zeros(price.shape) for name in self._others}
+        for k, name in enumerate(self.columns):
+            stands = price if name != "volume" else np.where(np.isnan(price), np.nan, 0.0)
+            columns[name] = np.where(missing, stands, values[:, 1 + k])
+        number = self.number(int(grid[0]) * _MS)
+        return History(number, grid * _MS, price, age, columns, whole=number == 0)
+
+    async def _all_bars(self, rows: int, after: int | None) -> list[dict[int, Sequence[float]]]:
+        """Bars of every symbol, close and columns by time; a kline that is still open is none."""
         now, spacing = await self._client.server_time(), self.spacing_ns // _MS
         found = []
         for symbol in self.symbols:
-            closes = await self._closes(symbol, rows, after)
-            if closes and now < (newest := max(closes)) <= now + spacing:
-                del closes[newest]
-            found.append(closes)
+            bars = await self._bars(symbol, rows, after)
+            if bars and now < (newest := max(bars)) <= now + spacing:
+                del bars[newest]
+            found.append(bars)
         return found
 
-    async def _closes(self, symbol: str, rows: int, after: int | None) -> dict[int, float]:
-        """Closes of the last rows by time, ms, in pages."""
+    async def _bars(self, symbol: str, rows: int, after: int | None) -> dict[int, Sequence[float]]:
+        """Bars of the last rows by time, ms, in pages."""
         spacing = self.spacing_ns // _MS
         end = None if after is None else after // _MS - spacing
-        found: dict[int, float] = {}
+        found: dict[int, Sequence[float]] = {}
         while len(found) < rows:
             limit = min(rows - len(found), _PAGE)
             page = await self._client.klines(symbol, self.interval, limit, end)
-            new = {int(one[6]) + 1: float(one[4]) for one in page}
+            new: dict[int, Sequence[float]] = {int(one[6]) + 1: [float(one[k]) for k in self._places] for one in page}
             if not new.keys() - found.keys():
                 break
             found |= new
@@ -218,8 +243,9 @@ class BinanceFeed:
             after, price, age = int(known.ts[-1]), known.price[-1], known.age[-1]
         last_ms = None if after is None else after // _MS
         self._assembler = Assembler(
-            len(self.symbols), self.spacing_ns // _MS, self._deadline, last_ms=last_ms, price=price, age=age, asks=True
-        )
+            len(self.symbols), self.spacing_ns // _MS, self._deadline, last_ms=last_ms, price=price, age=age,
+            asks=True, columns=self.columns,
+        )  # fmt: skip
         while (row := await self._queue.get()) is not None:
             yield row
 
@@ -233,9 +259,9 @@ class BinanceFeed:
             await self._catch_up()
         finally:
             waiting, self._waiting = self._waiting or [], None
-        for column, close_ms, price in waiting:
+        for column, close_ms, price, more in waiting:
             if close_ms > self._caught_up:
-                self.bar(column, close_ms, price)
+                self.bar(column, close_ms, price, more)
 
     async def _catch_up(self) -> None:
         assembler, spacing = self._assembler, self.spacing_ns // _MS
@@ -246,19 +272,21 @@ class BinanceFeed:
         missed = (last - assembler.last_ms) // spacing
         if missed <= 0:
             return
-        closes = await self._all_closes(missed, last * _MS)
+        bars = await self._all_bars(missed, last * _MS)
         # What came by the stream meanwhile is no less fresh for being there already.
-        fresh = min((at for _, at, _ in self._waiting or ()), default=1 << 62)
-        times = sorted({at for one in closes for at in one if assembler.last_ms < at < fresh})
+        fresh = min((at for _, at, *_ in self._waiting or ()), default=1 << 62)
+        times = sorted({at for one in bars for at in one if assembler.last_ms < at < fresh})
         self._caught_up = max(times, default=0)
         for at in times:
-            for column, one in enumerate(closes):
+            for column, one in enumerate(bars):
                 if at in one:
-                    self._give(assembler.bar(column, at, one[at], time.monotonic() * 1000.0))
+                    price, *more = one[at]
+                    self._give(assembler.bar(column, at, price, time.monotonic() * 1000.0, more))
 
-    def remember(self, ts: Ints, price: Floats) -> None:
+    def remember(self, ts: Ints, price: Floats, columns: Mapping[str, Floats]) -> None:
         """Rows that were journaled (T,), (T, N): as they were decided on, whatever the exchange says of them now."""
-        self._journaled = {int(at) // _MS: price[k] for k, at in enumerate(ts.tolist())}
+        more = np.stack([columns[name] for name in self.columns], 1) if self.columns else np.empty((len(ts), 0, 1))
+        self._journaled = {int(at) // _MS: (price[k], more[k]) for k, at in enumerate(ts.tolist())}
 
     def know(self, history: History) -> None:
         """History from elsewhere, such as the catalog: rows go on behind it."""

@@ -4,12 +4,16 @@
   the symbols of the cache are given in the exchange's spelling.
 * Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten a second: all names go out at once.
 * Times pass through a float on their way from ms to ns: they are put back on the millisecond.
+* The reason of an account update is read and forgotten: those of funding are told.
+* "FINISHED" of a triggered stop becomes a fill of Nautilus' own making beside the real one, which may still be on its
+  queue: it is kept from it, and the order is asked about where no fill came.
 * ``max_retries`` above 0 sends an order again that was executed: it is None, and nothing is ever sent twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nautilus_trader.adapters.binance import (
@@ -21,11 +25,12 @@ from nautilus_trader.adapters.binance import (
 )
 from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
+from nautilus_trader.adapters.binance.futures.enums import BinanceFuturesEventType
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
-from dolphin.live.binance.asking import RECV_WINDOW_MS
 from dolphin.live.binance.keys import Keys
+from dolphin.live.binance.requests import RECV_WINDOW_MS
 
 #: The name of the clients, and of the venue.
 BINANCE = "BINANCE"
@@ -58,6 +63,11 @@ class Clients:
     def __init__(self) -> None:
         made: dict[str, Any] = {}
         self._made = made
+        #: Is called, in whatever thread, when the user stream tells of funding.
+        self.on_funding: Callable[[], None] = lambda: None
+        #: The same when it says that the order of a triggered stop has ended: its client order id.
+        self.on_finished: Callable[[str], None] = lambda client_id: None
+        clients = self
 
         class DataFactory(BinanceLiveDataClientFactory):
             @staticmethod
@@ -72,6 +82,24 @@ class Clients:
                 made["exec"] = client
                 cached = client._get_cache_active_symbols
                 client._get_cache_active_symbols = lambda: {str(BinanceSymbol(symbol)) for symbol in cached()}
+                handlers, kind = client._futures_user_ws_handlers, BinanceFuturesEventType.ACCOUNT_UPDATE
+                handled = handlers[kind]
+
+                def account_update(raw: bytes) -> None:
+                    handled(raw)
+                    if b"FUNDING_FEE" in raw:
+                        clients.on_funding()
+
+                algo_kind = BinanceFuturesEventType.ALGO_UPDATE
+                algo_handled = handlers[algo_kind]
+
+                def algo_update(raw: bytes) -> None:
+                    if b'"FINISHED"' in raw:
+                        clients.on_finished(str(json.loads(raw)["o"]["caid"]))
+                    else:
+                        algo_handled(raw)
+
+                handlers |= {kind: account_update, algo_kind: algo_update}
                 return client
 
         self.data_factory, self.exec_factory = DataFactory, ExecFactory
@@ -108,6 +136,11 @@ def client_configs(symbols: Sequence[str], keys: Keys, environment: str, url: st
 def close_ms(bar: Bar) -> int:
     """When a kline closed, on the grid: the adapters stamp ...59.999 with the error of a float."""
     return (int(bar.ts_event) + 500_000) // 1_000_000 + 1
+
+
+def bar_values(bar: Bar, names: Sequence[str]) -> tuple[float, ...]:
+    """What a bar holds beside its close: open, high, low or volume, by name."""
+    return tuple(round(value.as_double(), value.precision) for value in (getattr(bar, name) for name in names))
 
 
 def close_price(bar: Bar) -> float:

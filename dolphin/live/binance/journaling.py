@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dolphin.core.records import Market, Records, State
+from dolphin.core.records import Market, Records, State, Words
 from dolphin.errors import Damaged
 from dolphin.journal.schema import ACCEPTED, SUBMITTED
 from dolphin.journal.session import SessionJournal
@@ -33,7 +33,11 @@ class LiveJournal(SessionJournal):
         self.intents: dict[int, tuple[Any, ...]] = {}
         self._notes: dict[int, dict[str, str]] = {}
         self._orders: dict[int, Any] = {}
-        self._bar = -1
+        self._bar = self._next = -1
+
+    def go_on_behind(self, bar: int) -> None:
+        """A restart: ``bar`` is the last that was closed."""
+        self._bar, self._next = bar, bar + 1
 
     def turn(self, writer: JournalWriter) -> None:
         """Go on in another file: a new day's."""
@@ -41,7 +45,8 @@ class LiveJournal(SessionJournal):
 
     def opened(self, market: Market, bar: int) -> None:
         """See :class:`~dolphin.journal.session.SessionJournal`."""
-        self._bar, self._ts = bar, int(market.ts[bar])
+        self._bar = self._next = bar
+        self._ts = int(market.ts[bar])
         if bar != self.unfinished:
             super().opened(market, bar)
 
@@ -77,14 +82,21 @@ class LiveJournal(SessionJournal):
         if not wished:
             self.writer.flush(order=True)
 
-    def accepted(self, slot: int, order_id: str) -> None:
-        """The exchange has it."""
-        super().event(self._orders[slot], self._bar, slot, ACCEPTED, phase=1, ids={"order_id": order_id})
+    def closed(self, market: Market, state: State, bar: int, stages: Words) -> None:
+        """See there; what is heard from now on belongs to the next bar."""
+        super().closed(market, state, bar, stages)
+        self._next = bar + 1
 
-    def part(self, slot: int, part: Part) -> None:
+    def accepted(self, slot: int, order_id: str, order: Records | None = None) -> None:
+        """The exchange has it; ``order`` is another than the slot's last."""
+        about = self._orders[slot] if order is None else order
+        super().event(about, self._next, slot, ACCEPTED, phase=1, ids={"order_id": order_id})
+
+    def part(self, slot: int, part: Part, order: Records | None = None) -> None:
         """An execution, as it comes."""
+        about = self._orders[slot] if order is None else order
         ids = {name: str(value) for name, value in part._asdict().items()}
-        super().event(self._orders[slot], self._bar, slot, ACCEPTED, phase=1, ts=part.ts, ids={"part": json_text(ids)})
+        super().event(about, self._next, slot, ACCEPTED, phase=1, ts=part.ts, ids={"part": json_text(ids)})
 
     def late(self, late: Late) -> None:
         """A bar that changed nothing."""

@@ -1,4 +1,4 @@
-"""Closes that a stream did not bring, asked of the exchange's REST interface.
+"""Bars that a stream did not bring, asked of the exchange's REST interface.
 
 A hole before the newest bar is asked for as soon as it shows: rows wait behind it until the answer or their deadline. A
 row that is not whole a second after its close is asked for in time for its own deadline.
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from dolphin.live.binance.asking import Client
-from dolphin.live.binance.assembler import MOST, Assembler, Closed, Fetched
+from dolphin.live.binance.assembler import MOST, Assembler, Bar, Closed, Fetched
 
 #: How long after its close a row that lacks bars is asked for, ms of the exchange's time: its REST interface has the
 #: klines by then, and half a second is left until the row's deadline.
@@ -21,15 +21,22 @@ ASK_MS = 1000.0
 SIDE_BY_SIDE = 16
 
 
-async def ask_closes(
-    client: Client, symbols: Mapping[int, str], interval: str, closes: Sequence[int], spacing_ms: int
-) -> dict[int, dict[int, float]]:
-    """Prices by close (ms) and column, for those of ``closes`` (ascending) that the exchange has.
+async def ask_bars(
+    client: Client,
+    symbols: Mapping[int, str],
+    interval: str,
+    closes: Sequence[int],
+    spacing_ms: int,
+    places: Sequence[int] = (4,),
+) -> dict[int, dict[int, Bar]]:
+    """Bars by close (ms) and column, for those of ``closes`` (ascending) that the exchange has.
 
     Parameters
     ----------
     symbols : mapping of int to str
         Who is asked about, by column.
+    places : sequence of int
+        Where in a kline its close stands, and then what rows hold beside closes.
 
     Raises
     ------
@@ -37,7 +44,7 @@ async def ask_closes(
         If it answers for none of them.
     """
     limit, last_open = (closes[-1] - closes[0]) // spacing_ms + 1, closes[-1] - spacing_ms
-    wanted, found = set(closes), {close: dict[int, float]() for close in closes}
+    wanted, found = set(closes), {close: dict[int, Bar]() for close in closes}
     free = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def ask(column: int, symbol: str) -> None:
@@ -45,7 +52,8 @@ async def ask_closes(
             page = await client.klines(symbol, interval, limit, last_open)
         for one in page:
             if (close := int(one[6]) + 1) in wanted:
-                found[close][column] = float(one[4])
+                price, *more = (float(one[place]) for place in places)
+                found[close][column] = price, more
 
     told = await asyncio.gather(*(ask(*one) for one in symbols.items()), return_exceptions=True)
     failures = [one for one in told if isinstance(one, BaseException)]
@@ -64,6 +72,8 @@ class Refetcher:
         By column.
     interval : str
         As the exchange names it.
+    places : sequence of int
+        See :func:`ask_bars`.
     give : callable
         Takes the rows that close with an answer.
 
@@ -74,10 +84,16 @@ class Refetcher:
     """
 
     def __init__(
-        self, client: Client, symbols: Sequence[str], interval: str, give: Callable[[list[Closed]], None]
+        self,
+        client: Client,
+        symbols: Sequence[str],
+        interval: str,
+        places: Sequence[int],
+        give: Callable[[list[Closed]], None],
     ) -> None:
         self.tell: Callable[[Fetched], None] | None = None
         self._client, self._symbols, self._interval, self._give = client, tuple(symbols), interval, give
+        self._places = tuple(places)
         self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._asked = self._known = 0
@@ -124,13 +140,13 @@ class Refetcher:
     async def _fetch(self, rows: Assembler, closes: list[int]) -> None:
         """Ask for the bars of some rows, and hand in what comes; without an answer rows close as they are."""
         begun, failed, told_ms = time.monotonic(), "", 0
-        found: dict[int, dict[int, float]] = {}
+        found: dict[int, dict[int, Bar]] = {}
         try:
             if closes[-1] > rows.newest:  # no bar of it came: is it over, by the exchange's clock, and how long since?
                 told_ms = await self._client.server_time()
             if closes[-1] <= max(rows.newest, told_ms):
                 symbols = {column: self._symbols[column] for column in rows.lacking(closes)}
-                found = await ask_closes(self._client, symbols, self._interval, closes, rows.spacing_ms)
+                found = await ask_bars(self._client, symbols, self._interval, closes, rows.spacing_ms, self._places)
         except Exception as error:
             failed = " ".join(str(error).split()) or type(error).__name__
         self._asking = None

@@ -11,6 +11,7 @@ from dolphin.catalog import Instrument
 from dolphin.config import Config, columns_needed
 from dolphin.errors import Refused
 from dolphin.live.binance.asking import Client
+from dolphin.live.binance.feed import OF_KLINES
 
 #: Ms that this machine's clock may be off the exchange's.
 MOST_SKEW_MS = 500
@@ -22,13 +23,12 @@ def check_strategy(config: Config) -> None:
     Raises
     ------
     Refused
-        For orders that rest in the market, and columns beside closes.
+        For columns that the exchange's klines do not hold.
     """
     strategy, reasons = config.strategy, []
-    if strategy.orders:
-        reasons.append("it sends limits or stops; live carries market orders")
-    if columns := columns_needed(config):
-        reasons.append(f"it reads {', '.join(columns)}; live feeds closes")
+    missing = [name for name in columns_needed(config) if name not in (*OF_KLINES, "funding")]
+    if missing:
+        reasons.append(f"it reads {', '.join(missing)}; klines hold {', '.join(OF_KLINES)} and close")
     if reasons:
         raise Refused("cannot be traded live", where=f"strategy '{strategy.name}'", details=reasons)
 

@@ -1,45 +1,44 @@
 """The Nautilus strategy that carries a session's orders to Binance: rows in, orders out, outcomes back.
 
-One row at a time: it is scanned, decided, its orders are sent, and the next row waits until each of them is settled. An
-order that is not settled within a few seconds is asked about; nothing is ever sent a second time.
+One row at a time: it is scanned, decided, its orders are sent, and the next row waits until each of them is settled, or
+rests. An order of which nothing is heard within a few seconds is asked about; nothing is ever sent a second time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Set
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import Bar
-from nautilus_trader.model.enums import LiquiditySide, OrderSide
 from nautilus_trader.model.events import (
     OrderAccepted,
     OrderCanceled,
+    OrderCancelRejected,
     OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderRejected,
 )
-from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.trading.strategy import Strategy
 
-from dolphin.core.records import CLOSE, REDUCE, Records
+from dolphin.core.records import Records
 from dolphin.errors import DolphinError
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.feed import BinanceFeed
-from dolphin.live.binance.hooks import Clients, bar_type, close_ms, close_price, instrument_id
+from dolphin.live.binance.hooks import Clients, bar_type, bar_values, close_ms, close_price, instrument_id
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
-from dolphin.live.binance.outcomes import Outcome, Part
+from dolphin.live.binance.market_desk import MarketDesk, part_of_fill
+from dolphin.live.binance.resting_desk import RestingDesk
 from dolphin.live.dressing import NEUTRAL
 from dolphin.live.feed import Row
-from dolphin.live.session import Session, order_direction
+from dolphin.live.session import Session
 
 #: Seconds after which an order that is not settled is asked about.
 ASK_AFTER = 4.0
@@ -49,6 +48,24 @@ SILENT = 2
 
 #: What a row becomes before it is decided: the features that the strategy reads.
 Scan = Callable[[Row], Any]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The row that a killed session did not close.
+
+    Attributes
+    ----------
+    row : Row
+    sent : set of str
+        Client order ids of what may have been sent: those are asked about, and nothing else is sent for it.
+    booked : mapping of set of str
+        Trades of resting orders that were booked in it, by slot.
+    """
+
+    row: Row
+    sent: Set[str]
+    booked: Mapping[int, Set[str]] = field(default_factory=dict)
 
 
 class LiveTrader(Strategy):
@@ -73,9 +90,9 @@ class LiveTrader(Strategy):
         The row number after which to stop.
     house : House, optional
         Keeps the session: limits, operator, days.
-    unfinished : (Row, set of str), optional
-        The row that a killed session did not close, and the client order ids of what it may have sent: those are asked
-        about, and nothing else is sent for it.
+    unfinished : Unfinished, optional
+    booked : mapping of set of str
+        Trades that are booked of orders that rest, by slot and bar of the order.
     ask_after : float
     """
 
@@ -91,7 +108,8 @@ class LiveTrader(Strategy):
         after: int | None = None,
         stop_at: int | None = None,
         house: House | None = None,
-        unfinished: tuple[Row, Set[str]] | None = None,
+        unfinished: Unfinished | None = None,
+        booked: Mapping[tuple[int, int], Set[str]] | None = None,
         ask_after: float = ASK_AFTER,
     ) -> None:
         ids = [instrument_id(symbol) for symbol in feed.symbols]
@@ -100,20 +118,16 @@ class LiveTrader(Strategy):
         )
         self.session, self.feed, self.failure, self.started = session, feed, None, False
         session.transport = self
-        self.latencies: list[int] = []
-        self.asked: list[tuple[str, str]] = []
         self.foreign: list[str] = []
-        self.duplicates, self.done = 0, session.start - 1
+        self.done = session.start - 1
+        self.client, self.prefix, self.ask_after, self.house = client, name, ask_after, house or House()
+        self.sent_before: Set[str] | None = None
+        self.closing = self.stopping = False
+        self.market, self.rests = MarketDesk(self), RestingDesk(self)
         self._ids, self._column = ids, {one: j for j, one in enumerate(ids)}
-        self._client, self._clients, self._scan, self._name = client, clients, scan, name
+        self._clients, self._scan = clients, scan
         self._after, self._stop_at = after, stop_at
-        self._house, self._unfinished, self._ask_after = house or House(), unfinished, ask_after
-        self._sent_before: Set[str] | None = None
-        self._closing = False
-        self.stopping, self._silent = False, 0
-        self._waiting: dict[str, Outcome] = {}
-        self._mine: set[str] = set()
-        self._turns: Counter[tuple[int, bool]] = Counter()
+        self._unfinished, self._booked = unfinished, booked or {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._beside: list[asyncio.Task[Any]] = []
         self._settled = asyncio.Event()
@@ -128,7 +142,7 @@ class LiveTrader(Strategy):
     async def close(self) -> None:
         """Let go of connections; no rows any more."""
         await self.feed.close()
-        await self._client.close()
+        await self.client.close()
 
     # Rows ---------------------------------------------------------------------------------------------------------
 
@@ -136,23 +150,45 @@ class LiveTrader(Strategy):
         """Listen, and begin with the rows."""
         self.started = True
         self._loop = asyncio.get_running_loop()
-        self._main = self._spawn(self._whole(), last=True)
+        self._clients.on_finished = self._finished
+        self._main = self.spawn(self._whole(), last=True)
+
+    def _finished(self, client_id: str) -> None:
+        """From whatever thread the user stream is read in."""
+        self._loop.call_soon_threadsafe(self.rests.finished, client_id)
 
     def on_bar(self, bar: Bar) -> None:
         """A closed kline."""
         try:
-            self.feed.bar(self._column[bar.bar_type.instrument_id], close_ms(bar), close_price(bar))
+            column = self._column[bar.bar_type.instrument_id]
+            self.feed.bar(column, close_ms(bar), close_price(bar), bar_values(bar, self.feed.columns))
         except BaseException as error:  # Nautilus would only log it
             self._fail(error)
 
     @property
-    def _journal(self) -> LiveJournal | None:
+    def journal(self) -> LiveJournal | None:
+        """The session's."""
         return self.session.journal  # type: ignore[return-value]
+
+    @property
+    def latencies(self) -> list[int]:
+        """From a row's last message to an order's submission, ns."""
+        return self.market.latencies
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Orders that were in doubt, and why."""
+        return self.market.asked
+
+    @property
+    def duplicates(self) -> int:
+        """Fills that came twice."""
+        return self.market.duplicates + self.rests.counts["repeated"]
 
     @property
     def idle(self) -> bool:
         """Whether no order is on its way and no row is at hand."""
-        return self.session.closed and not self._waiting
+        return self.session.closed and not self.market.waiting and self.rests.idle
 
     def interrupt(self) -> None:
         """End after the row at hand; positions stay."""
@@ -173,11 +209,12 @@ class LiveTrader(Strategy):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.remove_signal_handler(number)
             self._loop.add_signal_handler(number, self.interrupt)
-        if self._unfinished is not None:
-            left, self._sent_before = self._unfinished
-            await self._decide(left)
-            self.done, self._sent_before = left.bar, None
-        await self._house.ready()
+        await self.rests.find_again(self._booked)
+        if (left := self._unfinished) is not None:
+            self.sent_before = left.sent
+            await self._decide(left.row, left.booked)
+            self.done, self.sent_before = left.row.bar, None
+        await self.house.ready()
         rows = self.feed.rows(self._after)
         first = self._loop.create_task(_next(rows))
         await asyncio.sleep(0)  # from here on bars are taken
@@ -200,203 +237,129 @@ class LiveTrader(Strategy):
         self.done = row.bar
         return self.stopping or (self._stop_at is not None and row.bar >= self._stop_at)
 
-    async def _decide(self, row: Row) -> None:
-        session, house = self.session, self._house
+    async def _decide(self, row: Row, again: Mapping[int, Set[str]] | None = None) -> None:
+        session, house = self.session, self.house
         row = house.begins(row)
         self._settled.clear()
-        self._turns.clear()
+        self.market.begins()
         session.open(row.bar, row.ts, row.price, row.age, self._scan(row), _risk(session, row), row.columns)
         for given in house.given():
             session.take_in(given)
-        self._closing = True
-        for slot in house.closings():
-            if not session.close_out(slot):
+        closings = house.closings()
+        came = await self.rests.before(closings, again) if session.resting else set()
+        self.closing = True
+        for slot in closings:
+            if slot not in came and not session.close_out(slot):
                 session.take_out(slot)
-        self._closing = False
+        self.closing = False
         session.matched()
         while not session.closed:
             self._settled.clear()
             await self._settled.wait()
-        if self._waiting:
-            raise RuntimeError(f"row {row.bar} is closed and orders wait: {sorted(self._waiting)}")
+        if self.market.waiting:
+            raise RuntimeError(f"row {row.bar} is closed and orders wait: {sorted(self.market.waiting)}")
+        self.rests.after()
         house.closed()
-        if self._silent >= SILENT:  # the adapters do not open a stream again whose key they could not get
+        if self.market.silent >= SILENT:  # the adapters do not open a stream again whose key they could not get
             raise DolphinError(
-                f"nothing was told of {self._silent} orders: the user stream is dead", where=f"row {row.bar}",
+                f"nothing was told of {self.market.silent} orders: the user stream is dead", where=f"row {row.bar}",
                 mend="the same command goes on, with a new one; dolphin service watch runs it",
             )  # fmt: skip
+
+    def wake(self) -> None:
+        """Something that the row waits for was settled."""
+        self._settled.set()
 
     # Orders out ---------------------------------------------------------------------------------------------------
 
     def send(self, slot: int, order: Records) -> None:
-        """A market order, once, unless something forbids it."""
-        client_id = self._id(slot)
-        if self._sent_before is not None and client_id in self._sent_before:
-            self._ask_again(slot, order, client_id)
-            return
-        stopped = self._house.stops(self.session, order)
-        if self._sent_before is not None:
-            stopped = "the session was killed before it was sent"
-        if stopped is not None:
-            self.session.refused(slot, stopped)
-            return
-        asset, quantity = int(order["asset"]), self._quantity(order)
-        outcome = self._expect(slot, asset, quantity, client_id)
-        written = self.order_factory.market(
-            instrument_id=self._ids[asset],
-            order_side=OrderSide.BUY if order_direction(order) > 0 else OrderSide.SELL,
-            quantity=quantity,
-            reduce_only=int(order["action"]) in (CLOSE, REDUCE),
-            client_order_id=ClientOrderId(client_id),
-        )
-        journal, wished = self._journal, not self._closing
-        if journal is not None and not wished:  # one that was wished has its intent there
-            journal.sent(slot, order, client_id, wished=False)
-        if self.feed.last_message:
-            self.latencies.append(time.perf_counter_ns() - self.feed.last_message)
-            self.feed.last_message = 0
-        self.submit_order(written)
-        if journal is not None and wished:  # before the loop's next turn, in which the order leaves the process
-            journal.sent(slot, order, client_id)
-        self._loop.call_later(self._ask_after, self._doubt, outcome, "no answer in time")
+        """A market order; it goes out when what the slot had in the market is gone, unless that was filled."""
+        if self.rests.leaves(slot):
+            self.spawn(self._send_behind(slot, order.copy()))
+        else:
+            self.market.send(slot, order)
 
-    def _quantity(self, order: Records) -> Any:
-        return self.cache.instrument(self._ids[int(order["asset"])]).make_qty(float(order["qty"]))
-
-    def _expect(self, slot: int, asset: int, quantity: Any, client_id: str) -> Outcome:
-        outcome = Outcome(client_id, self.feed.symbols[asset], slot, quantity.as_decimal())
-        self._waiting[client_id] = outcome
-        self._mine.add(client_id)
-        self._turns[slot, self._closing] += 1
-        return outcome
-
-    def _ask_again(self, slot: int, order: Records, client_id: str) -> None:
-        """What a killed session may have sent is asked about, and not sent."""
-        outcome = self._expect(slot, int(order["asset"]), self._quantity(order), client_id)
-        if self._journal is not None:
-            self._journal.keep(slot, order)
-        self._doubt(outcome, "the session was killed before it knew")
-
-    def _id(self, slot: int) -> str:
-        """``session-bar-slot``; a second order of a slot in one bar has a turn behind it."""
-        plain = order_id(self._name, self.session.bar, slot) + ("x" if self._closing else "")
-        turn = self._turns[slot, self._closing]
-        return f"{plain}.{turn}" if turn else plain
+    async def _send_behind(self, slot: int, order: Records) -> None:
+        if await self.rests.left(slot):
+            self.session.refused(slot, "what the slot had in the market was filled on its way out")
+            self.wake()
+        else:
+            self.market.send(slot, order)
+            self.wake()
 
     def rest(self, slot: int, order: Records) -> None:
-        """Not carried: :func:`dolphin.live.binance.safety.check_strategy` refuses who needs it."""
-        raise DolphinError("an order that rests in the market", mend="live carries market orders")
+        """An order that waits from the next bar on."""
+        self.rests.rest(slot, order)
 
     def withdraw(self, slot: int) -> None:
-        """Nothing rests."""
+        """The slot's waiting order is not wanted any more."""
+        self.rests.withdraw(slot)
+
+    def instrument(self, order: Records) -> Any:
+        """Nautilus' instrument of an order."""
+        return self.cache.instrument(self._ids[int(order["asset"])])
+
+    def symbol(self, order: Records) -> str:
+        """The exchange's symbol of an order."""
+        return self.feed.symbols[int(order["asset"])]
+
+    def quantity(self, order: Records) -> Decimal:
+        """What an order wants, on the lot."""
+        return Decimal(str(self.instrument(order).make_qty(float(order["qty"]))))
 
     # Outcomes in --------------------------------------------------------------------------------------------------
 
     def on_order_accepted(self, event: OrderAccepted) -> None:
         """It is at the exchange."""
-        self._silent = 0
-        outcome = self._waiting.get(event.client_order_id.value)
-        if outcome is not None and self._journal is not None:
-            self._journal.accepted(outcome.slot, event.venue_order_id.value)
+        if not self.rests.accepted(event.client_order_id.value, event.venue_order_id.value):
+            self.market.accepted(event.client_order_id.value, event.venue_order_id.value)
 
     def on_order_filled(self, event: OrderFilled) -> None:
-        """A part, or all of it; what Nautilus made up itself in a reconciliation is asked about."""
-        client_id = event.client_order_id.value
-        outcome = self._waiting.get(client_id)
-        if outcome is None:
-            if client_id in self._mine:
-                self.duplicates += 1
-            else:
-                self.foreign.append(client_id)
+        """A part, or all of it."""
+        client_id, part, made_up = event.client_order_id.value, part_of_fill(event), bool(event.reconciliation)
+        if self.rests.filled(client_id, part, made_up) or self.market.filled(client_id, part, made_up):
             return
-        if event.reconciliation:
-            self._doubt(outcome, "a fill that was reconciled")
-            return
-        part = Part(
-            event.trade_id.value, Decimal(str(event.last_qty)), Decimal(str(event.last_px)),
-            Decimal(str(event.commission.as_decimal())), (int(event.ts_event) + 500_000) // 1_000_000 * 1_000_000,
-            event.liquidity_side == LiquiditySide.MAKER,
-        )  # fmt: skip
-        if self._journal is not None and part.trade_id not in outcome.parts:
-            self._journal.part(outcome.slot, part)
-        outcome.fill(part)
-        self._check(outcome)
+        if not client_id.startswith(f"{self.prefix}-"):  # ours are those of an earlier life
+            self.foreign.append(client_id)
 
     def on_order_rejected(self, event: OrderRejected) -> None:
-        """Certain or not: :func:`dolphin.live.binance.outcomes.is_certain`."""
-        outcome = self._waiting.get(event.client_order_id.value)
-        if outcome is not None:
-            outcome.reject(event.reason)
-            self._check(outcome)
+        """The exchange did not take it, or nobody knows."""
+        if not self.rests.rejected(event.client_order_id.value, event.reason):
+            self.market.rejected(event.client_order_id.value, event.reason)
 
     def on_order_denied(self, event: OrderDenied) -> None:
         """Nautilus would not send it."""
-        outcome = self._waiting.get(event.client_order_id.value)
-        if outcome is not None:
-            outcome.deny(event.reason)
-            self._check(outcome)
+        if not self.rests.denied(event.client_order_id.value, event.reason):
+            self.market.denied(event.client_order_id.value, event.reason)
 
     def on_order_canceled(self, event: OrderCanceled) -> None:
         """The exchange knows how far it came."""
-        self._ended_early(event.client_order_id.value, "cancelled")
+        if not self.rests.ended(event.client_order_id.value):
+            self.market.ended_early(event.client_order_id.value, "cancelled")
 
     def on_order_expired(self, event: OrderExpired) -> None:
         """The same."""
-        self._ended_early(event.client_order_id.value, "expired")
+        if not self.rests.ended(event.client_order_id.value):
+            self.market.ended_early(event.client_order_id.value, "expired")
 
-    def _ended_early(self, client_id: str, why: str) -> None:
-        outcome = self._waiting.get(client_id)
-        if outcome is not None:
-            self._doubt(outcome, why)
+    def on_order_cancel_rejected(self, event: OrderCancelRejected) -> None:
+        """It was gone already."""
+        self.rests.ended(event.client_order_id.value)
 
-    # Doubt --------------------------------------------------------------------------------------------------------
+    # Beside the rows ----------------------------------------------------------------------------------------------
 
-    def _doubt(self, outcome: Outcome, why: str) -> None:
-        if not outcome.settled and not outcome.doubtful:
-            outcome.doubt(why)
-            self._check(outcome)
-
-    def _check(self, outcome: Outcome) -> None:
-        """Tell the session of an end; ask about a doubt, once."""
-        if outcome.settled:
-            self._finish(outcome)
-        elif outcome.doubtful and all(asked[0] != outcome.client_id for asked in self.asked):
-            self.asked.append((outcome.client_id, outcome.why))
-            self._spawn(self._ask(outcome))
-
-    async def _ask(self, outcome: Outcome) -> None:
-        why = outcome.why
-        answer = await self._client.resolve(outcome.symbol, outcome.client_id)
-        if self._journal is not None:
-            for part in answer.parts:
-                if part.trade_id not in outcome.parts and not outcome.settled:
-                    self._journal.part(outcome.slot, part)
-        self._silent += int(answer.came and why == "no answer in time")
-        outcome.answer(answer.parts, f"{why}; asked: {answer.status}")
-        self._finish(outcome)
-
-    def _finish(self, outcome: Outcome) -> None:
-        if self._waiting.pop(outcome.client_id, None) is None:
-            return
-        filled = outcome.filled
-        if self._journal is not None:
-            # A fill that is written twice, before a kill and after it, has one name and counts once.
-            trades = ",".join(sorted(outcome.parts))
-            ids = {"client_id": outcome.client_id, "why": outcome.why} | ({"trade_id": trades} if trades else {})
-            self._journal.note(outcome.slot, ids)
-        if filled.qty:
-            self.session.filled(outcome.slot, filled.qty, filled.price, filled.commission, filled.ts, filled.passive)
-        else:
-            self.session.refused(outcome.slot)
-        self._settled.set()
+    def later(self, what: Callable[..., None], *given: Any) -> None:
+        """Do something when an order should have been settled."""
+        self._loop.call_later(self.ask_after, what, *given)
 
     def keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rows; what it raises ends the session."""
-        self._beside.append(self._spawn(work))
+        self._beside.append(self.spawn(work))
 
     # Failing loudly -----------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Any, *, last: bool = False) -> asyncio.Task[Any]:
+    def spawn(self, work: Any, *, last: bool = False) -> asyncio.Task[Any]:
+        """A task whose failure ends the session."""
         task: asyncio.Task[Any] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._done(done, last))
@@ -419,14 +382,6 @@ async def _next(rows: AsyncIterator[Row]) -> Row | None:
     async for row in rows:
         return row
     return None
-
-
-def order_id(session: str, bar: int, slot: int) -> str:
-    """The client order id: a function of session, bar and slot, at most 36 characters."""
-    found = f"{session}-{bar:d}-{slot:d}"
-    if len(found) > 33:  # three are left for a turn
-        raise DolphinError(f"a session's name of {len(session)} characters", where=session, mend="take a shorter one")
-    return found
 
 
 def _risk(session: Session, row: Row) -> Any:

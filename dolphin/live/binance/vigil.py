@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 
-from dolphin.live.binance.asking import Client, ExchangeError
-from dolphin.live.binance.reconcile import Difference, reconcile
+from dolphin.live.binance.asking import Client
+from dolphin.live.binance.reconcile import Difference, OpenIntent, reconcile
+from dolphin.live.binance.requests import ExchangeError
 from dolphin.live.binance.safety import MOST_SKEW_MS
 
 #: Seconds between two looks (RISK section 3), and until a difference is looked at again before it counts.
@@ -31,6 +32,10 @@ class Vigil:
         What the session's client order ids begin with.
     books : callable
         Our signed positions by symbol; None while orders are on their way.
+    resting : callable
+        Our open orders that rest, as :class:`~dolphin.live.binance.reconcile.OpenIntent`.
+    refresh : callable
+        Asks about them: a fill or an end that nobody told of is known behind it.
     say : callable
         Receives a line when something begins or ends.
 
@@ -49,9 +54,11 @@ class Vigil:
     def __init__(
         self, client: Client, symbols: Sequence[str], leverage: int | None, prefix: str,
         books: Callable[[], Mapping[str, Decimal] | None], say: Callable[[str], None],
+        resting: Callable[[], Sequence[OpenIntent]] = tuple, refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         self._client, self._symbols, self._leverage = client, tuple(symbols), leverage
         self._prefix, self._books, self._say = prefix, books, say
+        self._resting, self._refresh = resting, refresh
         self.tripped, self.why = False, ()
         self.blocked = ""
         self.untouched: frozenset[str] = frozenset()
@@ -71,6 +78,8 @@ class Vigil:
         try:
             found = await self._differences()
             if found:
+                if self._refresh is not None:
+                    await self._refresh()
                 await asyncio.sleep(AGAIN)  # what was just filled may not have come to all of the exchange
                 found = await self._differences()
             skew = await self._skew()
@@ -87,22 +96,31 @@ class Vigil:
         if before is None:
             return None
         before = dict(before)
+        resting = tuple(self._resting())
         positions, orders = await client.positions(), await client.open_orders()
+        there = {str(order["clientOrderId"]) for order in orders}
+        if self._refresh is not None and any(one.client_id not in there for one in resting):
+            await self._refresh()
+            if self._books() is None:
+                return None
+            before = dict(self._books() or {})
         leverage = {}
         if self._leverage is not None:
             config, wanted = await client.symbol_config(), self._leverage
             known = [symbol for symbol in self._symbols if "leverage" in config.get(symbol, {})]
             leverage = {symbol: (wanted, int(config[symbol]["leverage"])) for symbol in known}
         found = reconcile(
-            before, (), {}, positions, orders, prefix=self._prefix, hedged=await client.hedged(), leverage=leverage
+            before, resting, {}, positions, orders, prefix=self._prefix, hedged=await client.hedged(), leverage=leverage
         )
-        if self._books() != before:
+        if self._books() != before or {one.client_id for one in self._resting()} != {one.client_id for one in resting}:
             return None
         self.positions = positions
         for order in orders:
             if order["clientOrderId"] in found.stale:  # nobody waits for it: it is cancelled, and looked at again
                 self._say(f"cancelled {order['clientOrderId']}: nobody waits for it")
-                await client.resolve(order["symbol"], order["clientOrderId"], wait=False)
+                await client.resolve(
+                    order["symbol"], order["clientOrderId"], wait=False, conditional=bool(order.get("conditional"))
+                )  # fmt: skip
         return found.differences
 
     async def _skew(self) -> float:

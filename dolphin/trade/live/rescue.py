@@ -92,7 +92,8 @@ async def flatten(folder: StateFolder, client: Client, name: str, reason: str) -
     with hold(folder.root / ".audit.lock"):
         record(folder, "flatten begins", {"reason": reason})
     for order in await client.open_orders():
-        await client.resolve(order["symbol"], order["clientOrderId"], wait=False)
+        conditional = bool(order.get("conditional"))
+        await client.resolve(order["symbol"], order["clientOrderId"], wait=False, conditional=conditional)
     prices, stamp = {}, int(time.time())
     for number, (symbol, amount) in enumerate(sorted((await client.positions()).items())):
         client_id = f"{name[:12]}-flat-{stamp}-{number}"

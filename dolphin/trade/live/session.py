@@ -5,29 +5,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dolphin.catalog import Dataset, Instrument
+from dolphin.catalog import Instrument
+from dolphin.config import columns_needed
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
-from dolphin.live.binance.hooks import REST, Clients
+from dolphin.live.binance.funding import Funding, document_of, rates_of
+from dolphin.live.binance.hooks import Clients
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.node import run_node
+from dolphin.live.binance.reconcile import OpenIntent
 from dolphin.live.binance.safety import check_account, check_strategy
-from dolphin.live.binance.trader import ASK_AFTER, LiveTrader
-from dolphin.live.binance.vigil import EVERY, Vigil
+from dolphin.live.binance.trader import LiveTrader, Unfinished
+from dolphin.live.binance.vigil import Vigil
 from dolphin.live.feed import History, Row
 from dolphin.live.session import Given, Session
 from dolphin.locks import hold
@@ -36,49 +39,15 @@ from dolphin.trade.champion import Runs
 from dolphin.trade.describing import Say, about_session
 from dolphin.trade.feeds import Opened
 from dolphin.trade.folder import StateFolder, claim
+from dolphin.trade.live.books import expected_at, last_closed, latency_of, open_intents
 from dolphin.trade.live.given import differences, opposed
-from dolphin.trade.live.left import Left, left_in
+from dolphin.trade.live.left import Left, booked_of, funding_noted, left_in
 from dolphin.trade.live.rescue import adopted, adoption
+from dolphin.trade.live.venue import Venue, feed_of
 from dolphin.trade.paper import PaperSession
 from dolphin.trade.recovery import Recovered, recover
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Venue:
-    """Where is traded, and what.
-
-    Attributes
-    ----------
-    dataset : Dataset
-        Symbols, grids, spacing and the number of each row are its, so that research can decide the days again.
-    environment : str
-        ``live``, ``testnet`` or ``demo``.
-    url : str, optional
-        Another exchange's REST address, such as a drill's.
-    leverage : int, optional
-        What every symbol must be set to.
-    ask_after, check_every : float
-        Seconds until an order is asked about, and between two looks at the account.
-    """
-
-    dataset: Dataset
-    environment: str = "testnet"
-    url: str | None = None
-    leverage: int | None = None
-    ask_after: float = ASK_AFTER
-    check_every: float = EVERY
-
-    @property
-    def address(self) -> str:
-        """Of its REST interface."""
-        return self.url or REST[self.environment]
-
-    @property
-    def name(self) -> str:
-        """As the session's folder names its feed."""
-        return f"binance {self.environment}" + (f" {self.url}" if self.url and "127.0.0.1" not in self.url else "")
 
 
 def trade_live(
@@ -123,15 +92,6 @@ def trade_live(
             session.close()
 
 
-def feed_of(client: Client, venue: Venue, on_late: Callable[[Late], None] | None = None) -> BinanceFeed:
-    """The exchange's klines; rows have the dataset's numbers."""
-    dataset = venue.dataset
-    return BinanceFeed(
-        client, dataset.instruments, dataset.reference, dataset.spacing_ns, int(dataset.first_ts), on_late=on_late,
-        name=venue.name,
-    )  # fmt: skip
-
-
 class LiveSession(PaperSession, House):
     """One process's life of a live session; :meth:`run` is called once."""
 
@@ -143,7 +103,7 @@ class LiveSession(PaperSession, House):
     ) -> None:  # fmt: skip
         self._venue, self._keys, self._stop_at = venue, keys, stop_at
         self._client = Client(venue.address, keys)
-        dataset, feed = venue.dataset, feed_of(self._client, venue, self._late)
+        dataset, feed = venue.dataset, feed_of(self._client, venue, self._late, columns_needed(runs.config))
         data = {
             "name": dataset.name, "digest": dataset.digest, "spacing_ns": dataset.spacing_ns,
             "synthetic": dataset.synthetic,
@@ -152,10 +112,14 @@ class LiveSession(PaperSession, House):
         about = claim(folder, about_session(runs, opened, venue.name, None))
         super().__init__(folder, runs, opened, settings, about, say, workspace=workspace)
         self.name = self._prefix()
-        self.vigil = Vigil(self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say)
+        self.vigil = Vigil(
+            self._client, self.feed.symbols, venue.leverage, f"{self.name}-", self._books, say, self._resting,
+            self._ask_resting,
+        )  # fmt: skip
         self._left = Left({}, frozenset(), ())
         self._given: tuple[Given, ...] = ()
         self._hibernates = self._adopts = False
+        self.unbooked = Decimal(0)
 
     @property
     def _instruments(self) -> Sequence[Instrument]:
@@ -195,7 +159,9 @@ class LiveSession(PaperSession, House):
         session.journal.writer.abandon()
 
     def _trader(self, found: Recovered | None) -> LiveTrader:
-        self._after = _last_closed(found)
+        since, known = funding_noted(self.folder, found)
+        self.funding = Funding(self._client, since or self._await(self._client.server_time()), known)
+        self._after = last_closed(found)
         if found is not None:
             self._left = left_in(found, self.name)
             self._remember(found)
@@ -203,11 +169,13 @@ class LiveSession(PaperSession, House):
         if found is not None and self.session.journal is not None:
             self._take_over(found)
         self._clients = Clients()
-        unfinished = None if found is None or found.row is None else (found.row, self._left.sent)
+        left = self._left
+        unfinished = None if found is None or found.row is None else Unfinished(found.row, left.sent, left.booked)
         self.trader = LiveTrader(
             self.session, self.feed, self._client, self._clients, self.dresser.features, self.name,
-            after=self._after if unfinished is None else unfinished[0].ts, stop_at=self._stop_at, house=self,
-            unfinished=unfinished, ask_after=self._venue.ask_after,
+            after=self._after if unfinished is None else unfinished.row.ts, stop_at=self._stop_at, house=self,
+            unfinished=unfinished, booked=None if found is None else booked_of(self.folder, found),
+            ask_after=self._venue.ask_after,
         )  # fmt: skip
         self.strategy = self.trader  # type: ignore[assignment]
         return self.trader
@@ -215,13 +183,15 @@ class LiveSession(PaperSession, House):
     def _remember(self, found: Recovered) -> None:
         """Rows of the journal are what was decided on, whatever the exchange says of them now."""
         market, rows = found.market, slice(found.first, found.bar + 1)
-        self.feed.remember(market.ts[rows], market.price[rows])
+        columns = {name: getattr(market, name)[rows] for name in self.columns}
+        self.feed.remember(market.ts[rows], market.price[rows], columns)
 
     def _take_over(self, found: Recovered) -> None:
         """Write where the journal was left; the row at hand is compared by its wishes alone."""
         writer: Any = self.session.journal.writer  # type: ignore[union-attr]
         writer.expected.clear()
         journal = LiveJournal(writer)
+        journal.go_on_behind(found.bar)
         if found.row is not None:
             journal.unfinished, journal.intents = found.row.bar, dict(self._left.intents)
         self.session.journal = journal
@@ -240,7 +210,10 @@ class LiveSession(PaperSession, House):
     # What its trader asks -----------------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        """Books are compared before the first new row, and again and again from then on."""
+        """Books are compared before the first new row, and again and again from then on; funding is asked for."""
+        await self.funding.ask()
+        self.trader.keep(self.funding.watch())
+        self._clients.on_funding = self.funding.told
         await self.vigil.look()
         self.trader.keep(self.vigil.watch(self._venue.check_every))
         self.trader.keep(self.watch.run(self._between))
@@ -263,6 +236,8 @@ class LiveSession(PaperSession, House):
         if resumed:
             self._resumed = row
         self._before(row)
+        if not resumed:
+            row = self._funded(row)
         journal = self.session.journal
         assert isinstance(journal, LiveJournal)
         if self._given and not resumed:
@@ -275,6 +250,28 @@ class LiveSession(PaperSession, House):
             if self._hibernates and not resumed:
                 said = json.dumps({"posture": "HIBERNATE", "why": self.vigil.why})
                 journal.writer.text("risk", said, row.bar, row.ts)
+        return row
+
+    def _funded(self, row: Row) -> Row:
+        """The row with the funding that was settled since the one before, where the strategy books it.
+
+        It is written down before the row: a line that a row was written with is never booked again.
+        """
+        paid = self.funding.take()
+        if not paid:
+            return row
+        rates, booked, unbooked = rates_of(paid, self.session.state.slots, row.price, self.feed.symbols)
+        if "funding" in self.columns:
+            row = replace(row, columns={**row.columns, "funding": rates})
+        else:
+            booked, unbooked = [], paid
+        for line in unbooked:
+            self.unbooked += line.income
+        writer = self.session.journal.writer  # type: ignore[union-attr]
+        writer.text("operator", json.dumps(document_of(booked, unbooked)), row.bar, row.ts)
+        for line in paid:
+            how = "booked" if line in booked else "not booked"
+            self._say(f"funding of {line.symbol}: {line.income.normalize():f} USDT, {how}")
         return row
 
     def _adoption(self, order: Mapping[str, Any], row: Row) -> tuple[Given, ...]:
@@ -342,42 +339,22 @@ class LiveSession(PaperSession, House):
             journal.late(late)
 
     def _books(self) -> dict[str, Decimal] | None:
-        return held_by(self.session, self._instruments) if self.trader.idle else None
+        if not self.trader.idle:
+            return None
+        return expected_at(self.session, self._instruments, self.trader.rests.of.values())
+
+    def _resting(self) -> tuple[OpenIntent, ...]:
+        return open_intents(self.trader.rests.of.values())
+
+    async def _ask_resting(self) -> None:
+        await self.trader.rests.poll()
 
     def _figures(self, state: str) -> dict[str, Any]:
         """Beside what a paper session says: what was seen at the exchange, and how fast orders went out."""
         trader, vigil = self.trader, self.vigil
         return super()._figures(state) | {
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
-            "foreign": len(trader.foreign), "duplicates": trader.duplicates,
+            "foreign": len(trader.foreign), "duplicates": trader.duplicates, "resting": dict(trader.rests.counts),
+            "funding": float(self.session.state.account["funding"][0]), "funding_unbooked": float(self.unbooked),
             "order_latency_us": latency_of(trader.latencies),
         }  # fmt: skip
-
-
-def held_by(session: Session, instruments: Sequence[Instrument]) -> dict[str, Decimal]:
-    """Our positions by symbol, signed, on the lot."""
-    books: dict[str, Decimal] = {}
-    for slot in session.state.slots:
-        if slot["side"]:
-            one = instruments[int(slot["asset"])]
-            amount = round(Decimal(float(slot["qty"])), one.lot_exp) * int(slot["side"])
-            books[one.symbol] = books.get(one.symbol, Decimal(0)) + amount
-    return books
-
-
-def latency_of(taken: Sequence[int]) -> dict[str, float | int]:
-    """From a row's last message to an order's submission, us: how many, median, 99th percentile."""
-    if not taken:
-        return {"orders": 0}
-    middle, high = np.percentile(np.array(taken), (50, 99)) / 1000.0
-    return {"orders": len(taken), "p50": round(float(middle), 1), "p99": round(float(high), 1)}
-
-
-def _last_closed(found: Recovered | None) -> int | None:
-    """When the last row that was decided closed, ns; None for a session that begins."""
-    if found is None:
-        return None
-    if found.ts:
-        return found.ts
-    header = found.journal.header
-    return int(header["first_bar"]["ts"]) - int(header["dataset"]["spacing_ns"])

@@ -7,10 +7,11 @@ from drill_for_tests import ExchangeThread, tape_of_rows
 
 from dolphin.config import parse_config
 from dolphin.errors import DolphinError, Refused
-from dolphin.live.binance.asking import Client, ExchangeError
+from dolphin.live.binance.asking import Client
 from dolphin.live.binance.keys import Keys, read_keys
+from dolphin.live.binance.market_desk import order_id
+from dolphin.live.binance.requests import ExchangeError
 from dolphin.live.binance.safety import check_account, check_strategy
-from dolphin.live.binance.trader import order_id
 
 START, BARS = 2300, 12
 PLANTED = Keys("PLANTEDKEY0123456789abcdef", "PLANTEDSECRET9876543210fedcba")
@@ -69,10 +70,16 @@ def test_a_clock_that_is_off_is_refused(exchange, dataset):
         account(exchange, dataset.instruments)
 
 
-def test_strategies_whose_orders_rest_are_refused():
+def test_strategies_that_read_what_klines_do_not_hold_are_refused():
+    from dataclasses import replace
+
+    check_strategy(parse_config({"strategy": "pair_reversion"}, where="x"))
+    config = parse_config({"strategy": "breakout", "friction": {"fill_model": "bar_range"}}, where="x")
+    check_strategy(config)
+    quoted = replace(config, strategy=replace(config.strategy, market_columns=("bid", "ask"), events=None))
     with pytest.raises(Refused, match="cannot be traded live") as refused:
-        check_strategy(parse_config({"strategy": "breakout"}, where="x"))
-    assert any("limits or stops" in line or "several" in line or "reads" in line for line in refused.value.details)
+        check_strategy(quoted)
+    assert "it reads bid, ask" in refused.value.details[0]
 
 
 def test_client_order_ids_fit_the_exchange():

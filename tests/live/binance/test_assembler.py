@@ -62,12 +62,26 @@ def test_late_repeated_and_corrected_bars_change_nothing_and_are_told():
     assert row.price.tolist() == [11.0, 22.0]
 
 
+def told(closes):
+    """Closes by minute and column as what was asked for."""
+    return {
+        minute * MINUTE: {column: (price, ()) for column, price in bars.items()} for minute, bars in closes.items()
+    }  # fmt: skip
+
+
+def test_what_was_asked_for_brings_its_columns():
+    one = Assembler(2, MINUTE, last_ms=0, price=[1.0, 2.0], age=[0, 0], columns=("open", "volume"), asks=True)
+    assert one.bar(0, 2 * MINUTE, 12.0, 0.0, (11.5, 7.0)) == []
+    rows = one.fill({MINUTE: {0: (11.0, (10.5, 5.0))}, 2 * MINUTE: {1: (22.0, (21.5, 3.0))}}, 100.0)
+    assert [row.more.tolist() for row in rows] == [[[10.5, 2.0], [5.0, 0.0]], [[11.5, 21.5], [7.0, 3.0]]]
+
+
 def test_rows_wait_behind_a_hole_for_what_is_asked_and_are_then_real_but_not_traded_on():
     one = Assembler(2, MINUTE, last_ms=0, price=[1.0, 2.0], age=[0, 0], asks=True)
     assert feed(one, [(0, 1, 10.0)]) == [] and not one.held
     assert feed(one, [(0, 3, 12.0), (1, 3, 22.0)], now=5.0) == []  # whole, and yet it waits
     assert one.held and one.holes() == [MINUTE, 2 * MINUTE] and one.lacking(one.holes()) == [0, 1]
-    rows = one.fill({MINUTE: {0: 99.0, 1: 20.0}, 2 * MINUTE: {0: 11.0, 1: 21.0}}, 100.0)
+    rows = one.fill(told({1: {0: 99.0, 1: 20.0}, 2: {0: 11.0, 1: 21.0}}), 100.0)
     assert [row.price.tolist() for row in rows] == [[10.0, 20.0], [11.0, 21.0], [12.0, 22.0]]
     assert [row.trade for row in rows] == [False, False, True] and not one.held
 
@@ -77,16 +91,16 @@ def test_without_an_answer_rows_close_at_the_deadline_and_what_comes_then_is_lat
     assert feed(one, [(0, 2, 12.0)], now=0.0) == [] and one.wait_ms(0.0) == 1500.0
     rows = one.due(1500.0)
     assert [(row.price[0], row.age[0], row.trade) for row in rows] == [(1.0, 1, False), (12.0, 0, True)]
-    assert one.fill({MINUTE: {0: 11.0}}, 1600.0) == [] and [late.why for late in one.late] == ["late"]
+    assert one.fill(told({1: {0: 11.0}}), 1600.0) == [] and [late.why for late in one.late] == ["late"]
     assert one.fill({}, 1700.0) == []
 
 
 def test_what_was_asked_for_in_time_is_traded_on_and_beyond_the_deadline_it_is_not():
-    for after, told, trade in ((1200.0, 0.0, True), (1600.0, 0.0, False), (1200.0, 2 * MINUTE + 9e5, False)):
+    for after, clock, trade in ((1200.0, 0.0, True), (1600.0, 0.0, False), (1200.0, 2 * MINUTE + 9e5, False)):
         one = Assembler(1, MINUTE, last_ms=0, price=[1.0], age=[0], asks=True)
         feed(one, [(0, 1, 10.0)], now=0.0)
         assert one.next_close() == 2 * MINUTE and one.next_close(2 * MINUTE) == 3 * MINUTE
-        (row,) = one.fill({2 * MINUTE: {0: 11.0}}, MINUTE + after, told)
+        (row,) = one.fill(told({2: {0: 11.0}}), MINUTE + after, clock)
         assert row.trade == trade and row.price[0] == 11.0
 
 

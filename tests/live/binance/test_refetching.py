@@ -30,7 +30,7 @@ def asked_of(played, bars, act=lambda exchange: None):
             client, rows, told = Client(exchange.url), [], []
             # A deadline that a machine under load keeps, too.
             one = Assembler(2, MINUTE, 100_000, last_ms=BASE, price=[10.0, 20.0], age=[0, 0], asks=True)
-            asking = Refetcher(client, SYMBOLS, "1m", rows.extend)
+            asking = Refetcher(client, SYMBOLS, "1m", (4,), rows.extend)
             asking.tell = told.append
             act(exchange)
             for column, minute, ago in bars:

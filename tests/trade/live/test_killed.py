@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,11 +23,11 @@ START, BARS, KILLED = 2300, 10, 2305
 TESTS = Path(__file__).resolve().parents[2]
 
 
-def session(thread, state, home, kill=""):
+def session(thread, state, home, kill="", config=None, last=START + BARS - 1):
     path = os.pathsep.join([str(TESTS), str(Path(dolphin.__file__).parents[1])])
-    arguments = [thread.exchange.url, str(state), str(START + BARS - 1), str(home)]
+    arguments = [thread.exchange.url, str(state), str(last), str(home)]
     command = [sys.executable, str(TESTS / "killed_session.py"), *arguments]
-    environment = os.environ | {"PYTHONPATH": path, "KILL": kill}
+    environment = os.environ | {"PYTHONPATH": path, "KILL": kill, "CONFIG": json.dumps(config)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -84,3 +85,63 @@ def booked(journal):
     records = hold(journal, journal.index()).bookings.records
     fills = records[(records["action"] != NONE) & np.isin(records["status"], [3, 4])]
     return {f"{int(one['bar'])}-{int(one['slot'])}": float(one["qty"]) for one in fills}
+
+
+PAIR = {
+    "strategy": "pair_reversion",
+    "params": {
+        "first": "SYN01USDT", "second": "BTCUSDT", "window": 30, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 8.0,
+        "max_hold_bars": 12, "expires": 2, "offset_bps": 2.0,
+    },
+    "friction": {"slippage_bps": 0.0, "fee_bps": 5.0},
+}  # fmt: skip
+BREAKOUT = {
+    "strategy": "breakout",
+    "params": {
+        "channel": 12, "range_bars": 6, "trail_bars": 2, "stop_atr": 1.5, "target_atr": 2.5, "max_hold_bars": 15,
+        "max_positions": 3,
+    },
+    "friction": {"slippage_bps": 0.0, "fee_bps": 5.0, "fill_model": "bar_range"},
+}  # fmt: skip
+PHASES = ["lay", "laid", "rest", "part", "leave"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "phases"), [(PAIR, PHASES), (BREAKOUT, PHASES)], ids=["limits", "stops"])
+def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path, config, phases):
+    state, last, left = tmp_path / "state", START + 39, list(phases)
+    tape = tape_of_rows(dataset, 0, last + 1, ranged=config is BREAKOUT)
+    tape.at, kills = START, 0
+    with ExchangeThread(tape) as thread:
+        process = session(thread, state, pristine.root, f"{START + 1}:{left.pop(0)}", config, last)
+        for bar in range(START, last + 1):
+            until(lambda process=process: listening(thread, len(dataset.symbols), process), "nobody listens")
+            thread.control(bar=1)
+            until(lambda bar=bar, process=process: closed(state) >= bar or process.poll() is not None, f"bar {bar}")
+            if process.poll() is not None and closed(state) < last:
+                assert process.returncode == -9, process.stderr.read().decode()[-2000:]
+                process.stderr.close()
+                kills += 1
+                process = session(
+                    thread, state, pristine.root, f"{bar + 2}:{left.pop(0)}" if left else "", config, last
+                )  # fmt: skip
+        assert process.wait(60) == 0, process.stderr.read().decode()[-2000:]
+        process.stderr.close()
+        found = thread.control()
+    assert kills == len(phases)
+    journal = journal_in(state)
+    again = replay(journal)
+    assert again.equal, again.sentence
+    for kind, name in (("orders", "clientOrderId"), ("conditionals", "clientAlgoId")):
+        sent = [one[name] for one in found[kind]]
+        assert len(sent) == len(set(sent)), f"{kind} were sent twice"
+    status = json.loads(StateFolder(state).status.read_text())
+    books: dict[str, float] = {}
+    for one in status["positions"]:
+        books[one["symbol"]] = books.get(one["symbol"], 0.0) + one["side"] * one["quantity"]
+    assert books == pytest.approx({symbol: float(amount) for symbol, amount in found["positions"].items()})
+    assert status["hibernates"] == [] and len(found["trades"]) >= 4
+    filled = sum(float(one["qty"]) for one in found["trades"])
+    records = hold(journal, journal.index()).bookings.records
+    fills = records[(records["action"] != NONE) & np.isin(records["status"], [3, 4])]
+    assert float(fills["qty"].sum()) == pytest.approx(filled)

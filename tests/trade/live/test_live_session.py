@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from drill_for_tests import until
@@ -20,7 +21,8 @@ from dolphin.live.binance.asking import Client
 from dolphin.trade.champion import Runs
 from dolphin.trade.control import Wanted, order, read_audit
 from dolphin.trade.live.rescue import adopt, flatten
-from dolphin.trade.live.session import Venue, trade_live
+from dolphin.trade.live.session import trade_live
+from dolphin.trade.live.venue import Venue
 from dolphin.trade.proof import prove
 from dolphin.trade.settings import Limits, Settings
 
@@ -237,8 +239,9 @@ def test_a_dead_user_stream_ends_the_process_and_the_next_goes_on(drill, pristin
     sound(drill)
 
 
-def test_a_strategy_whose_orders_rest_is_refused_before_anything_is_written(drill):
-    drill.config = parse_config({"strategy": "breakout"}, where="x")
+def test_a_strategy_that_reads_quotes_is_refused_before_anything_is_written(drill):
+    config = parse_config({"strategy": "breakout"}, where="x")
+    drill.config = replace(config, strategy=replace(config.strategy, market_columns=("bid",), events=None))
     with pytest.raises(Refused, match="cannot be traded live"):
         drill.trade(START, START)
     assert not drill.state.exists()
