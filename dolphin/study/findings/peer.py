@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +30,9 @@ def vectorbt() -> Any:
     numba asks for its cache folder when a function is decorated. Imported as it is, vectorbt's kernels would go to the
     folder of whichever kernel of ours was decorated last, and be compiled anew after every edit and for every strategy.
     """
-    if "vectorbt" not in sys.modules:
-        before, _config.CACHE_DIR = _config.CACHE_DIR, str(cache_folder("vectorbt"))
-        try:
-            with muted():
-                importlib.import_module("vectorbt")
-        finally:
-            _config.CACHE_DIR = before
-    return sys.modules["vectorbt"]
+    before, _config.CACHE_DIR = _config.CACHE_DIR, str(cache_folder("vectorbt"))
+    try:
+        with muted():
+            return importlib.import_module("vectorbt")
+    finally:
+        _config.CACHE_DIR = before
