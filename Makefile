@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Compiled Python is kept, whatever the environment says: every worker and every process of a test would make it anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/pycache $(BIN)/python -m pytest
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,10 +31,10 @@ champion: $(READY) ## freeze that champion anew, after a change that is meant to
 	@$(BIN)/python scripts/regression.py freeze
 
 test: $(READY) ## the fast suite
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 4 --dist worksteal
+	@$(PYTEST) -m "not slow" --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(READY) ## the tests that take long
-	@$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(PYTEST) -m slow --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-lowest: $(READY) ## a part of the suite on the oldest packages that pyproject.toml allows (skipped without an index)
 	@$(BIN)/python scripts/lowest_versions.py

@@ -21,8 +21,8 @@ from dolphin.config import Config, parse_config
 from dolphin.core.engine import NO_TRADES
 from dolphin.core.records import Market
 from dolphin.market.assemble import open_market
-from dolphin.parity.rungs_vectorbt import muted
 from dolphin.study.findings.books import order_table
+from dolphin.study.findings.peer import muted, vectorbt
 from dolphin.study.measure.run import run
 
 ASSETS, ROUNDS, BATCHES = 50, 5, 3
@@ -55,8 +55,7 @@ def vectorbt_ns(orders: Any, market: Market, capital: float) -> float:
         size[at] += order["direction"] * order["qty"]
         price[at], fees[at] = order["price"], fees[at] + order["fee"]
     with muted():
-        import vectorbt as vbt
-
+        vbt = vectorbt()
         began = time.perf_counter()
         vbt.Portfolio.from_orders(
             market.price, size, price=price, fixed_fees=fees, init_cash=1e3 * capital, cash_sharing=True, group_by=True

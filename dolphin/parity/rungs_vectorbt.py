@@ -8,16 +8,14 @@ which a strategy's own code could run inside, is compiled anew in every process 
 
 from __future__ import annotations
 
-import contextlib
 import time
-import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dolphin.core.records import Floats, Ints, Market, Records
 from dolphin.parity.case import Case, Trace
+from dolphin.study.findings.peer import muted, vectorbt
 
 #: Value per bar, P&L per trade, fees, funding and positions may differ by this much of what is at work.
 TOLERANCE = 1e-9
@@ -193,9 +191,7 @@ def _loan(case: Case, exposure: Floats) -> float:
 
 
 def _simulate(close: Floats, size: Floats, price: Floats, rate: Floats, cash: float, orders: int) -> Any:
-    import vectorbt as vbt
-
-    return vbt.Portfolio.from_orders(
+    return vectorbt().Portfolio.from_orders(
         close,
         size=size,
         price=price,
@@ -220,12 +216,3 @@ def _funding(case: Case, positions: Floats, traded: Ints) -> Floats:
         price = np.nan_to_num(case.market.price[window][:, traded])
         paid[1:] = -(positions[:-1] * price[1:] * rate[1:]).sum(axis=1)
     return paid
-
-
-@contextlib.contextmanager
-def muted() -> Iterator[None]:
-    """vectorbt and the pandas that it stands on warn about each other's versions; we cannot mend it."""
-    with warnings.catch_warnings():
-        for category in (DeprecationWarning, FutureWarning, SyntaxWarning, UserWarning):
-            warnings.simplefilter("ignore", category)
-        yield

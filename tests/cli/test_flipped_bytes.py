@@ -39,12 +39,12 @@ RUN = ("run.json", "config.json", "metrics.json", "trades.parquet", "equity.parq
 @pytest.mark.parametrize("file", thorough(["manifest.json", *RUN], fast=2))
 def test_of_a_run(studied: Path, tmp_path: Path, call: Call, file: str) -> None:
     folder = Path(shutil.copytree(studied / "runs" / "run", tmp_path / "run"))
-    for data in flips(folder / file, file):
+    for k, data in enumerate(flips(folder / file, file)):
         (folder / file).write_bytes(data)
         before = tree(tmp_path)
         for words in (
             ("report", folder, "--out", tmp_path / "x.html"),
-            ("gate", folder),
+            *([("gate", folder)] if k == 0 else []),  # which reads it by the same function, in a process of its own
             ("parity", folder, studied / "runs" / "run"),
             ("data", "lineage", folder),
         ):

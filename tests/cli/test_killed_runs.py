@@ -40,7 +40,7 @@ def leftovers(folder: Path) -> list[str]:
 def test_a_backtest_is_registered_once(home: Path, call: Call, moment: str) -> None:
     before = rows(home).height
     run = ("backtest", "m", "--config", home / "config.toml", "--set", "tp_pct=0.003", "--out", home / "runs" / "k")
-    for _ in range(3):
+    for _ in range(2):
         killed(home, moment, *run)
     assert leftovers(home / "runs") and not (home / "runs" / "k").exists()
     assert call(home, *run).code == 0

@@ -3,21 +3,21 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-import numba
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin.core.grid import lots_below, round_against
+from dolphin.core.jit import kernel
 from dolphin.core.records import INSTRUMENT
 
 
-@numba.njit
+@kernel
 def rounded(price, side, instruments):
     return round_against(price, side, instruments[0])
 
 
-@numba.njit
+@kernel
 def lots(quantity, instruments):
     return lots_below(quantity, instruments[0])
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from markets import market_of
 
 from dolphin.core.engine import NOT_RANKED
+from dolphin.core.jit import kernel
 from dolphin.core.rank import among, kth, most_efficient
 from dolphin.core.records import RANKED
 
@@ -22,7 +22,7 @@ class Shared(NamedTuple):
     scratch: np.ndarray
 
 
-@numba.njit
+@kernel
 def ranked(state, market, i, side, lookback, max_stale, least):
     return most_efficient(state, market, i, side, lookback, max_stale, least)
 
@@ -95,7 +95,7 @@ def test_remembered_answers_are_the_answers(seed, places):
     assert hits > 0 or places < 64  # some were answered from memory
 
 
-@numba.njit
+@kernel
 def ordered(scores, side, k):
     """The ``k``-th column, and which come no later."""
     last = kth(scores, scores.size, side, k)

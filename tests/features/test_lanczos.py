@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dolphin.core.jit import kernel
 from dolphin.features.kernel import absorption, new_state
 from dolphin.features.lanczos import COLD_RESIDUAL, bounded, lanczos, second_bound
 from dolphin.features.moments import fixed_vector, padded
 
 
-@numba.njit(error_model="numpy")
+@kernel
 def call(c, n, square, enough, q, alpha, beta, ratio):  # type: ignore[no-untyped-def]
     return lanczos(c, n, square, enough, q, alpha, beta, ratio)
 
 
-@numba.njit(error_model="numpy")
+@kernel
 def call_bounded(c, bound, work):  # type: ignore[no-untyped-def]
     return bounded(c, bound, work)
 
@@ -122,7 +122,7 @@ def test_warm_start_takes_one_product() -> None:
     assert theta == pytest.approx(np.linalg.eigvalsh(matrix)[-1], rel=1e-11)
 
 
-@numba.njit(error_model="numpy")
+@kernel
 def call_absorption(n, state):  # type: ignore[no-untyped-def]
     return absorption(0, 0, n, state)
 

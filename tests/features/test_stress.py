@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 import pytest
 from scanner_markets import MINUTE, worst_error
 
+from dolphin.core.jit import kernel
 from dolphin.features import WINDOWS, scan
 from dolphin.features.kernel import absorption, new_state, take_in
 from dolphin.features.moments import anchor
@@ -114,7 +114,7 @@ def test_intervals_agree(name: str) -> None:
         assert values[-2] / values[-1] == pytest.approx(0.999 if "0.999" in name else 1.0, abs=1e-9)
 
 
-@numba.njit(error_model="numpy")
+@kernel
 def call_absorption(row, n, state):  # type: ignore[no-untyped-def]
     return absorption(row, 0, n, state)
 

@@ -7,7 +7,6 @@ same, because value is cash and holdings together.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from dolphin.catalog import Dataset
 from dolphin.core.book import direction_of
 from dolphin.core.records import NONE, Records, Words
 from dolphin.errors import DolphinError
+from dolphin.study.findings.peer import muted, vectorbt
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import Run
 from dolphin.study.trials.trials import searched, with_parameters
@@ -38,11 +38,9 @@ def books(run: Run) -> Any:
     """
     orders = order_table(run)
     traded = np.unique(orders["asset"]) if len(orders) else np.array([run.dataset.reference_column])
-    with warnings.catch_warnings():
-        # vectorbt and its pandas warn about each other's versions at import; nothing to mend here.
-        warnings.simplefilter("ignore")
+    vbt = vectorbt()
+    with muted():
         import pandas as pd
-        import vectorbt as vbt
         from vectorbt.portfolio.enums import OrderSide, log_dt, order_dt
 
         close = pd.DataFrame(

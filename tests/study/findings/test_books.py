@@ -15,6 +15,7 @@ from dolphin.parity.case import Case
 from dolphin.strategies.cross_momentum import CROSS_MOMENTUM
 from dolphin.strategies.vel_div import VEL_DIV
 from dolphin.study.findings.books import books, frame, order_table, returns_frame
+from dolphin.study.findings.peer import vectorbt
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.measure.run import run
 from dolphin.study.sweep import read_study, sweep
@@ -127,9 +128,7 @@ fee_bps = { choices = [1.0, 2.0] }
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import vectorbt  # registers the accessor
-
-        assert vectorbt.__version__
+        assert vectorbt().__version__  # registers the accessor
         sheet = metrics["sharpe_365"].xs(2.0, level="fee_bps").reorder_levels(["tp_pct", "max_hold_bars"])
         figure = sheet.vbt.heatmap(x_level="tp_pct", y_level="max_hold_bars")
         drawn = np.array(figure.data[0].z, dtype=float)
