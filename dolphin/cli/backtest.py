@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from dolphin.cli.common import (
     emit,
     hint,
     load_config,
+    metric,
     progress_bar,
     reason_to_open,
     say,
@@ -65,11 +66,8 @@ def backtest(
         if run.dataset.synthetic:
             say("SYNTHETIC data: this market is generated", style="bold yellow")
         exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
-        table(
-            None,
-            ("metric", "value"),
-            [*(_read(item) for item in metrics.items() if item[0] != "exits"), ("exits", exits or "-")],
-        )
+        rows = [(name, metric(name, value)) for name, value in metrics.items() if name != "exits"]
+        table(None, ("metric", "value"), [*rows, ("exits", exits or "-")])
         say(f"final digest {run.final_digest}; written to {out}")
         hint(f"dolphin report {out} --out {out}.html")
 
@@ -85,15 +83,3 @@ def _near(folder: Path) -> Path:
     """The folder as one types it from here."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
-
-
-#: Metrics that people read as per cent; JSON has the fractions.
-_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
-
-
-def _read(item: tuple[str, Any]) -> tuple[str, Any]:
-    """A metric as people read it."""
-    name, value = item
-    if value == "nan":
-        return name, "-"
-    return name, f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value
