@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from dolphin.files import from_json_value
+from dolphin.report.decimate import extremes
 from dolphin.report.figures import Figure, base_axis, base_layout, time_labels
 from dolphin.report.markup import Cell, card, signed, table
 from dolphin.report.numerals import MISSING, number, percent
@@ -30,8 +31,8 @@ _FIGURES = (
     ("ulcer_index", "Ulcer index", True, False, "how deep and how long it lay below its peak"),
 )
 PURPLE = "#8e5ba6"
-#: Trades that are drawn on one of the small price charts: with six of them a page stays below 1.5 MB.
-TILE_TRADES = 400
+#: Points and trades that are drawn on one of the small price charts: with six of them a page stays below 1.5 MB.
+TILE_POINTS, TILE_TRADES = 2_000, 400
 
 
 def benchmark_cards(run: Run, chart: Chart) -> Iterator[str]:
@@ -166,6 +167,7 @@ def price_tiles(run: Run, chart: Chart) -> str:
 def price_figure(run: Run, asset: str, trades: pl.DataFrame) -> Figure:
     """The price of one asset with entries (triangles: up bought, down sold) and exits (hollow circles by outcome)."""
     prices = run.prices.filter(pl.col("asset") == asset)
+    prices = prices[extremes(prices["price"].to_numpy(), TILE_POINTS)]
     line = {
         "type": "scatter", "mode": "lines", "x": time_labels(prices["ts"]), "y": prices["price"].to_list(),
         "line": {"color": QUIET, "width": 1}, "hoverinfo": "skip",
