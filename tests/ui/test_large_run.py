@@ -42,7 +42,7 @@ def decide(state, params, market, i):
     ask_open(state.intents[0], asset, 1 if i // 2 % 4 < 2 else -1, qty, 1.0)
 
 
-FLIP = Strategy("flip", decide, Params, lambda p: {}, ("", "NEXT"), lambda p: 1)
+FLIP = Strategy("flip", decide, Params, ("vel_div",), ("", "NEXT"), lambda p: 1)
 """
 PAGE = "document.querySelector('.explorer').dataset"
 #: Bytes of one answer to the browser, and of a page.
