@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class DolphinError(Exception):
@@ -74,3 +75,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "there is none yet"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+
+
+def nearest_beside(path: Path, pattern: str, otherwise: str) -> str:
+    """Return ``did you mean 'x'?`` for the closest name that lies where ``path`` should, else ``otherwise``.
+
+    Parameters
+    ----------
+    pattern : str
+        What to look for in the folder: ``*.toml``, or ``*/run.json`` for folders that hold one.
+    """
+    try:
+        found = [one.relative_to(path.parent).parts[0] for one in path.parent.glob(pattern)]
+    except OSError:
+        return otherwise
+    close = difflib.get_close_matches(path.name, found, n=1, cutoff=0.5)
+    return f"did you mean '{path.parent / close[0]}'?" if close else otherwise

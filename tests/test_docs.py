@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import dolphin
 
@@ -21,11 +23,26 @@ def test_the_site_builds_and_fetches_nothing(tmp_path: Path) -> None:
         cwd=tmp_path, text=True, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = {page.name: page.read_text() for page in (tmp_path / "build" / "site").glob("*.html")}
-    for name in (path.stem for path in (ROOT / "docs").glob("*.md")):
+    site = tmp_path / "build" / "site"
+    pages = {page.relative_to(site).as_posix(): page.read_text() for page in site.rglob("*.html")}
+    for path in (ROOT / "docs").rglob("*.md"):
+        name = path.relative_to(ROOT / "docs").with_suffix("")
         assert f"{name}.html" in pages, f"docs/{name}.md is not in the nav of mkdocs.yml"
     for name, page in pages.items():
         assert not re.search(r"""<(script|img|link)[^>]*\b(src|href)=["']https?:""", page), name
+
+
+def test_every_notebook_is_shown_as_it_is_now() -> None:
+    render = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "render_notebooks.py")))
+    notebooks = sorted(render.NOTEBOOKS.glob("*.py"))
+    assert {path.stem for path in render.PAGES.glob("*.md")} == {path.stem for path in notebooks}
+    for path in notebooks:
+        assert render.is_fresh(path), f"{path.name} has changed: python scripts/render_notebooks.py"
+        page = render.page_of(path).read_text()
+        assert "```python" in page and "Traceback" not in page and "<script" not in page
+        for picture in re.findall(r"\]\(([^)]+\.png)\)", page):
+            assert (render.PAGES / picture).stat().st_size < 200_000, picture
+    assert sum(path.stat().st_size for path in render.PAGES.iterdir()) < 3_000_000
 
 
 def test_the_reference_names_what_is_public() -> None:

@@ -149,7 +149,8 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as error:
         # Without arguments the help is what was asked for, and already printed.
         asked = getattr(getattr(error, "ctx", None), "command_path", "dolphin")
-        return _complain(f"{error.format_message()} (see '{asked} --help')", 2) if error.format_message() else 2
+        words = error.format_message().replace(": Value error, ", ": ")
+        return _complain(f"{words} (see '{asked} --help')", 2) if words else 2
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:

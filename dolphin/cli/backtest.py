@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from dolphin.cli.common import (
     emit,
     hint,
     load_config,
+    metric,
     progress_bar,
     reason_to_open,
     say,
@@ -30,7 +31,9 @@ from dolphin.cli.common import (
 def backtest(
     name: Dataset,
     config: ConfigFile,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run; by default a new one, runs/CONFIG-ID.")
+    ] = None,
     start: From = None,
     stop: To = None,
     sets: Sets = None,
@@ -43,11 +46,14 @@ def backtest(
     """One configuration over one window: metrics, trades, equity, digests."""
     from dolphin import workspace
     from dolphin.study.backtest import backtest as run_backtest
+    from dolphin.study.backtest import folder_for
 
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
+    span = window(start, stop)
+    if out is None:
+        out = _near(folder_for(home, name, settings, _called(config), *span))
     with progress_bar() as progress:
-        span = window(start, stop)
         run = run_backtest(
             home, name, settings, *span, out=out, force=force, journal=journal, open_holdout=why, progress=progress
         )
@@ -60,24 +66,20 @@ def backtest(
         if run.dataset.synthetic:
             say("SYNTHETIC data: this market is generated", style="bold yellow")
         exits = ", ".join(f"{reason} {count:,}" for reason, count in metrics["exits"].items() if count)
-        table(
-            None,
-            ("metric", "value"),
-            [*(_read(item) for item in metrics.items() if item[0] != "exits"), ("exits", exits or "-")],
-        )
+        rows = [(name, metric(name, value)) for name, value in metrics.items() if name != "exits"]
+        table(None, ("metric", "value"), [*rows, ("exits", exits or "-")])
         say(f"final digest {run.final_digest}; written to {out}")
         hint(f"dolphin report {out} --out {out}.html")
 
     emit(document, as_json, show)
 
 
-#: Metrics that people read as per cent; JSON has the fractions.
-_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
+def _called(config: Path) -> str:
+    """What a run is called after: its config file; a study's choice after the study."""
+    return config.resolve().parent.name if config.stem == "best" else config.stem
 
 
-def _read(item: tuple[str, Any]) -> tuple[str, Any]:
-    """A metric as people read it."""
-    name, value = item
-    if value == "nan":
-        return name, "-"
-    return name, f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value
+def _near(folder: Path) -> Path:
+    """The folder as one types it from here."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder

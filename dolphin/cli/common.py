@@ -165,11 +165,15 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[obj
     for block, places in enumerate(_blocks(columns, rows, on.width if sys.stdout.isatty() else None)):
         drawn = Table(title=None if block else title, title_justify="left", header_style="bold")
         for k in places:
-            numeric = bool(rows) and all(isinstance(row[k], int | float) for row in rows)
+            numeric = bool(rows) and all(_is_number(row[k]) for row in rows)
             drawn.add_column(columns[k], justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             drawn.add_row(*(escape(figure(row[k])) for k in places))
         on.print(drawn)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and (value == "-" or value.endswith(" %")))
 
 
 #: Characters of a column of words that are not folded.
@@ -211,6 +215,31 @@ def figure(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.2f}"
     return str(value)
+
+
+#: Metrics that people read as per cent; JSON has the fractions.
+_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
+
+
+def metric(name: str, value: object) -> object:
+    """A metric as people read it."""
+    if value == "nan":
+        return "-"
+    return f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value
+
+
+def run_named(path: Path) -> Path:
+    """A run folder as it was typed, or by its name below ``runs/`` of the workspace."""
+    from dolphin import workspace
+    from dolphin.errors import DolphinError
+
+    if path.exists() or path.is_absolute():
+        return path
+    try:
+        below = workspace.find().root / "runs" / path
+    except DolphinError:
+        return path
+    return below if (below / "run.json").is_file() else path
 
 
 def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]:

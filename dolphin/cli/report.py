@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dolphin.cli import completion
-from dolphin.cli.common import Json, emit, hint, page_out, say
+from dolphin.cli.common import Json, emit, hint, page_out, run_named, say
 
 
 def report(
@@ -51,6 +51,9 @@ def _write(what: str, out: Path) -> tuple[str, dict[str, Any]]:
         return "stress", {}
     if folder.is_dir() or not _is_study(what):
         pages.write_tear_sheet(folder, out)
+        return "run", {}
+    if ((named := run_named(folder)) / "run.json").is_file():
+        pages.write_tear_sheet(named, out)
         return "run", {}
     from dolphin import workspace
     from dolphin.study.findings.study_summary import gather

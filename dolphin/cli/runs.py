@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolphin.cli.common import Json, emit, hint, say, table
+from dolphin.cli.common import Json, emit, hint, metric, run_named, say, table
 from dolphin.cli.completion import runs as complete_runs
 from dolphin.errors import DolphinError
 
@@ -58,7 +58,7 @@ def list_(
 def _cells(run: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
     if run["problem"]:
         return (f"damaged: {run['problem']}", "", *("" for _ in names))
-    return (run["dataset"], run["from"][:10], *(run["metrics"].get(name) for name in names))
+    return (run["dataset"], run["from"][:10], *(metric(name, run["metrics"].get(name)) for name in names))
 
 
 @app.command("compare")
@@ -66,12 +66,13 @@ def compare(runs: Folders, as_json: Json = False) -> None:
     """Metrics of several runs side by side, and what differs in their configurations."""
     from dolphin.study.findings.run_list import compare_runs
 
-    found = compare_runs(runs)
+    found = compare_runs([run_named(run) for run in runs])
 
     def show() -> None:
         names = _short(found["runs"])
         table("what differs", ("", *names), [(key, *values) for key, values in found["differ"].items()])
-        table("metrics", ("", *names), [(key, *values) for key, values in found["metrics"].items()])
+        figures = [(key, *(metric(key, v) for v in values)) for key, values in found["metrics"].items()]
+        table("metrics", ("", *names), figures)
         if found["same_decisions"]:
             say("their last digests are equal: every decision is the same")
         else:

@@ -55,7 +55,7 @@ def scan(
         document["certificates"] = _certificates(dataset, lengths, certify, seed)
     emit(document, as_json, lambda: _show(document))
     if not as_json:
-        hint(f"dolphin backtest {name} --config FILE.toml --out runs/first")
+        hint(f"dolphin backtest {name} --config FILE.toml")
     if done.unproven:
         note(f"{done.unproven} eigenvalues are not proven to 1e-10 (recomputed_* is 2 in {folder}/detail)")
     if any(not found["proven"] for found in document.get("certificates", ())):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dolphin.cli import completion
-from dolphin.cli.common import Json, emit, note, say
+from dolphin.cli.common import Json, emit, note, run_named, say
 
 
 def why(
@@ -23,7 +23,7 @@ def why(
     """Why it did what it did at one bar: each condition with its value, its limit and its outcome."""
     from dolphin.parity.why import why as ask
 
-    found = ask(run, bar, everything=everything)
+    found = ask(run_named(run), bar, everything=everything)
     emit(found, as_json, lambda: _show(found))
     if not found["reproduced"]:
         note("the digest of this bar is not the recorded one: engine, strategy or data have changed since")

@@ -24,7 +24,7 @@ from dolphin.core.fill_models import BUNDLED, FillModel
 from dolphin.core.hooks import friction_of
 from dolphin.core.records import MARKET_COLUMNS, Records
 from dolphin.core.strategy import Strategy
-from dolphin.errors import BadInput, DolphinError, NotFound, nearest
+from dolphin.errors import BadInput, DolphinError, NotFound, nearest, nearest_beside
 from dolphin.files import canonical_json, sha256_bytes
 from dolphin.strategies import DEFAULT, load, presets
 
@@ -358,7 +358,8 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFound("no such file", where=str(path), mend="check the path") from None
+        mend = nearest_beside(path, f"*{path.suffix}", "check the path")
+        raise NotFound("no such file", where=str(path), mend=mend) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DolphinError(f"not readable ({error})", where=str(path)) from None
     try:

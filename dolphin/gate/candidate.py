@@ -11,7 +11,7 @@ import polars as pl
 from dolphin.catalog import Dataset, open_dataset, parse_time
 from dolphin.config import Config, parse_config, read_config
 from dolphin.core.records import Words
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, nearest_beside
 from dolphin.files import read_json
 from dolphin.gate.champions import POINTERS, Champion, open_champion
 from dolphin.manifests import check_manifest
@@ -122,7 +122,8 @@ def find_candidate(
         }
         return Candidate.from_config(workspace, path, dataset, **window)
     what = "holds no run.json" if path.is_dir() else "no such candidate"
-    raise DolphinError(what, where=text, mend="name a run folder, a config file, or a pointer (blue, green)")
+    mend = nearest_beside(path, "*/run.json", "name a run folder, a config file, or a pointer (blue, green)")
+    raise DolphinError(what, where=text, mend=mend)
 
 
 def frozen_config(workspace: Workspace, champion: Champion) -> Config:

@@ -14,13 +14,15 @@ from dolphin.catalog import open_dataset
 from dolphin.config import Config, parse_config
 from dolphin.core.engine import NO_TRADES
 from dolphin.core.records import NONE, Floats, Ints, Market, State, Words
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, nearest_beside
 from dolphin.files import read_json
 from dolphin.manifests import MANIFEST, check_manifest
 from dolphin.market.assemble import open_market
 from dolphin.parity.fields import ACTIONS, copied
 from dolphin.study.measure.run import JOURNAL
 from dolphin.workspace import Workspace
+
+_RUNS = "'dolphin runs list' has the runs"
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def run_side(folder: Path, workspace: Workspace | None = None) -> RunSide:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DolphinError("no such run folder", where=str(folder), mend="give a folder that --out wrote")
+        raise DolphinError("no such run folder", where=str(folder), mend=nearest_beside(folder, "*/run.json", _RUNS))
     # A journal is checked record by record where it is read.
     held = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
     names = [name for name in held.get("files", ()) if name != JOURNAL] if isinstance(held, dict) else []

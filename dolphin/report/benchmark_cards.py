@@ -9,11 +9,13 @@ from typing import Any
 import polars as pl
 
 from dolphin.files import from_json_value
+from dolphin.report.decimate import extremes
 from dolphin.report.figures import Figure, base_axis, base_layout, time_labels
 from dolphin.report.markup import Cell, card, signed, table
 from dolphin.report.numerals import MISSING, number, percent
 from dolphin.report.palette import GAIN, LOSS, QUIET
 from dolphin.report.run_folder import Run
+from dolphin.report.summaries import thin
 
 Chart = Callable[..., str]
 #: Key, name, whether it is a share of one, whether its sign has a colour, what it says.
@@ -29,6 +31,8 @@ _FIGURES = (
     ("ulcer_index", "Ulcer index", True, False, "how deep and how long it lay below its peak"),
 )
 PURPLE = "#8e5ba6"
+#: Points and trades that are drawn on one of the small price charts: with six of them a page stays below 1.5 MB.
+TILE_POINTS, TILE_TRADES = 2_000, 400
 
 
 def benchmark_cards(run: Run, chart: Chart) -> Iterator[str]:
@@ -153,14 +157,17 @@ def price_tiles(run: Run, chart: Chart) -> str:
     tiles = []
     for k, asset in enumerate(run.prices["asset"].unique(maintain_order=True).to_list()):
         trades = run.trades.filter(pl.col("asset") == asset)
-        drawn = chart(f"price-{k}", price_figure(run, asset, trades))
-        tiles.append(f'<div class="tile"><h3>{html.escape(asset)}: {trades.height:,} trades</h3>{drawn}</div>')
+        shown = thin(trades, TILE_TRADES)
+        some = f", {shown.height:,} drawn" if shown.height < trades.height else ""
+        drawn = chart(f"price-{k}", price_figure(run, asset, shown))
+        tiles.append(f'<div class="tile"><h3>{html.escape(asset)}: {trades.height:,} trades{some}</h3>{drawn}</div>')
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
 def price_figure(run: Run, asset: str, trades: pl.DataFrame) -> Figure:
     """The price of one asset with entries (triangles: up bought, down sold) and exits (hollow circles by outcome)."""
     prices = run.prices.filter(pl.col("asset") == asset)
+    prices = prices[extremes(prices["price"].to_numpy(), TILE_POINTS)]
     line = {
         "type": "scatter", "mode": "lines", "x": time_labels(prices["ts"]), "y": prices["price"].to_list(),
         "line": {"color": QUIET, "width": 1}, "hoverinfo": "skip",

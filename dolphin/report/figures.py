@@ -140,6 +140,7 @@ def trade_figure(run: Run) -> Figure:
         color, symbol, _ = marks[reason]
         held.append(part["bars_held"].to_list())
         moments.append(time_labels(part["ts"]))
+        told = zip(part.iter_rows(named=True), moments[-1], strict=True)
         data.append(
             {
                 "type": "scatter",
@@ -147,7 +148,7 @@ def trade_figure(run: Run) -> Figure:
                 "name": html.escape(reason),
                 "x": held[-1],
                 "y": part["pnl_pct"].to_list(),
-                "hovertext": [_trade_text(row) for row in part.iter_rows(named=True)],
+                "hovertext": [_trade_text(row, moment) for row, moment in told],
                 "hovertemplate": "%{hovertext}<extra></extra>",
                 "marker": {
                     "color": color, "symbol": symbol, "size": 8 if trades.height < 800 else 5,
@@ -190,9 +191,8 @@ def exit_reasons(run: Run) -> list[str]:
     return counts["exit_reason"].to_list()
 
 
-def _trade_text(trade: dict[str, Any]) -> str:
+def _trade_text(trade: dict[str, Any], moment: str) -> str:
     # Plotly reads a little HTML in hover text; names are escaped so that they stay names.
-    moment = time_labels(pl.Series([trade["ts"]]))[0]
     asset, side, reason = (html.escape(trade[key]) for key in ("asset", "side", "exit_reason"))
     return (
         f"<b>{asset}</b> {side} {trade['leverage']:.2f}{TIMES}<br>"

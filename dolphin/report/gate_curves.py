@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from dolphin.report.markup import Cell, card, signed, table, text
-from dolphin.report.numerals import percent
+from dolphin.report.numerals import percent, round_levels
 from dolphin.report.palette import GAIN, QUIET
 
 #: Units of the picture, and of the room at the left and below.
@@ -48,7 +47,7 @@ def _picture(curves: Sequence[tuple[Any, ...]], first: str, last: str) -> str:
         return ABOVE + (HEIGHT - BELOW - ABOVE) * (high - value) / (high - low)
 
     parts = []
-    for value in _marks(low, high):
+    for value in round_levels(low, high, 5):
         y, dash = down(value), ' stroke-dasharray="2 3"' if value else ""
         parts.append(
             f'<line x1="{LEFT:g}" x2="{WIDTH:g}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" opacity="0.5"{dash}/>'
@@ -67,14 +66,6 @@ def _picture(curves: Sequence[tuple[Any, ...]], first: str, last: str) -> str:
         f'<svg class="curves" role="img" aria-label="{text(f"Return from {first} to {last}: {ends}")}" width="100%" '
         f'viewBox="0 0 {WIDTH:g} {HEIGHT:g}">{"".join(parts)}</svg>'
     )
-
-
-def _marks(low: float, high: float) -> list[float]:
-    """Round levels, zero among them."""
-    raw = (high - low) / 5.0
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * power for size in (1.0, 2.0, 5.0, 10.0) if size * power >= raw)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _ends(curves: Sequence[tuple[Any, ...]]) -> str:

@@ -13,6 +13,17 @@ TIMES = "\u00d7"
 _MINUS = "\u2212"
 
 
+def round_levels(low: float, high: float, steps: int) -> list[float]:
+    """Round numbers between ``low`` and ``high``, 1, 2 or 5 times a power of ten apart, in at most ``steps`` steps.
+
+    Zero is among them where it lies between. ``high`` must be above ``low``.
+    """
+    raw = (high - low) / steps
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(size * power for size in (1.0, 2.0, 5.0, 10.0) if size * power >= raw)
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def number(value: float | None, digits: int = 2, *, signed: bool = False, suffix: str = "") -> str:
     """Return ``value`` with ``digits`` decimals; None and not-a-number are a dash.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from dolphin.errors import DolphinError
+from dolphin.errors import DolphinError, nearest_beside
 from dolphin.files import from_json_value, read_json
 from dolphin.manifests import check_manifest
 
@@ -92,7 +92,8 @@ def read_run(folder: Path) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DolphinError("no such run folder", where=str(folder), mend="give a folder that a backtest wrote")
+        mend = nearest_beside(folder, "*/run.json", "'dolphin runs list' has the runs")
+        raise DolphinError("no such run folder", where=str(folder), mend=mend)
     check_manifest(folder)
     config = _document(folder / "config.json", ("config", "hash"))
     resolved = _mapping(config["config"], folder / "config.json", "config")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +22,27 @@ from dolphin.workspace import Workspace
 
 #: The study name under which runs by hand are registered: they are looks at the data too.
 BY_HAND = "backtest"
+#: Hexadecimal digits by which folders of runs that nobody named are told apart.
+SHORT_ID = 8
+
+
+def folder_for(
+    workspace: Workspace,
+    name: str,
+    config: Config,
+    called: str,
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
+) -> Path:
+    """The folder of a run that nobody named: ``runs/<called>-<id>``.
+
+    The id is of the dataset, the configuration, the window as it was asked for and the engine: the same run again has
+    the same folder, another one never has.
+    """
+    whole = (open_dataset(workspace, name).digest, config.hash, config.engine.digest, start_ns, stop_ns)
+    short = hashlib.sha256(canonical_json(list(whole))).hexdigest()[:SHORT_ID]
+    plain = re.sub(r"[^\w.-]+", "-", called).strip("-.") or "run"
+    return workspace.root / "runs" / f"{plain}-{short}"
 
 
 def prepare(

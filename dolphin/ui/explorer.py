@@ -28,6 +28,7 @@ from dolphin.report.summaries import thin
 from dolphin.times import SECOND_NS, format_time
 from dolphin.ui.asked import run_folder
 from dolphin.ui.decision import decision_html
+from dolphin.ui.warming import Warming
 from dolphin.workspace import Workspace
 
 #: Runs that are open at once, decisions of each that are remembered.
@@ -48,6 +49,7 @@ class Explorer:
         self._workspace = workspace
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, int], Opened] = OrderedDict()
+        self._warming = Warming(workspace.root)
 
     def run(self, name: str) -> Opened:
         """The run of a name; a folder that was written anew is opened anew."""
@@ -61,6 +63,14 @@ class Explorer:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
             return self._open[key]
+
+    def compiling(self, run: Opened) -> float | None:
+        """For how many seconds the kernel that tells its decisions has been compiled; None if that is done."""
+        return self._warming.seconds(run.side, min(run.first + 1, run.last))
+
+    def close(self) -> None:
+        """End what was begun."""
+        self._warming.close()
 
 
 @dataclass

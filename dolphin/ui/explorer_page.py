@@ -47,7 +47,7 @@ def explore(ask: Asked) -> tuple[str, str]:
 <form id="goto" class="group"><label>Bar <input id="bar" inputmode="numeric" autocomplete="off" size="9"></label>
 <button>go</button></form>
 </div>
-<p id="told" class="told" role="status" aria-live="polite">Opening {text(about["strategy"])}.</p>
+<p id="told" class="told" role="status" aria-live="polite">Opening {text(about["strategy"])}{text(_size(about))}</p>
 <div class="canvas" tabindex="0" role="application" aria-describedby="told keys"
  aria-label="Price with entries and exits, equity and features. Arrow keys walk bar by bar.">
 <canvas id="chart"></canvas></div>
@@ -69,8 +69,17 @@ the chart.</p></div></section>
     return f"Explore {ask.name}", body
 
 
+def _size(about: dict[str, Any]) -> str:
+    """What there is to read, so that one knows what one waits for."""
+    bars, trades = (about["metrics"].get(name) for name in ("bars", "trades"))
+    known = isinstance(bars, int) and isinstance(trades, int)
+    return f": reading {bars:,} bars and {trades:,} trades" if known else ""
+
+
 def _about(ask: Asked) -> dict[str, Any]:
-    return ask.explorer.run(ask.name).about()
+    run = ask.explorer.run(ask.name)
+    ask.explorer.compiling(run)  # the sooner it begins
+    return run.about()
 
 
 def _window(ask: Asked) -> dict[str, Any]:
@@ -96,8 +105,11 @@ def _next(ask: Asked) -> dict[str, Any]:
 
 
 def _why(ask: Asked) -> dict[str, Any]:
-    bar = ask.number("bar")
-    return {"bar": bar, "html": ask.explorer.run(ask.name).why(bar)}
+    run, bar = ask.explorer.run(ask.name), ask.number("bar")
+    compiling = ask.explorer.compiling(run)
+    if compiling is not None:
+        return {"bar": run.bar(bar), "compiling": round(compiling)}
+    return {"bar": bar, "html": run.why(bar)}
 
 
 #: Addresses of the data.

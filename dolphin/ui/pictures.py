@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from dolphin.core.records import Floats, Ints
 from dolphin.report.decimate import extremes
 from dolphin.report.markup import text
-from dolphin.report.numerals import percent
+from dolphin.report.numerals import percent, round_levels
 from dolphin.report.palette import GAIN, LOSS, QUIET
 from dolphin.times import SECOND_NS, format_time
 
@@ -64,7 +63,7 @@ def overlaid(curves: Sequence[Curve]) -> str:
         return f"{across:.1f},{_ABOVE + room * (high - value) / (high - low):.1f}"
 
     parts = []
-    for level in _levels(low, high):
+    for level in round_levels(low, high, 6):
         y, dash = _ABOVE + room * (high - level) / (high - low), ' stroke-dasharray="2 3"' if level else ""
         parts.append(
             f'<line x1="{_LEFT:g}" x2="{_WIDTH:g}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" opacity="0.5"{dash}/>'
@@ -96,13 +95,6 @@ def stroke(k: int) -> str:
         '<svg class="sign" width="34" height="10" aria-hidden="true"><line x1="0" x2="34" y1="5" y2="5" '
         f'stroke="{colour}" stroke-width="3"{dashed}/></svg>'
     )
-
-
-def _levels(low: float, high: float) -> list[float]:
-    raw = (high - low) / 6.0
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * power for size in (1.0, 2.0, 5.0, 10.0) if size * power >= raw)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _level(value: float, span: float) -> str:

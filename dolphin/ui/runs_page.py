@@ -24,7 +24,7 @@ def runs(ask: Asked) -> tuple[str, str]:
     sub = f"{len(shown):,} of {len(found):,} below <code>runs/</code>, the newest first"
     body = head("Runs", sub) + _filter(ask, found)
     if not found:
-        return "Runs", body + empty("No run yet", "dolphin backtest DATASET --config F --out runs/NAME")
+        return "Runs", body + empty("No run yet", "dolphin backtest DATASET --config FILE.toml")
     rows = table(_HEADS, [_row(ask, one) for one in shown], sortable=True, names=3)
     tools = '<p class="controls"><button class="needs">Compare</button> <span class="quiet">tick two or more</span></p>'
     inner = f'<form method="get" action="/compare" data-least="2">{tools}{rows}</form>'

@@ -85,6 +85,11 @@ def application(workspace: Workspace, keys: Keys) -> web.Application:
     app.on_response_prepare.append(add_headers)
     explorer = Explorer(workspace)
 
+    async def close(_: web.Application) -> None:
+        await asyncio.to_thread(explorer.close)
+
+    app.on_cleanup.append(close)
+
     def asked(request: web.Request, form: Any = None) -> Asked:
         return Asked(workspace, dict(request.match_info), request.query, keys.csrf, explorer, form)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from dolphin.errors import DolphinError
 from dolphin.files import from_json_value, read_json
 from dolphin.freshness import fresh
 from dolphin.journal.reader import Journal
+from dolphin.journal.schema import ACCOUNT_VALUES
 from dolphin.journal.showing import event_text, part, wish_text
-from dolphin.locks import is_held
 from dolphin.report.markup import Cell, card, facts, signed, table, text
 from dolphin.report.numerals import duration, number, percent, significant
-from dolphin.times import SECOND_NS, format_time, parse_time
+from dolphin.times import SECOND_NS, format_time
 from dolphin.trade.control import read_audit
 from dolphin.trade.folder import StateFolder, find_state
+from dolphin.trade.looking import look
 from dolphin.ui.asked import Asked, inside
 from dolphin.ui.champions_page import chain_words
 from dolphin.ui.feeds_card import feeds_card
@@ -27,6 +28,7 @@ from dolphin.ui.shell import Marked, badge, empty, form, fresh_badge, head, link
 
 #: Bars of the newest journal that are looked at, bars whose decisions are listed, seconds between two looks.
 BARS, DECISIONS, EVERY = 500, 12, 5
+_EQUITY = ACCOUNT_VALUES.index("equity")
 _HEADS = ("Session", "State", "Last bar", "Equity", "", "Return", "Drawdown", "Position", "Posture", "Trades")
 
 
@@ -52,8 +54,8 @@ def sessions(ask: Asked) -> tuple[str, str]:
 
 def row(folder: StateFolder) -> list[Cell]:
     """A session in a line."""
-    name, status = folder.root.name, status_of(folder)
-    state = Marked("", inner=state_badge(folder, status))
+    name, status = folder.root.name, seen(folder)
+    state = Marked("", inner=state_badge(status))
     if not status:
         return [linked(f"/session/{name}", name), state, *(Cell("-") for _ in _HEADS[2:])]
     held = ", ".join(f"{'long' if p['side'] > 0 else 'short'} {p['symbol']}" for p in status["positions"]) or "flat"
@@ -63,7 +65,7 @@ def row(folder: StateFolder) -> list[Cell]:
         state,
         Cell(moment(status["time"])),
         Cell(number(from_json_value(status["equity"]))),
-        Marked("", inner=sparkline(_days_equity(folder), "equity at the end of each day")),
+        Marked("", inner=sparkline(_days_equity(status), "equity at the end of each day")),
         signed(percent(roi, 2, signed=True), roi),
         Cell(percent(from_json_value(status["drawdown"]))),
         Cell(held),
@@ -72,43 +74,35 @@ def row(folder: StateFolder) -> list[Cell]:
     ]
 
 
-def status_of(folder: StateFolder) -> dict[str, Any]:
-    """What it last said; empty if nothing that can be read."""
+def seen(folder: StateFolder) -> dict[str, Any]:
+    """What ``dolphin status`` says of it; empty if nothing that can be read."""
     try:
-        found = read_json(folder.status)
+        return look(folder)
     except DolphinError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
-def state_badge(folder: StateFolder, status: dict[str, Any]) -> str:
+def state_badge(status: dict[str, Any]) -> str:
     """Running and how fresh, halted, or how it ended."""
     if status.get("halted"):
         return badge("bad small", "■ HALTED", str(status.get("reason", "")))
-    if not is_held(folder.lock):
-        return badge("plain small", str(status.get("state", "not begun")) if status else "not begun")
-    age = time.time_ns() - parse_time(status["written"]) if status else 0
-    age = max(age, 0)
-    return fresh_badge(fresh("tick", age), f"running, told {duration(age // SECOND_NS * SECOND_NS)} ago")
+    if not status.get("running"):
+        return badge("plain small", str(status.get("state", "not begun")))
+    age = int(status["status_age_seconds"]) * SECOND_NS
+    return fresh_badge(fresh("tick", age), f"running, told {duration(age)} ago")
 
 
-def _days_equity(folder: StateFolder) -> list[float]:
-    values = []
-    for path in sorted(folder.days.glob("*.json")):
-        try:
-            values.append(float(read_json(path)["equity"]))
-        except (DolphinError, KeyError, TypeError, ValueError):
-            continue
-    return values
+def _days_equity(status: dict[str, Any]) -> list[float]:
+    return [float(from_json_value(day["equity"])) for day in status["days"]]
 
 
 def session(ask: Asked) -> tuple[str, str]:
     """One of them."""
     folder = find_state(inside(root_of(ask), ask.name))
-    about, status = read_json(folder.about), status_of(folder)
+    about, status = read_json(folder.about), seen(folder)
     champion = str(about.get("champion"))[:12]
     sub = f"{about.get('account', '-')} · champion {champion} · feed {about.get('feed', '-')}"
-    body = head(ask.name, text(sub), badges=state_badge(folder, status))
+    body = head(ask.name, text(sub), badges=state_badge(status))
     live = []
     if status.get("halted"):
         live.append(f'<p class="notice bad">Halted: {text(status.get("reason", ""))}</p>')
@@ -118,7 +112,8 @@ def session(ask: Asked) -> tuple[str, str]:
     if status:
         body += card("Inputs of the last bar", facts(_inputs(status)), kind="half")
     body += card("Operator", _operator(ask, folder), kind="half")
-    body += card("Days", _days(folder), kind="half") + card("Session", facts(_about(about)), kind="half")
+    body += card("Days", _days(status.get("days", ())), kind="half")
+    body += card("Session", facts(_about(about)), kind="half")
     return ask.name, body
 
 
@@ -156,7 +151,7 @@ def _last_bars(folder: StateFolder) -> str:
         held = part(journal, journal.bars - count, count)
     except (DolphinError, ValueError) as error:
         return card("Last bars", f'<p class="notice bad">{text(str(error))}</p>')
-    equity = sparkline(held.account[:, 1], f"equity of the last {count} bars", width=420, height=64)
+    equity = sparkline(held.account[:, _EQUITY], f"equity of the last {count} bars", width=420, height=64)
     symbols = list(journal.header["symbols"])
     told: list[tuple[int, str]] = [
         (int(bar), wish_text(one, symbols)) for bar, one in zip(held.intent_bars, held.intents, strict=True)
@@ -190,19 +185,14 @@ def _clock(ts: int | None) -> str:
     return moment(format_time(ts), 19) if ts is not None else "-"
 
 
-def _days(folder: StateFolder) -> str:
+def _days(days: Sequence[dict[str, Any]]) -> str:
     rows = []
-    for path in sorted(folder.days.glob("*.json"), reverse=True)[:60]:
-        try:
-            day = read_json(path)
-            pnl = float(day["pnl"])
-            rows.append([
-                Cell(day["date"], below="" if day["closed"] else "so far"), signed(number(pnl, signed=True), pnl),
-                Cell(number(day["trades"], 0)), Cell(number(float(day["fees"]))), Cell(number(float(day["equity"]))),
-                Cell(day["posture"]),
-            ])  # fmt: skip
-        except (DolphinError, KeyError, TypeError, ValueError):
-            rows.append([Cell(path.stem), Cell("unreadable"), *(Cell("") for _ in range(4))])
+    for day in list(reversed(days))[:60]:
+        pnl, fees, equity = (float(from_json_value(day[name])) for name in ("pnl", "fees", "equity"))
+        rows.append([
+            Cell(day["date"], below="" if day["closed"] else "so far"), signed(number(pnl, signed=True), pnl),
+            Cell(number(day["trades"], 0)), Cell(number(fees)), Cell(number(equity)), Cell(day["posture"]),
+        ])  # fmt: skip
     return table(("Day", "P&L", "Trades", "Fees", "Equity", "Posture"), rows) if rows else empty("None yet.")
 
 

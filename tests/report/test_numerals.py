@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin.report.numerals import duration, instant, number, percent, plain, significant
+from dolphin.report.numerals import duration, instant, number, percent, plain, round_levels, significant
 
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -51,6 +51,15 @@ def test_instants_and_durations():
     assert [duration(s * 1e9) for s in (0.25, 5, 60, 300, 3_600, 37_500, 86_400 * 61)] == [
         "0.25 s", "5 s", "1 min", "5 min", "1 h", "10 h 25 min", "61 d",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "steps", "levels"),
+    [(-0.3, 0.9, 6, [-0.2, 0.0, 0.2, 0.4, 0.6, 0.8]), (0.0, 10.0, 5, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]),
+     (101.0, 103.9, 6, [101.0, 101.5, 102.0, 102.5, 103.0, 103.5])],
+)  # fmt: skip
+def test_levels_are_round(low, high, steps, levels):
+    assert round_levels(low, high, steps) == pytest.approx(levels)
 
 
 def test_plain_is_exact():

@@ -63,8 +63,9 @@ class Query:
         Name (made unique) and DuckDB type of every column.
     """
 
-    def __init__(self, relation: Any, views: list[str]) -> None:
-        self._relation, self._views = relation, views
+    def __init__(self, connection: Any, relation: Any, views: list[str]) -> None:
+        # Not every DuckDB has a relation keep its connection open.
+        self._connection, self._relation, self._views = connection, relation, views
         self.columns = tuple(zip(_unique(relation.columns), map(str, relation.types), strict=True))
 
     def batches(self) -> Iterator[pl.DataFrame]:
@@ -223,7 +224,7 @@ def run(catalog: Path, text: str, views: list[View], tables: Relations) -> Query
             if name in mentioned and name.lower() not in _names(views):
                 connection.register(name, frame().to_arrow())
         connection.execute("SET lock_configuration = true")
-        return Query(connection.sql(text), names)
+        return Query(connection, connection.sql(text), names)
 
 
 def quoted(name: str) -> str:

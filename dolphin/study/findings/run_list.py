@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dolphin.errors import DolphinError, NotFound
+from dolphin.errors import DolphinError, NotFound, nearest_beside
 from dolphin.files import read_json
 from dolphin.manifests import MANIFEST
 
@@ -84,7 +84,8 @@ def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _run(folder: Path) -> Path:
     if not (Path(folder) / "run.json").is_file():
-        raise NotFound("is no run folder", where=str(folder), mend="'dolphin runs list' has them")
+        mend = nearest_beside(Path(folder), "*/run.json", "'dolphin runs list' has them")
+        raise NotFound("is no run folder", where=str(folder), mend=mend)
     return Path(folder)
 
 

@@ -86,6 +86,12 @@
     $('why').setAttribute('aria-busy', 'true');
     try {
       const found = await get('why', {bar: row});
+      if ('compiling' in found) {
+        $('why').innerHTML = '<p class="empty">The first decision of a strategy has it compiled once, which takes about half ' +
+          `a minute on a quiet machine; it is kept on disk. ${found.compiling} s so far.</p>`;
+        setTimeout(() => { if (!playing && view.cursor === row) explain(row); }, 500);
+        return;
+      }
       $('why').innerHTML = found.html;
       $('why-bar').textContent = found.bar.toLocaleString('en');
       page.dataset.why = found.bar;
@@ -105,8 +111,10 @@
     clearTimeout(settle);
     if (!playing) settle = setTimeout(() => explain(row), 60);
     else if (performance.now() - explained > 300) { explained = performance.now(); explain(row); }
-    history.replaceState(null, '', `#bar=${row}&asset=${encodeURIComponent(view.asset)}`);
+    // A browser takes few changes of the address in a while: a replay writes where it stopped.
+    if (!playing) keep();
   };
+  const keep = () => history.replaceState(null, '', `#bar=${view.cursor}&asset=${encodeURIComponent(view.asset)}`);
 
   // ---- trades ----
   const line = (head, value, tone = '') => `<div><dt>${head}</dt><dd class="${tone}">${value}</dd></div>`;
@@ -184,6 +192,7 @@
     cancelAnimationFrame(playing.frame);
     playing = null;
     tellPlay();
+    keep();
     explain(view.cursor);
   };
   const tellPlay = () => { page.querySelector('[data-do=play]').textContent = playing ? '❚❚ Stop' : '▶ Replay';
@@ -300,8 +309,15 @@
     });
   };
 
+  // Says how long it has taken, while it is being opened.
+  const waiting = () => {
+    const told = $('told'), words = told.textContent, began = Date.now();
+    told.setAttribute('aria-live', 'off');
+    return setInterval(() => { told.textContent = `${words} (${Math.round((Date.now() - began) / 1000)} s)`; }, 1000);
+  };
   const open = async () => {
-    about = await get('about');
+    const ticking = waiting();
+    try { about = await get('about'); } finally { clearInterval(ticking); $('told').setAttribute('aria-live', 'polite'); }
     view.features = about.features;
     const option = (value, shown) => { const one = document.createElement('option'); one.value = value;
       one.textContent = shown; return one; };
