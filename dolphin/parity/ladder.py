@@ -152,7 +152,7 @@ def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
     """The rungs that do not know what this configuration does."""
     if config.friction.model.partial:
         # Seen: of a market order that a book of one level does not cover, it fills the rest one tick worse. Rung 2
-        # shows books of several levels instead, which the sandbox of a node does not take.
+        # shows books of several levels instead, which our node does not show its sandbox yet (docs/parity.md).
         reason = "the sandbox exchange of a Nautilus node fills the rest of an order one tick worse at once"
         for rung, name in ((3, NODE), (4, REPLAY)):
             if rung in rungs:
