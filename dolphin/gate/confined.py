@@ -95,7 +95,7 @@ def _landlock(folder: Path) -> bool:
 
 
 def _listen(folder: Path) -> None:
-    allowed = tuple(os.path.realpath(path) for path in (*_libraries(), *SYSTEM, folder))
+    allowed = tuple(os.path.realpath(path) for path in (*_libraries(), *SYSTEM, str(folder)))
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes):

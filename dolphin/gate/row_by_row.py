@@ -239,7 +239,7 @@ def _market(dataset: Dataset, config: dict[str, Any], declared: dict[str, Any]) 
     for k, name in enumerate(declared["sources"]):
         if name is not None:
             features[:, k] = scanner_column(columns, str(name), f"strategy '{config['strategy']}'")
-    more = {name: market_column(dataset, str(name), about) for name in declared["columns"]}
+    more: dict[str, Any] = {name: market_column(dataset, str(name), about) for name in declared["columns"]}
     return bare._replace(features=features, risk=risk_columns(dataset, about), **more)
 
 

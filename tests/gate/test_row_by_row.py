@@ -150,7 +150,7 @@ def test_what_was_told_otherwise_is_named(walked: Any, change: Any, said: str) -
 
 @pytest.mark.slow
 def test_an_engine_that_knows_the_future(workspace: Workspace, tmp_path: Path) -> None:
-    """It passes everything that is asked of its own process, and knows nothing in the one that gets rows."""
+    """It passes all that is asked of its own process without the ladder, and knows nothing where it gets rows."""
     home, config = with_module(workspace, tmp_path, HINDSIGHT)
     ask = _ask(home, config, "edge", None, None, tier2=True, parity=False, who=None)
     with _ran(home, ask, None) as (folder, report):
