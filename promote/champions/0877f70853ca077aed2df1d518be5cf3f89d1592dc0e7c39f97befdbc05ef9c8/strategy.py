@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dolphin.core.declaration import Events
 from dolphin.core.grid import lots_below
+from dolphin.core.hooks import risk_at
 from dolphin.core.jit import inline
 from dolphin.core.rank import most_efficient
 from dolphin.core.records import APEX, DAY_NS, HIBERNATE, STALKER
@@ -98,7 +99,7 @@ def exit_reason(state, s, capital, params, market, i):  # type: ignore[no-untype
     margin = params.maintenance_margin
     if margin > 0.0 and capital + open_pnl <= margin * slot.qty * price:
         return LIQUIDATION
-    if market.risk[i].posture == HIBERNATE:
+    if risk_at(state, market, i).posture == HIBERNATE:
         return HIBERNATE_HALT
     if i > 0:
         if market.risk[i - 1].boost - market.risk[i].boost > params.adverse_turn_drop:
@@ -162,7 +163,7 @@ def leave(state, s, capital, params, market, i):  # type: ignore[no-untyped-def]
 @inline
 def enter(state, s, side, capital, params, market, i):  # type: ignore[no-untyped-def]
     """Ask for a position of this side in slot ``s`` with ``capital``, if the other entry rules hold."""
-    risk = market.risk[i]
+    risk = risk_at(state, market, i)
     if (risk.posture != APEX and risk.posture != STALKER) or capital <= 0.0:
         return
     asset = most_efficient(state, market, i, side, params.rank_lookback, params.max_stale_bars, params.min_alignment)
