@@ -23,7 +23,7 @@ import numpy as np
 
 from dolphin.config import Config, columns_needed, parse_config
 from dolphin.core.engine import NO_TRADES
-from dolphin.core.records import NONE, RISK, Market, State
+from dolphin.core.records import NONE, RISK, Market, Records, State
 from dolphin.files import read_json
 from dolphin.gate.confined import close_everything
 from dolphin.market.assemble import symbol_record
@@ -81,13 +81,14 @@ def decide_rows(folder: Path, confined: bool) -> None:
     ask, instruments = read_json(folder / "ask.json"), np.load(folder / "instruments.npy")
     config = parse_config(ask["config"], where="the gate", research=folder / "research")
     rows, spans, first = Rows(config, ask, instruments), ask["spans"], int(ask["first"])
-    _compile(config, rows, first)
+    # Made before all is closed: a fill model's record reads its source.
+    records = config.params_record(), config.friction_record()
+    _compile(config, records, rows, first)
     out.write(json.dumps(declared(config) | {"confined": confined}).encode() + b"\n")
     out.flush()
     close_everything()
     rows.take(source, 0, first)
     rows.warm(first)
-    records = config.params_record(), config.friction_record()
     states: dict[int, State] = {}
     for i in range(first, int(ask["last"])):
         rows.take(source, i, i + 1)
@@ -115,6 +116,7 @@ def declared(config: Config) -> dict[str, Any]:
         "reasons": list(strategy.reasons),
         "postures": strategy.postures,
         "orderly": list(strategy.orderly),
+        "drawdown": strategy.drawdown,
     }
 
 
@@ -128,10 +130,10 @@ def _wished(state: State) -> bytes:
     return np.int64(len(slots)).tobytes() + wishes
 
 
-def _compile(config: Config, rows: Rows, first: int) -> None:
+def _compile(config: Config, records: tuple[Records, Records], rows: Rows, first: int) -> None:
     """Decide a bar of an empty market, so that nothing is left to be compiled or opened."""
     rows.warm(min(first, 8))
-    known, records = rows.upto(first), (config.params_record(), config.friction_record())
+    known = rows.upto(first)
     state = _flat(config, known, 0)
     config.engine.kernels.step_bar(state, *records, known, first, NO_TRADES, np.zeros(6, np.uint64))
     rows.market.features[:] = np.nan

@@ -180,7 +180,7 @@ class _Books:
             market=market, decide=self._decide, friction=charged, slots=said["slots"], orders=orders,
             resize=said["resize"], columns=tuple(said["columns"]), margin=said["margin"],
             reasons=tuple(said["reasons"]), capital=account["initial_capital"], postures=said["postures"],
-            orderly=tuple(said["orderly"]),
+            orderly=tuple(said["orderly"]), drawdown=said["drawdown"],
         )  # fmt: skip
 
 

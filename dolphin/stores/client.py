@@ -44,6 +44,10 @@ class Client:
         """How many members the cluster has, as far as the client knows."""
         return len(self._inner.cluster_service.get_members())
 
+    def connections(self) -> frozenset[int]:
+        """Every connection to a member that is there now; one that was made again is another."""
+        return frozenset(map(id, list(self._inner._connection_manager.active_connections.values())))
+
     def shutdown(self) -> None:
         """End it."""
         self._inner.shutdown()

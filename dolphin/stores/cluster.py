@@ -1,7 +1,7 @@
 """The store in a Hazelcast cluster: a dict to read, a queue to write, one thread that waits so that no caller does.
 
 A member that hangs, dies or comes back empty costs callers nothing: they read the last values with their ages. On
-every new connection all maps are read again, and what we wrote last and is not there is written again.
+every new connection to a member all maps are read again, and what we wrote last and is not there is written again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ FLIGHT, WAITING, ATTEMPTS = 256, 1000, 64
 ECHOES = 8
 #: Seconds between signs of life, and after a failure.
 BEAT, PAUSE = 1.0, 0.2
+#: Seconds after a new connection at which listeners are taken to be registered with its member.
+HEARS = 0.5
 
 Place = tuple[str, str]
 
@@ -61,6 +63,8 @@ class Cluster(Hub):
         self._wanted_topics: list[str] = []
         self._topics: dict[str, Any] = {}
         self._connected = self._resync = False
+        self._known: frozenset[int] = frozenset()
+        self._again: float | None = None
         self._synced = threading.Event()
         self._last_answer = time.monotonic_ns()
         self._next_beat = 0.0
@@ -174,7 +178,8 @@ class Cluster(Hub):
 
     def _nothing_left(self) -> bool:
         wanted = len(self._maps) == len(self._wanted_maps) and len(self._topics) == len(self._wanted_topics)
-        return wanted and not (self._working or self._resync or self._puts or self._flying or self._jobs)
+        to_read = self._resync or self._again is not None
+        return wanted and not (self._working or to_read or self._puts or self._flying or self._jobs)
 
     # What the client's own threads do: assignments, nothing that waits.
 
@@ -230,6 +235,7 @@ class Cluster(Hub):
 
     def _turn(self) -> None:
         self._watch()
+        self._meet()
         if self._resync:
             self._resync = False
             try:
@@ -251,6 +257,15 @@ class Cluster(Hub):
             self._maps[SYSTEM_HEALTH].size().result()
             self._last_answer = time.monotonic_ns()
             self._next_beat = time.monotonic() + BEAT
+
+    def _meet(self) -> None:
+        """A member is heard only from some time after the connection to it on: what changed before that is read."""
+        there, now = self._client.connections(), time.monotonic()
+        if not there <= self._known:
+            self._resync, self._again = True, now + HEARS
+        elif self._again is not None and now >= self._again:
+            self._resync, self._again = True, None
+        self._known = there
 
     def _watch(self) -> None:
         """Listen to the maps and topics that were asked for and are not listened to yet."""
