@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import fields, replace
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from reference.identity import check
 
+from dolphin.core.records import RISK
+from dolphin.parity.slow.compiled_case import engine_of_case
 from dolphin.parity.slow.engine import Case, run_slow
 from dolphin.parity.slow.random_case import random_case
 
@@ -74,6 +77,22 @@ class Records(NamedTuple):
     working: np.ndarray
     refused: np.ndarray
     memory: np.ndarray
+    in_force: np.ndarray
+
+
+@functools.cache
+def tagged(drawdown: bool) -> np.ndarray:
+    """An account of a strategy that weighs its drawdown, or does not: compiled code tells them by its type."""
+    return engine_of_case(replace(random_case(0), postures=True, drawdown=drawdown)).new_state(1, 1.0).account
+
+
+def filled(array: np.ndarray, items: list) -> np.ndarray:
+    """What the objects hold of the fields of an array, one record for each."""
+    found = np.zeros(len(items), array.dtype)
+    for record, item in zip(found, items, strict=True):
+        for name in array.dtype.names or ():
+            record[name] = getattr(item, name, 0)
+    return found
 
 
 def records_of(items: list) -> np.ndarray:
@@ -96,14 +115,26 @@ def test_compiled_wishes_are_pythons_bit_by_bit() -> None:
         params = np.array([values], np.dtype(types, align=True))
         compiled, plain = case.decide, case.decide.py_func
 
-        def both(state, _params, _market, i, seed=seed, compiled=compiled, plain=plain, market=market, params=params):
+        def both(
+            state,
+            _params,
+            _market,
+            i,
+            seed=seed,
+            case=case,
+            compiled=compiled,
+            plain=plain,
+            market=market,
+            params=params,
+        ):
             arrays = Records(
-                records_of(state.account),
+                filled(tagged(case.drawdown), state.account),
                 records_of(state.slots),
                 records_of(state.intents),
                 records_of(state.working),
                 np.array(state.refused, np.int64),
                 np.array(state.memory),
+                filled(np.zeros(0, RISK), state.in_force),
             )
             compiled(arrays, params[0], market, i)
             plain(state, _params, _market, i)

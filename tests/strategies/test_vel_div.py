@@ -167,7 +167,7 @@ def leverage(vel_div, side, record, risk):
 
 def risk_of(boost=1.0, beta=0.0, rm=1.0, posture=APEX):
     risk = np.zeros(1, RISK)
-    risk[0] = (boost, beta, rm, posture, 1.0)
+    risk[0] = (boost, beta, rm, posture, 1.0, 1.0, 1.0, 0)
     return risk
 
 
