@@ -31,5 +31,8 @@ class House:
         """Why an order may not go out; None if it may."""
         return None
 
+    def interrupted(self, orders: Sequence[str]) -> None:
+        """The session is to end, and waits for the row at hand; these orders of it are on their way."""
+
     def closed(self) -> None:
         """The row is closed and every order of it settled."""

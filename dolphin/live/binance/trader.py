@@ -136,8 +136,13 @@ class LiveTrader(Strategy):
     failure: BaseException | None
 
     def attach(self, end: Callable[[], Any]) -> None:
-        """Know what ends the node."""
-        self._end = end
+        """Know what ends the node; it is called once, or the second call tears down what the first still ends."""
+
+        def once() -> None:
+            self._end = lambda: None
+            end()
+
+        self._end = once
 
     async def close(self) -> None:
         """Let go of connections; no rows any more."""
@@ -191,10 +196,23 @@ class LiveTrader(Strategy):
         return self.session.closed and not self.market.waiting and self.rests.idle
 
     def interrupt(self) -> None:
-        """End after the row at hand; positions stay."""
-        self.stopping = True
+        """End after the row at hand; asked for a second time, at once. Positions stay.
+
+        An exchange that is gone answers no question, and a row that waits for it would never end.
+        """
+        orders = sorted(self.market.waiting)
         if self.idle:
             self._main.cancel()
+        elif self.stopping:
+            self._fail(
+                DolphinError(
+                    f"ended before it was known what became of {', '.join(orders) or 'its orders'}",
+                    where=f"row {self.session.bar}", mend="the same command asks the exchange, and goes on",
+                )
+            )  # fmt: skip
+        else:
+            self.house.interrupted(orders)
+        self.stopping = True
 
     async def _whole(self) -> None:
         """All rows; what runs beside them ends with them, before connections are closed under it."""

@@ -302,6 +302,13 @@ class LiveSession(PaperSession, House):
     def _may_touch(self, order: Records) -> bool:
         return self.feed.symbols[int(order["asset"])] not in self.vigil.untouched
 
+    def interrupted(self, orders: Sequence[str]) -> None:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        self._say(
+            f"ends when it is known what became of {', '.join(orders) or 'the orders of this row'}; asked once more it "
+            "ends at once, and the next start asks the exchange"
+        )
+
     def stops(self, session: Session, order: Records) -> str | None:
         """The account's limits, and what the exchange's one-way mode cannot carry."""
         if self._may_touch(order):

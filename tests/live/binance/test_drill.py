@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from drill_for_tests import Drill
 from small_market import BUSY
 
 from dolphin.config import parse_config
+from dolphin.errors import DolphinError
 from dolphin.journal import Journal, replay
 
 START, BARS = 2300, 40
@@ -113,6 +115,35 @@ def test_with_this_fault_every_digest_is_still_researchs(drill, research, fault)
         assert asked == ["no answer in time"]
     elif "after execution" in fault:  # the fill may be told before the error: then there is no doubt
         assert len(asked) <= 1
+
+
+class Gone(Drill):
+    """The exchange takes the first order with an error and answers nothing about it; then somebody wants to leave."""
+
+    told: list[list[str]]
+
+    async def _play(self, exchange, trader):
+        self.told, trader.house.interrupted = [], lambda orders: self.told.append(list(orders))
+        await exchange.control(order_fails(503, -1000))
+        await exchange.control({"fault": {"where": "GET /fapi/v1/order", "status": 503, "code": -1000, "times": 9999}})
+        playing = asyncio.create_task(super()._play(exchange, trader))
+        while not trader.asked:
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            trader._loop.call_soon_threadsafe(trader.interrupt)
+        await playing
+
+
+@pytest.mark.slow
+def test_who_wants_to_leave_while_the_exchange_is_gone_is_told_what_is_open_and_the_second_time_let_go(
+    dataset, market, config, tmp_path
+):
+    one = Gone(dataset, market, config, START, START + BARS, tmp_path)
+    one.ask_after = 1.0
+    with pytest.raises(DolphinError, match="ended before it was known what became of drill-"):
+        one.run()
+    assert len(one.told) == 1 and one.told[0][0].startswith("drill-")
+    assert replay(Journal(one.path)).equal  # the row without an end is not there yet; those before it are right
 
 
 #: Faults that change what is there to decide on, or what was filled.
