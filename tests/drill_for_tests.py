@@ -31,6 +31,25 @@ from dolphin.live.dressing import Dresser
 from dolphin.live.feed import History
 from dolphin.live.session import Session, own_market
 
+#: Strategies whose orders rest: limits with an expiry, and brackets.
+COSTS = {"slippage_bps": 0.0, "fee_bps": 5.0, "maker_fee_bps": 2.0}
+PAIR = {
+    "strategy": "pair_reversion",
+    "params": {
+        "first": "SYN01USDT", "second": "BTCUSDT", "window": 30, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 8.0,
+        "max_hold_bars": 12, "expires": 2, "offset_bps": 2.0,
+    },
+    "friction": COSTS,
+}  # fmt: skip
+BREAKOUT = {
+    "strategy": "breakout",
+    "params": {
+        "channel": 12, "range_bars": 6, "trail_bars": 2, "stop_atr": 1.5, "target_atr": 2.5, "max_hold_bars": 15,
+        "max_positions": 3,
+    },
+    "friction": COSTS | {"fill_model": "bar_range"},
+}  # fmt: skip
+
 #: Seconds that anything in a drill may take before it is given up.
 PATIENCE = 120.0
 

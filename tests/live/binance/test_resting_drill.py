@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drill_for_tests import Drill
+from drill_for_tests import BREAKOUT, PAIR, Drill
 
 from dolphin.config import parse_config
 from dolphin.core.records import BRACKET, CLOSE, OPEN, ORDER
@@ -18,23 +18,6 @@ from dolphin.market.assemble import open_market
 
 START, BARS = 2300, 40
 UPDATE = "ORDER_TRADE_UPDATE"
-COSTS = {"slippage_bps": 0.0, "fee_bps": 5.0, "maker_fee_bps": 2.0}
-PAIR = {
-    "strategy": "pair_reversion",
-    "params": {
-        "first": "SYN01USDT", "second": "BTCUSDT", "window": 30, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 8.0,
-        "max_hold_bars": 12, "expires": 2, "offset_bps": 2.0,
-    },
-    "friction": COSTS,
-}  # fmt: skip
-BREAKOUT = {
-    "strategy": "breakout",
-    "params": {
-        "channel": 12, "range_bars": 6, "trail_bars": 2, "stop_atr": 1.5, "target_atr": 2.5, "max_hold_bars": 15,
-        "max_positions": 3,
-    },
-    "friction": COSTS | {"fill_model": "bar_range"},
-}  # fmt: skip
 
 
 def research(config, market):

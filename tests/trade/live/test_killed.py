@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drill_for_tests import ExchangeThread, tape_of_rows, until
+from drill_for_tests import BREAKOUT, PAIR, ExchangeThread, tape_of_rows, until
 
 import dolphin
 from dolphin.core.records import NONE
@@ -87,30 +87,17 @@ def booked(journal):
     return {f"{int(one['bar'])}-{int(one['slot'])}": float(one["qty"]) for one in fills}
 
 
-PAIR = {
-    "strategy": "pair_reversion",
-    "params": {
-        "first": "SYN01USDT", "second": "BTCUSDT", "window": 30, "entry_z": 1.0, "exit_z": 0.2, "stop_z": 8.0,
-        "max_hold_bars": 12, "expires": 2, "offset_bps": 2.0,
-    },
-    "friction": {"slippage_bps": 0.0, "fee_bps": 5.0},
-}  # fmt: skip
-BREAKOUT = {
-    "strategy": "breakout",
-    "params": {
-        "channel": 12, "range_bars": 6, "trail_bars": 2, "stop_atr": 1.5, "target_atr": 2.5, "max_hold_bars": 15,
-        "max_positions": 3,
-    },
-    "friction": {"slippage_bps": 0.0, "fee_bps": 5.0, "fill_model": "bar_range"},
-}  # fmt: skip
+#: Without a fee of makers, so that the drawn bars are those at which orders rest.
+FEES = {"slippage_bps": 0.0, "fee_bps": 5.0}
+LIMITS, STOPS = PAIR | {"friction": FEES}, BREAKOUT | {"friction": FEES | {"fill_model": "bar_range"}}
 PHASES = ["lay", "laid", "rest", "part", "leave"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "phases"), [(PAIR, PHASES), (BREAKOUT, PHASES)], ids=["limits", "stops"])
+@pytest.mark.parametrize(("config", "phases"), [(LIMITS, PHASES), (STOPS, PHASES)], ids=["limits", "stops"])
 def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path, config, phases):
     state, last, left = tmp_path / "state", START + 39, list(phases)
-    tape = tape_of_rows(dataset, 0, last + 1, ranged=config is BREAKOUT)
+    tape = tape_of_rows(dataset, 0, last + 1, ranged=config is STOPS)
     tape.at, kills = START, 0
     with ExchangeThread(tape) as thread:
         process = session(thread, state, pristine.root, f"{START + 1}:{left.pop(0)}", config, last)
