@@ -51,7 +51,7 @@ def _guard(kernel: Any, strategy: Strategy) -> Callable[..., Any]:
 
     def call(*arguments: Any) -> Any:
         nonlocal passed
-        if not passed and not _on_disk(kernel, arguments):
+        if not passed and not on_disk(kernel, arguments):
             # A mistake is told before the step around it is compiled, which takes twenty times as long.
             found = _uncompilable(strategy, arguments)
             if found is not None:
@@ -68,7 +68,7 @@ def _guard(kernel: Any, strategy: Strategy) -> Callable[..., Any]:
     return call
 
 
-def _on_disk(kernel: Any, arguments: tuple[Any, ...]) -> bool:
+def on_disk(kernel: Any, arguments: tuple[Any, ...]) -> bool:
     """Whether numba has compiled the kernel for these arguments before."""
     cache, signature = kernel._cache, tuple(map(numba.typeof, arguments))
     return cache._index_key(signature, kernel.targetctx.codegen()) in cache._cache_file._load_index()

@@ -18,11 +18,13 @@ os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
 
 import numba
 import numba.core.config
+import numba.core.registry
 from numba.extending import overload
 
 #: numba's types know neither the private option nor the settings that are read from the environment.
 _njit: Any = numba.njit
 _config: Any = numba.core.config
+_Dispatcher: Any = numba.core.registry.CPUDispatcher
 
 if _config.USING_SVML:  # numba was imported before us
     raise ImportError(
@@ -87,19 +89,38 @@ def kernel(*args: Any, **options: Any) -> Callable[..., Any]:
     return kernel_in(kernel_digest())(*args, **options)
 
 
+#: A function that only kernels call has no entry for Python, nor for C: those cost half of all compiling (measured).
+_NO_ENTRY: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 #: How building blocks of kernels are compiled: always inlined, and without reference counts. Counting costs
 #: 200 ns a bar where the step itself takes 10 (measured); kernels may therefore allocate nothing.
-INLINE: Any = {"error_model": "numpy", "forceinline": True, "_nrt": False}
+INLINE: Any = {"error_model": "numpy", "forceinline": True, "_nrt": False, **_NO_ENTRY}
+
+
+class Block(_Dispatcher):  # type: ignore[misc]
+    """A building block of kernels, compiled into each; called from Python, it is compiled once more by itself."""
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        super().__init__(py_func=function, locals={}, targetoptions={"nopython": True, "boundscheck": None} | options)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """What kernels get of these arguments."""
+        return self._alone(*args, **named)
+
+    @functools.cached_property
+    def _alone(self) -> Callable[..., Any]:
+        options = {key: value for key, value in self.targetoptions.items() if key not in (*_NO_ENTRY, "nopython")}
+        return _njit(self.py_func, **options)
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """A building block of kernels (:data:`INLINE`)."""
-    return _njit(function, **INLINE)
+    return Block(function, **INLINE)
 
 
 def cold(function: Callable[..., Any]) -> Callable[..., Any]:
     """A building block that few bars reach: called, not inlined, so that what surrounds it stays small."""
-    return _njit(function, error_model="numpy", _nrt=False)
+    return Block(function, error_model="numpy", _nrt=False, **_NO_ENTRY)
 
 
 def hook(stub: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,4 +131,4 @@ def hook(stub: Callable[..., Any]) -> Callable[..., Any]:
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like :func:`inline`, but an index outside an array raises IndexError: for checks, not for speed."""
-    return _njit(function, **INLINE, boundscheck=True)
+    return Block(function, **INLINE | {"boundscheck": True})

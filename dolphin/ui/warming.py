@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dolphin.core.compiling import _on_disk
+from dolphin.core.compiling import on_disk
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES
 from dolphin.core.kernels import step_bar
@@ -88,4 +88,4 @@ def is_compiled(side: RunSide) -> bool:
     state = config.engine.new_state(market.price.shape[1], config.account.initial_capital)
     stages = np.zeros(len(STAGES), np.uint64)
     arguments = state, config.params_record(), config.friction_record(), market, 0, NO_TRADES, stages
-    return _on_disk(step_bar, arguments)
+    return on_disk(step_bar, arguments)

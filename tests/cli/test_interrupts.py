@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import STUDY, Answer, command, dolphin, environment, klines, process, tree, write_source
-from thorough import thorough
+from thorough import rounds, thorough
 
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
@@ -143,7 +143,7 @@ def test_a_stopped_import_leaves_the_old_version(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(rounds(20, 4)))
 def test_an_import_stopped_at_any_moment(imported: Path, tmp_path: Path, call: Call, seed: int) -> None:
     draw = random.Random(seed)
     kill_import(imported, tmp_path, call, draw.choice([signal.SIGINT, signal.SIGKILL]), draw.uniform(0.0, 0.5))
@@ -166,7 +166,7 @@ def test_a_killed_scan_is_completed_by_the_next(home: Path, call: Call, delay: f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(rounds(20, 4)))
 def test_a_scan_killed_at_any_moment(home: Path, call: Call, seed: int) -> None:
     kill_scan(home, call, random.Random(seed).uniform(0.0, 0.15))
 

@@ -1,4 +1,4 @@
-"""Every bar of two real markets, all four windows, against LAPACK itself."""
+"""Bars of two real markets, all four windows, against LAPACK itself: each 11th, or every one if asked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from thorough import rounds
 
 from dolphin.features import WINDOWS, in_order, scan
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["klines_1m_2021", "klines_5m_2022"])
-def test_lapack_agrees_at_every_bar(name: str, load_whole: Callable[[str], Any]) -> None:
+def test_lapack_agrees_at_its_bars(name: str, load_whole: Callable[[str], Any]) -> None:
     ts, close, reference = load_whole(name)
     block = scan(ts, close, reference, threads=0)
     returns = np.log(close[1:] / close[:-1])  # row t - 1 is the return of bar t
@@ -21,7 +22,7 @@ def test_lapack_agrees_at_every_bar(name: str, load_whole: Callable[[str], Any])
     def window(k: int) -> float:
         worst = 0.0
         w = WINDOWS[k]
-        for t in range(w, len(ts)):
+        for t in range(w, len(ts), rounds(1, 11)):
             piece = returns[t - w : t]
             active = np.isfinite(piece).all(axis=0) & (piece != piece[0]).any(axis=0)
             n = int(active.sum())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from thorough import rounds
 
 from dolphin.cli import main
 from dolphin.errors import DolphinError
@@ -81,7 +82,7 @@ def test_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_faults_of_the_core_are_caught(tmp_path: Path) -> None:
-    report = selftest(CORE, root=tmp_path)
+    report = selftest(CORE[: rounds(len(CORE), 2)], root=tmp_path)
     assert report.passed, [
         (one.name, one.seen_by, one.stage, one.sentence) for one in report.outcomes if not one.caught
     ]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from thorough import rounds
 
 from dolphin.catalog import import_klines
 from dolphin.workspace import Workspace, create
@@ -22,7 +23,7 @@ from dolphin.workspace import Workspace, create
 NURSERY = Path(__file__).with_name("crash_nursery.py")
 MINUTE = 60_000  # ms
 SYMBOLS = ("ADAUSDT", "BTCUSDT", "ETHUSDT")
-KILLS = 40  # of each of five: 200 in all
+KILLS = rounds(40, 8)  # of each of five
 
 Ask = Callable[..., list[dict[str, Any]]]
 
@@ -163,7 +164,7 @@ def test_two_imports_of_one_name_at_once(
 ) -> None:
     """One of them writes, the other is told to wait; whatever the order, the result verifies."""
     told = 0
-    for round_ in range(10):
+    for round_ in range(rounds(10, 4)):
         home = create(tmp_path / f"{round_}")
         two = ask(job("import", home, sources["a"]), job("import", home, sources["b"]))
         done = [name for name, answer in zip("ab", two, strict=True) if answer["state"] == "done"]
