@@ -112,8 +112,8 @@ def status(
         say(f"{newest.status}: {newest.catastrophic_prob:.1%} to lose more than {found.document['loss']:.0%}")
         if not document["has_skill"]:
             say("this forewarner has shown no skill on windows that it has not seen", style="bold yellow")
-        rows = [(name, d["psi"] or 0.0, d["ks"] or 0.0, d["drifted"]) for name, d in shifts.items()]
-        table("drift from the training", ("input", "PSI", "KS", "drifted"), rows)
+        rows = [(name, d["psi"] or 0.0, d["ks"] or 0.0, d["p"] or 0.0, d["level"]) for name, d in shifts.items()]
+        table("drift from the training", ("input", "PSI", "KS", "p of KS", "asks for"), rows)
 
     emit(document, as_json, show)
 
