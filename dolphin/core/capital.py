@@ -96,15 +96,16 @@ def judge(capital, invariants, others):  # type: ignore[no-untyped-def]
 
 @inline
 def take_in(capital, highs, ts, equity):  # type: ignore[no-untyped-def]
-    """Take in an equity of time ``ts``; Rm5 of it."""
+    """Take in an equity of time ``ts``; whether the day or its high is another than before."""
     day = ts // DAY_NS
     if equity == capital.equity and day == capital.day:  # it is in the day's high
-        return capital.rm5
-    before = capital.peak
+        return False
+    before, changed = capital.peak, day != capital.day
     if day > capital.day:
         turn_day(capital, highs, day)
     k = high_of(day)
     if equity > highs[k]:
+        changed = True
         highs[k] = equity
         if equity > capital.peak:
             capital.peak = equity
@@ -115,19 +116,18 @@ def take_in(capital, highs, ts, equity):  # type: ignore[no-untyped-def]
             capital.rm5 = 1.0
         else:
             capital.rm5 = rm5(drawdown_of(peak, equity))
-    return capital.rm5
+    return changed
 
 
 @inline
 def bring_into_force(row, capital, highs, ts, equity, out):  # type: ignore[no-untyped-def]
     """Write to ``out`` what holds at a bar: its risk inputs ``row``, with Rm5 of the ``equity`` before it.
 
-    A posture that a person imposes takes the place of the stack's, while Rm1 is not 0. Returns whether the day or
-    the hysteresis is another than before.
+    A posture that a person imposes takes the place of the stack's, while Rm1 is not 0. Returns whether the day, its
+    high or the hysteresis is another than before.
     """
-    day = capital.day
-    others = row.others * take_in(capital, highs, ts, equity)
-    changed = capital.day != day
+    changed = take_in(capital, highs, ts, equity)
+    others = row.others * capital.rm5
     if not stands(capital, row.rm1, others):
         judge(capital, row.rm1, others)
         changed = True

@@ -201,7 +201,10 @@ def slot_word(state, slot):  # type: ignore[no-untyped-def]
 
 @only_where(weighs_drawdown, otherwise=NOTHING)
 def standing_word(state):  # type: ignore[no-untyped-def]
-    """The hysteresis and the day that the account's drawdown is judged by: few bars change them."""
+    """What the account's drawdown is judged by, and few bars change: the hysteresis, the peak, the day and its high.
+
+    The highs of the days before were in the words of their last bars.
+    """
     stress = state.stress[0]
     total = (
         word(stress.posture) * _K0
@@ -214,18 +217,13 @@ def standing_word(state):  # type: ignore[no-untyped-def]
         + word(stress.good) * _K7
     )
     total = total * _K1 + word(stress.good_best) * _K0 + word(stress.day) * _K2
-    return total * _K3
+    return total * _K3 + bits(stress.peak) * _K4 + bits(state.highs[high_of(stress.day)]) * _K5
 
 
 @only_where(weighs_drawdown, otherwise=NOTHING)
 def capital_word(state, standing):  # type: ignore[no-untyped-def]
-    """What the account's drawdown is judged by: :func:`standing_word`, the peak, the day's high, Rm5.
-
-    The highs of the days before were in the words of their last bars.
-    """
-    stress = state.stress[0]
-    high = state.highs[high_of(stress.day)]
-    return standing + bits(stress.peak) * _K4 + bits(high) * _K5 + bits(stress.rm5) * _K6
+    """:func:`standing_word`, and Rm5."""
+    return standing + bits(state.stress[0].rm5) * _K6
 
 
 @inline

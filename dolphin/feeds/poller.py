@@ -124,6 +124,8 @@ class Poller:
         if key not in asked:
             get = self._client.get(choice.source, choice.path, query, weight=choice.weight)
             asked[key] = asyncio.create_task(get)
+        else:
+            self._part.counts["answers shared"] += 1
         return await asked[key]
 
     def _said(self, name: str, new: bool | str) -> bool:

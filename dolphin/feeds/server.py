@@ -1,4 +1,4 @@
-"""A loopback port: health at ``/health``, Prometheus text at ``/metrics``, factors and books at ``/latest``, ``/bars``."""
+"""A loopback port: health at ``/health``, Prometheus text at ``/metrics``, what is known at ``/latest``, and ``/bars``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class _Figures(Collector):
         age = GaugeMetricFamily("dolphin_feeds_age_seconds", "since it last did its work", labels=["component"])
         counts = CounterMetricFamily("dolphin_feeds_events", "what was counted", labels=["component", "what"])
         latency = GaugeMetricFamily("dolphin_feeds_latency_ms", "quantiles", labels=["component", "what", "quantile"])
-        score = GaugeMetricFamily("dolphin_feeds_score", "share that passed, of the newest", labels=["component", "what"])
+        score = GaugeMetricFamily(
+            "dolphin_feeds_score", "share that passed, of the newest", labels=["component", "what"]
+        )
         status.add_metric(["all"], STATUSES.index(document["status"]))
         for name, part in document["components"].items():
             status.add_metric([name], STATUSES.index(part["status"]))
@@ -54,9 +56,7 @@ class _Figures(Collector):
 
 
 @asynccontextmanager
-async def serving(
-    health: Health, latest: Callable[[], dict[str, Any]], port: int, bars: Rings | None = None
-) -> Any:
+async def serving(health: Health, latest: Callable[[], dict[str, Any]], port: int, bars: Rings | None = None) -> Any:
     """Serve on 127.0.0.1 while the block runs; yields the port, which is a free one where ``port`` is 0."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(health, latest))

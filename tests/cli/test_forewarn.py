@@ -28,7 +28,9 @@ def test_from_study_to_risk_table(home: Path, tmp_path: Path) -> None:
     assert made.code == 0, made.err
     assert {"skill", "market_skill", "reliability", "importance"} <= made.json["validation"].keys()
     drawn = (tmp_path / "f.html").read_text()
-    assert drawn.count("<circle") == len(made.json["validation"]["reliability"]) and "Brier score of climatology" in drawn
+    assert (
+        drawn.count("<circle") == len(made.json["validation"]["reliability"]) and "Brier score of climatology" in drawn
+    )
     assert ("No skill" in drawn) == (not made.json["validation"]["has_skill"])
     assert dolphin(home, *train, "--out", tmp_path / "again.json").code == 0
     assert (tmp_path / "again.json").read_bytes() == model.read_bytes()

@@ -71,9 +71,10 @@ def test_mode_is_searched(say, home: Path, tmp_path: Path) -> None:
 
 
 def test_thresholds_are_searched(say, home: Path, tmp_path: Path) -> None:
-    tables = {"r10": "fng = { side = 'below', levels = [10.0] }", "r40": "fng = { side = 'below', levels = [40.0, 25.0] }"}
+    tables = {"r10": [10.0], "r40": [40.0, 25.0]}
     for name, levels in tables.items():
-        (tmp_path / "rules.toml").write_text(f'required = ["fng"]\n[stress]\n{levels}\n')
+        rules = f'required = ["fng"]\n[stress.fng]\nside = "below"\nlevels = {levels}\n'
+        (tmp_path / "rules.toml").write_text(rules)
         made = say("risk", "build", "m", "--external", "e", "--rules", tmp_path / "rules.toml", "--out", name)
         assert made.code == 0, made.err
     (tmp_path / "risk.toml").write_text(CONFIG + '[risk]\ntable = "r10"\n')
