@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from typing import Any
 
 import httpx
 import tenacity
@@ -26,7 +27,8 @@ LONGEST_PAUSE = 5.0
 if find_spec("sniffio") is None:
     # httpcore imports it at every lock, and where it is not installed Python looks through all folders each time: a
     # third of what a poll cycle costs. A module that is None is known to be missing.
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("sniffio", None)
 
 
 class Failed(Exception):
