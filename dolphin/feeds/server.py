@@ -1,4 +1,4 @@
-"""A loopback port: health at ``/health``, Prometheus text at ``/metrics``, what is known at ``/latest``, and ``/bars``."""
+"""A loopback port: ``/health``, ``/metrics`` for Prometheus, factors and books at ``/latest``, and ``/bars``."""
 
 from __future__ import annotations
 
