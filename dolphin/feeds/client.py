@@ -26,7 +26,7 @@ LONGEST_PAUSE = 5.0
 
 if find_spec("sniffio") is None:
     # httpcore imports it at every lock, and where it is not installed Python looks through all folders each time: a
-    # third of what a poll cycle costs. A module that is None is known to be missing.
+    # third of what a poll cycle cost (measured). A module that is None is known to be missing.
     modules: dict[str, Any] = sys.modules
     modules.setdefault("sniffio", None)
 
