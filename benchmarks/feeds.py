@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from dolphin.feeds.bars import Rings
 from dolphin.feeds.client import Client
 from dolphin.feeds.collector import Collector, streams_of
 from dolphin.feeds.health import Health
@@ -118,7 +119,7 @@ def message_costs() -> None:
     }
     for name, data in kinds.items():
         rows: list[Any] = []
-        made = Collector(settings, Health(), (), books=Books(SECOND_NS), keep_tick=rows.append)
+        made = Collector(settings, Health(), (), books=Books(SECOND_NS), bars=Rings(), keep_tick=rows.append)
         event = {"depth20": "depthUpdate"}.get(name, name)
         texts = [
             json.dumps({"stream": f"s@{name}", "data": {"e": event, "s": SYMBOLS[k % 50], **data(k // 50 + 1)}})
@@ -137,7 +138,7 @@ async def loss(settings: dict[str, Any], pipe: Any) -> None:
         recorder = Recorder(Path(folder), 10 * SECOND_NS, health)
         names = streams_of(SYMBOLS, books=False, ticks=True, liquidations=False)
         with recorder.opened():
-            collector = Collector(chosen, health, names, keep_tick=recorder.tick)
+            collector = Collector(chosen, health, names, bars=Rings(), keep_tick=recorder.tick)
             tasks = [asyncio.create_task(part.run(stop)) for part in (collector, recorder)]
             began = time.process_time()
             pipe.send((RATE, SECONDS))

@@ -7,7 +7,8 @@ gives), with the circuit breaker applied, with the survival stack applied whole 
 and with both. Differences are paired by configuration. Read them as one market: the configurations share it.
 
 Less exposure makes whatever loses lose less. So the study also asks what the inputs *know*: the mean return on
-notional, which leverage does not touch, of the neutral trades decided in boosted bars, and in bars of each posture.
+notional, which leverage does not touch, of the neutral trades decided in boosted bars, and in bars of each posture;
+and which category refuses which of them.
 
 The breaker is *reduced* to the factors that the table holds. All nine would never be ready: nobody recorded implied
 volatility, long over short accounts, taker ratio and open interest for these years.
@@ -27,6 +28,7 @@ from dolphin.market.assemble import open_market
 from dolphin.market.risk_table import build_risk, table_rows
 from dolphin.risk.rules import parse_rules
 from dolphin.study.forewarn.outcomes import configs_of
+from dolphin.study.measure.risk_cost import risk_cost
 from dolphin.study.measure.run import run
 from dolphin.workspace import Workspace
 
@@ -71,6 +73,24 @@ def selection(dataset: Dataset, configs: list[Config], table: str, what: str) ->
         print(f"  {what} {value:6.3f}: {here.sum():6,} trades on {days:3} days, {mean:+.4%} of notional a trade")
 
 
+def categories(dataset: Dataset, configs: list[Config], table: str) -> None:
+    """Print what each category cost: trades of the neutral run that it refuses, and their P&L by the capital."""
+    found = []
+    for config in configs:
+        applied = named(config, table, "apply", account=True)
+        cost = risk_cost(run(dataset, open_market(dataset, applied), applied, 0, dataset.n_bars))
+        found.append((cost, config.account.initial_capital))
+    trades = sum(cost["neutral_trades"] for cost, _ in found)
+    print(f"refused of {trades:,} neutral trades, and what these made, of the capital, median of configurations")
+    for name in found[0][0]["categories"]:
+        parts = [(cost["categories"][name], capital) for cost, capital in found]
+        below = [part["below_full"] for part, _ in parts if "below_full" in part]
+        pnl = np.median([part["refused_pnl"] / capital for part, capital in parts])
+        refused = sum(part["refused"] for part, _ in parts)
+        full = f"below full in {np.median(below):6.1%} of bars" if below else ""
+        print(f"  {name:<20}{refused:>7,}{pnl:>+10.1%}   {full}")
+
+
 def main() -> None:
     """Build the tables, run, print."""
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -107,6 +127,7 @@ def main() -> None:
         print(row(name, found, neutral))
     selection(dataset, configs, f"{base}_acb", "boost")
     selection(dataset, configs, f"{base}_stack", "posture")
+    categories(dataset, configs, f"{base}_stack")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dolphin.cli.common import ConfigFile, Json, Sets, cluster_of, emit, load_co
 
 app = typer.Typer(help="How likely a configuration is to lose much within days.", no_args_is_help=True)
 Model = Annotated[Path, typer.Argument(help="File of the forewarner (JSON).")]
+Html = Annotated[Path | None, typer.Option("--html", help="Verdict and reliability diagram as a page: one HTML file.")]
 Study = Annotated[str, typer.Option("--study", help="Registered study whose configurations are run.")]
 
 
@@ -24,6 +25,7 @@ def train(
     trials: Annotated[int, typer.Option("--trials", min=1, help="At most so many configurations.")] = 32,
     every: Annotated[str, typer.Option("--every", help="Time between the windows' starts.")] = "4h",
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Train on what a study's configurations lost, and say whether it has skill on windows that it has not seen."""
@@ -41,6 +43,7 @@ def train(
             progress=progress,
         )  # fmt: skip
     write_forewarner(found, out)
+    _page(html, found.document["validation"], found.document)
     document = {key: found.document[key] for key in ("hash", "days", "loss", "climatology", "validation", "training")}
     emit(document, as_json, lambda: _show(document["validation"], f"forewarner {found.hash[:16]} written to {out}"))
 
@@ -51,6 +54,7 @@ def evaluate(
     name: Annotated[str, typer.Argument(help="Dataset of another time.")],
     study: Study,
     trials: Annotated[int, typer.Option("--trials", min=1, help="At most so many configurations.")] = 32,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Judge a forewarner on data of another time (exit code 1 if it has no skill there)."""
@@ -64,6 +68,7 @@ def evaluate(
     configs = configs_of(home, study, trials, found.document["seed"])
     with progress_bar() as progress:
         judged = judge(found, open_dataset(home, name), configs, progress=progress)
+    _page(html, judged, found.document, name)
     emit(judged, as_json, lambda: _show(judged, f"forewarner {found.hash[:16]} on {name}"))
     if not judged["has_skill"]:
         raise typer.Exit(1)
@@ -112,8 +117,8 @@ def status(
         say(f"{newest.status}: {newest.catastrophic_prob:.1%} to lose more than {found.document['loss']:.0%}")
         if not document["has_skill"]:
             say("this forewarner has shown no skill on windows that it has not seen", style="bold yellow")
-        rows = [(name, d["psi"] or 0.0, d["ks"] or 0.0, d["drifted"]) for name, d in shifts.items()]
-        table("drift from the training", ("input", "PSI", "KS", "drifted"), rows)
+        rows = [(name, d["psi"] or 0.0, d["ks"] or 0.0, d["p"] or 0.0, d["level"]) for name, d in shifts.items()]
+        table("drift from the training", ("input", "PSI", "KS", "p of KS", "asks for"), rows)
 
     emit(document, as_json, show)
 
@@ -133,6 +138,26 @@ def _tell(home: Any, url: str, newest: Any) -> None:
             outcome = Records(shared).forecast(record)
             if outcome is None or not shared.settle(10.0):
                 raise DolphinError("the store does not take the forecast", where=url, mend="is a member up?")
+
+
+def _page(html: Path | None, judged: dict[str, Any], document: dict[str, Any], judged_on: str = "") -> None:
+    """Write the page of a judgement, if it is asked for."""
+    if html is None:
+        return
+    from dolphin.report.forewarner_page import forewarner_page
+    from dolphin.report.markup import write_page
+    from dolphin.times import format_time
+
+    training = document["training"]
+    span = f"{format_time(training['first_ts'])} to {format_time(training['last_ts'])}"
+    about = {
+        "forewarner": document["hash"][:16],
+        "judged on": judged_on or "later windows of its training's data, walk-forward",
+        "a window goes bad": f"a drawdown above {document['loss']:.0%} within {document['days']:g} days",
+        "trained on": f"{training['dataset']['name']}, {span}, {training['windows']:,} windows",
+        "study": f"{training['study']}, {training['configurations']} configurations of {training['strategy']}",
+    }
+    write_page(forewarner_page(judged, about), html)
 
 
 def _show(judged: dict[str, Any], title: str) -> None:

@@ -200,8 +200,8 @@ def slot_word(state, slot):  # type: ignore[no-untyped-def]
 
 
 @only_where(weighs_drawdown, otherwise=NOTHING)
-def capital_word(state):  # type: ignore[no-untyped-def]
-    """What the account's drawdown is judged by: the hysteresis, the peak, the day's high.
+def standing_word(state):  # type: ignore[no-untyped-def]
+    """What the account's drawdown is judged by, and few bars change: the hysteresis, the peak, the day and its high.
 
     The highs of the days before were in the words of their last bars.
     """
@@ -217,12 +217,21 @@ def capital_word(state):  # type: ignore[no-untyped-def]
         + word(stress.good) * _K7
     )
     total = total * _K1 + word(stress.good_best) * _K0 + word(stress.day) * _K2
-    return total * _K3 + bits(stress.peak) * _K4 + bits(state.highs[high_of(stress.day)]) * _K5 + bits(stress.rm5) * _K6
+    return total * _K3 + bits(stress.peak) * _K4 + bits(state.highs[high_of(stress.day)]) * _K5
+
+
+@only_where(weighs_drawdown, otherwise=NOTHING)
+def capital_word(state, standing):  # type: ignore[no-untyped-def]
+    """:func:`standing_word`, and Rm5."""
+    return standing + bits(state.stress[0].rm5) * _K6
 
 
 @inline
-def state_word(state):  # type: ignore[no-untyped-def]
-    """Capital, peak, counters, open positions, working orders and the strategy's memory after the bar."""
+def state_word(state, standing):  # type: ignore[no-untyped-def]
+    """Capital, peak, counters, open positions, working orders and the strategy's memory after the bar.
+
+    ``standing`` is :func:`standing_word`.
+    """
     account = state.account[0]
     total = (
         float_bits(account.capital) * _K0
@@ -252,4 +261,4 @@ def state_word(state):  # type: ignore[no-untyped-def]
         total *= _K7
     for m in range(memory_count(state)):
         total = (total + bits(state.memory[m])) * _K2
-    return total + capital_word(state)
+    return total + capital_word(state, standing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin.core import kernels
-from dolphin.core.capital import PEAK_DAYS, new_capital
+from dolphin.core.capital import CAPITAL, PEAK_DAYS, new_capital
 from dolphin.core.compiling import guarded
 from dolphin.core.digest import SEED, STAGES
 from dolphin.core.fingerprint import step_digest
@@ -45,6 +46,23 @@ EVENTS_CHUNK, EVENTS_LEAST = 1024, 6
 #: Answers of the ranking that the combinations of a chunk share (a power of two).
 RANKING = 8192
 NOT_RANKED = np.array((-1, 0, 0, 0, 0.0), RANKED)
+
+
+#: Bytes that a processor reads and writes at once.
+CACHE_LINE = 64
+
+
+def zeros_on_lines(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros that begin with a cache line.
+
+    A state is written in every bar, by stores of 32 and 64 bytes. Where the allocator happens to put it across two
+    lines, or two pages, a bar takes up to a fifth longer (measured).
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    first = -room.ctypes.data % CACHE_LINE
+    return room[first : first + size].view(kind).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -79,28 +97,30 @@ class Engine:
         They have room for the equity at the end of ``days`` UTC days.
         """
         count = len(initial_capital)
-        account = np.zeros((count, 1), self._account)
+        account = zeros_on_lines((count, 1), self._account)
         for field in ("capital", "equity", "peak_equity", "day_equity"):
             account[field][:, 0] = initial_capital
         account["digest"] = SEED
         slots, weighed = self.strategy.slots_of(assets), int(self.strategy.drawdown)
-        return State(
+        state = State(
             account=account,
-            slots=np.zeros((count, slots), SLOT),
-            intents=np.zeros((count, slots), ORDER),
-            working=np.zeros((count, slots), ORDER),
-            fills=np.zeros((count, slots if self.strategy.plain else 3 * slots), ORDER),
-            refused=np.zeros((count, slots), np.int64),
-            exits=np.zeros((count, len(self.strategy.reasons)), np.int64),
-            day_ends=np.zeros((count, days)),
-            memory=np.zeros((count, max(1, self.strategy.memory_of(assets)))),
-            in_force=np.zeros((count, weighed), RISK),
-            stress=new_capital((count, weighed)),
-            highs=np.full((count, weighed * PEAK_DAYS), -np.inf),
-            signals=np.zeros((count, 0), np.int64),
-            ranking=np.zeros((count, 0), RANKED),
-            scratch=np.zeros(assets),
+            slots=zeros_on_lines((count, slots), SLOT),
+            intents=zeros_on_lines((count, slots), ORDER),
+            working=zeros_on_lines((count, slots), ORDER),
+            fills=zeros_on_lines((count, slots if self.strategy.plain else 3 * slots), ORDER),
+            refused=zeros_on_lines((count, slots), np.int64),
+            exits=zeros_on_lines((count, len(self.strategy.reasons)), np.int64),
+            day_ends=zeros_on_lines((count, days), np.float64),
+            memory=zeros_on_lines((count, max(1, self.strategy.memory_of(assets))), np.float64),
+            in_force=zeros_on_lines((count, weighed), RISK),
+            stress=zeros_on_lines((count, weighed), CAPITAL),
+            highs=zeros_on_lines((count, weighed * PEAK_DAYS), np.float64),
+            signals=zeros_on_lines((count, 0), np.int64),
+            ranking=zeros_on_lines((count, 0), RANKED),
+            scratch=zeros_on_lines((assets,), np.float64),
         )
+        state.stress[...], state.highs[...] = new_capital((count, weighed)), -np.inf
+        return state
 
     def run(self, state: State, params: Records, friction: Records, market: Market, start: int, stop: int) -> Recording:
         """Bars ``start`` to ``stop`` in one loop, everything recorded.

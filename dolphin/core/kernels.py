@@ -11,6 +11,7 @@ from dolphin.core.digest import (
     fill_word,
     intent_word,
     risk_word,
+    standing_word,
     state_word,
 )
 from dolphin.core.hooks import decide, feature_count, may_enter, skips, slot_count
@@ -38,19 +39,20 @@ from dolphin.core.trading import (
 def step(state, params, friction, market, i, trades):  # type: ignore[no-untyped-def]
     """One bar: funding, working orders, margin, the account's drawdown, decision, posture, new orders, marking.
 
-    The caller folds the digest.
+    The caller folds the digest; it is told whether :func:`~dolphin.core.digest.standing_word` may be another.
     """
     begin(state)
     pay_funding(state, market, i)
     match_working(state, friction, market, i, trades)
     liquidate(state, friction, market, i, trades)
-    weigh(state, market, i)
+    weighed = weigh(state, market, i)
     decide(state, params, market, i)
     miss_entries(state, friction, slot_count(state), i)
     refuse(state, friction, market, i)
     obey(state, friction, market, i)
     trade_now(state, friction, market, i, trades)
     mark(state, slot_count(state), market, i)
+    return weighed
 
 
 @inline
@@ -81,12 +83,18 @@ def skip(state, params, market, start, stop):  # type: ignore[no-untyped-def]
 @inline
 def fold(state, market, i):  # type: ignore[no-untyped-def]
     """Chain bar ``i`` to the digest and return the six stage words."""
+    return fold_with(state, market, i, standing_word(state))
+
+
+@inline
+def fold_with(state, market, i, standing):  # type: ignore[no-untyped-def]
+    """:func:`fold` in a loop, which keeps :func:`~dolphin.core.digest.standing_word` from bar to bar."""
     data = data_word(state, market, i)
     features = features_word(feature_count(state), market, i)
     risk = risk_word(state, market, i)
     intent = intent_word(state)
     fill = fill_word(state)
-    after = state_word(state)
+    after = state_word(state, standing)
     account = state.account[0]
     account.digest = chain(account.digest, data, features, risk, intent, fill, after)
     return data, features, risk, intent, fill, after
@@ -110,11 +118,13 @@ def run_recorded(  # type: ignore[no-untyped-def]
     That is earlier than ``stop`` only when ``trades`` might run full: enlarge it and go on.
     Curves are indexed from ``origin``, the first bar of the whole run.
     """
+    standing = standing_word(state)
     for i in range(start, stop):
         if trades.shape[0] - state.account[0].trades < state.fills.shape[0]:
             return i
-        step(state, params[0], friction[0], market, i, trades)
-        fold(state, market, i)
+        if step(state, params[0], friction[0], market, i, trades):
+            standing = standing_word(state)
+        fold_with(state, market, i, standing)
         account = state.account[0]
         k = i - origin
         equity[k] = account.equity
@@ -127,9 +137,11 @@ def run_recorded(  # type: ignore[no-untyped-def]
 @kernel(nogil=True, _nrt=False)
 def run_digested(state, params, friction, market, start, stop, trades, digests):  # type: ignore[no-untyped-def]
     """Bars ``start`` to ``stop`` with nothing but the digest per bar, at ``digests[i - start]``."""
+    standing = standing_word(state)
     for i in range(start, stop):
-        step(state, params[0], friction[0], market, i, trades)
-        fold(state, market, i)
+        if step(state, params[0], friction[0], market, i, trades):
+            standing = standing_word(state)
+        fold_with(state, market, i, standing)
         digests[i - start] = state.account[0].digest
 
 

@@ -63,6 +63,13 @@ def check(state, invariants, others):  # type: ignore[no-untyped-def]
 
 
 @inline
+def stands(state, invariants, others):  # type: ignore[no-untyped-def]
+    """Whether :func:`check` would change nothing: nothing is counted, and what is asked for is in force."""
+    rm = invariants * others
+    return (state.worse | state.better | state.tripped) == 0 and rm > 0.0 and posture_of(rm) == state.posture
+
+
+@inline
 def _trip(state, alone):  # type: ignore[no-untyped-def]
     """Down at once; a trip by the invariants alone remembers from where."""
     if state.tripped == 0:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from dolphin.feeds.bars import Rings
 from dolphin.feeds.health import Health
 from dolphin.feeds.liquidations import Liquidations
 from dolphin.feeds.messages import Depth, Forced, Quote, Trade, decode, units
@@ -56,6 +57,8 @@ class Collector:
         Gets a row per trade: symbol, ts, price, quantity, buyer is maker, trade id, bid, ask, received.
     keep_book : callable, optional
         Gets a record per symbol and interval.
+    bars : Rings, optional
+        The newest bars of each symbol, made of its trades.
     trades : dict of str to Counted
         Where each symbol's trades stand in the recording.
     clock : callable
@@ -72,6 +75,7 @@ class Collector:
         liquidations: Liquidations | None = None,
         keep_tick: Callable[[Row], None] | None = None,
         keep_book: Callable[[Record], None] | None = None,
+        bars: Rings | None = None,
         trades: dict[str, Counted] | None = None,
         clock: Callable[[], int] = time.time_ns,
         name: str = "stream",
@@ -83,7 +87,7 @@ class Collector:
             clock,
             name,
         )
-        self.books, self._liquidations = books, liquidations
+        self.books, self._bars, self._liquidations = books, bars, liquidations
         self.keep_tick, self._keep_book = keep_tick, keep_book
         self._silence = settings.seconds("silence")
         self._part = health.component(name, limit_s=max(30.0, 3.0 * self._silence))
@@ -108,11 +112,13 @@ class Collector:
             self.counts["unreadable"] += 1
             why = " ".join(str(error).split())[:80]
             self._health.alert(f"{self.name}:unreadable", "warning", self.name, f"a message is none of ours ({why})")
+            self._part.judge("messages", False)
             return
         if self.books is not None and now >= self.books.end_ns:
             self.close_interval(now)
         data = message.data
         self.counts["messages"] += 1
+        self._part.judge("messages", True)
         try:
             if type(data) is Quote:
                 self._quote(data, now)
@@ -128,12 +134,14 @@ class Collector:
             self.counts["unreadable"] += 1
             why = " ".join(str(error).split())[:80]
             self._health.alert(f"{self.name}:unreadable", "warning", self.name, f"a message holds no number ({why})")
+            self._part.judge("messages", False)
 
     def _quote(self, quote: Quote, now: int) -> None:
         symbol, seq, late = quote.s, quote.u, now - quote.E * MS
         if not -AHEAD_NS <= late <= STALE_NS:
             self._wrong_time(symbol, late)
             if late > 0:
+                self._part.judge("quotes", False)
                 return
         bid, ask = float(quote.b), float(quote.a)
         if self.books is not None:
@@ -143,8 +151,10 @@ class Collector:
                 return
             if not 0.0 < bid <= ask:
                 self.counts["quotes crossed"] += 1
+                self._part.judge("quotes", False)
                 return
             meter.quote(seq, bid, float(quote.B), ask, float(quote.A))
+        self._part.judge("quotes", True)
         if self.keep_tick is not None:
             self._quotes[symbol] = (round(bid * 1e8), round(ask * 1e8))
 
@@ -175,6 +185,8 @@ class Collector:
             self._part.took("exchange to here", (now - trade.T * MS) / 1e6)
         if self.books is not None:
             self.books.of(symbol).traded += float(trade.q)
+        if self._bars is not None:
+            self._bars.trade(symbol, trade.a, trade.T * MS, float(trade.p), float(trade.q))
         if self.keep_tick is not None:
             bid, ask = self._quotes.get(symbol, (-1, -1)) if verdict != "late" else (-1, -1)
             self.keep_tick(

@@ -17,6 +17,8 @@ Severity = Literal["info", "warning", "critical"]
 STATUSES: tuple[Status, ...] = ("healthy", "degraded", "critical")
 #: Latencies that the quantiles are of.
 KEPT = 2048
+#: Values or messages that a score is of.
+JUDGED = 100
 #: Cleared alerts that are still shown.
 SHOWN = 200
 
@@ -52,6 +54,17 @@ class Component:
     last_ns: int | None = None
     counts: Counter[str] = field(default_factory=Counter)
     latencies: dict[str, deque[float]] = field(default_factory=dict)
+    judged: dict[str, deque[bool]] = field(default_factory=dict)
+
+    def judge(self, what: str, good: bool) -> None:
+        """Whether a value or message passed what is asked of it before it is stored."""
+        if what not in self.judged:
+            self.judged[what] = deque(maxlen=JUDGED)
+        self.judged[what].append(good)
+
+    def scores(self) -> dict[str, float]:
+        """By what was judged the share of the newest that passed."""
+        return {what: round(sum(kept) / len(kept), 3) for what, kept in sorted(self.judged.items())}
 
     def took(self, what: str, milliseconds: float) -> None:
         """One latency."""
@@ -147,6 +160,7 @@ class Health:
                 "limit_s": part.limit_ns / SECOND_NS,
                 "counts": dict(sorted(part.counts.items())),
                 "latency_ms": part.quantiles(),
+                "scores": part.scores(),
             }
         alerts = [*self.active.values(), *reversed(self.past)]
         return {

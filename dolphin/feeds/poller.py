@@ -95,7 +95,7 @@ class Poller:
         if not choices:
             value = local.get(name)
             answer = None if value is None else Answer(value, now)
-            new = self._take(name, DECLARED[name].basis, answer, now) if answer else why
+            new = self._judged(name, DECLARED[name].basis, answer, now) if answer else why
             return self._said(name, new)
         for choice in choices if self._client.settings.fallbacks else choices[:1]:
             try:
@@ -111,7 +111,7 @@ class Poller:
             if answer is None:
                 why = f"{choice.source} has no value"
                 continue
-            new = self._take(name, choice.basis, answer, self._clock())
+            new = self._judged(name, choice.basis, answer, self._clock())
             if isinstance(new, bool):
                 return self._said(name, new)
             why = new
@@ -124,6 +124,8 @@ class Poller:
         if key not in asked:
             get = self._client.get(choice.source, choice.path, query, weight=choice.weight)
             asked[key] = asyncio.create_task(get)
+        else:
+            self._part.counts["answers shared"] += 1
         return await asked[key]
 
     def _said(self, name: str, new: bool | str) -> bool:
@@ -134,6 +136,12 @@ class Poller:
             self._health.alert(f"exf:{name}", severity, "exf", f"{name}: {new}")
             return False
         self._health.clear(f"exf:{name}")
+        return new
+
+    def _judged(self, name: str, basis: str, answer: Answer, received: int) -> bool | str:
+        """:meth:`_take`, and its word counted in the indicator's score."""
+        new = self._take(name, basis, answer, received)
+        self._part.judge(name, isinstance(new, bool))
         return new
 
     def _take(self, name: str, basis: str, answer: Answer, received: int) -> bool | str:

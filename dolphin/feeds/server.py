@@ -1,4 +1,4 @@
-"""Health on a loopback port: JSON at ``/health``, Prometheus text at ``/metrics``, factors and books at ``/latest``."""
+"""A loopback port: ``/health``, ``/metrics`` for Prometheus, factors and books at ``/latest``, and ``/bars``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dolphin.feeds.bars import KEPT, Rings
 from dolphin.feeds.health import STATUSES, Health
 
 
@@ -26,6 +27,9 @@ class _Figures(Collector):
         age = GaugeMetricFamily("dolphin_feeds_age_seconds", "since it last did its work", labels=["component"])
         counts = CounterMetricFamily("dolphin_feeds_events", "what was counted", labels=["component", "what"])
         latency = GaugeMetricFamily("dolphin_feeds_latency_ms", "quantiles", labels=["component", "what", "quantile"])
+        score = GaugeMetricFamily(
+            "dolphin_feeds_score", "share that passed, of the newest", labels=["component", "what"]
+        )
         status.add_metric(["all"], STATUSES.index(document["status"]))
         for name, part in document["components"].items():
             status.add_metric([name], STATUSES.index(part["status"]))
@@ -33,6 +37,8 @@ class _Figures(Collector):
                 age.add_metric([name], part["age_s"])
             for what, count in part["counts"].items():
                 counts.add_metric([name, what], count)
+            for what, share in part["scores"].items():
+                score.add_metric([name, what], share)
             for what, quantiles in part["latency_ms"].items():
                 for quantile, value in quantiles.items():
                     latency.add_metric([name, what, quantile], value)
@@ -46,11 +52,11 @@ class _Figures(Collector):
                 value.add_metric([name], entry["value"])
             if entry["age_s"] is not None:
                 since.add_metric([name], entry["age_s"])
-        yield from (status, age, counts, latency, alerts, value, since)
+        yield from (status, age, counts, latency, score, alerts, value, since)
 
 
 @asynccontextmanager
-async def serving(health: Health, latest: Callable[[], dict[str, Any]], port: int) -> Any:
+async def serving(health: Health, latest: Callable[[], dict[str, Any]], port: int, bars: Rings | None = None) -> Any:
     """Serve on 127.0.0.1 while the block runs; yields the port, which is a free one where ``port`` is 0."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(health, latest))
@@ -65,7 +71,15 @@ async def serving(health: Health, latest: Callable[[], dict[str, Any]], port: in
     async def show_latest(_: web.Request) -> web.Response:
         return web.json_response(latest())
 
+    async def show_bars(request: web.Request) -> web.Response:
+        symbol, count = request.query.get("symbol", ""), request.query.get("count", str(KEPT))
+        if bars is None or symbol not in bars.symbols or not count.isdecimal():
+            known = bars.symbols if bars is not None else []
+            return web.json_response({"error": "ask with symbol=NAME&count=N", "symbols": known}, status=404)
+        return web.json_response(bars.document(symbol, int(count)))
+
     app = web.Application()
+    app.router.add_get("/bars", show_bars)
     app.router.add_get("/health", show_health)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/latest", show_latest)

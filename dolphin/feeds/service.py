@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from dolphin.errors import BadInput, DolphinError, nearest
+from dolphin.feeds.bars import Rings
 from dolphin.feeds.client import Client, Failed
 from dolphin.feeds.collector import Collector, streams_of
 from dolphin.feeds.compaction import compact_day, drop_old, due_days
 from dolphin.feeds.health import Alert, Health
+from dolphin.feeds.integrity import Integrity
 from dolphin.feeds.liquidations import Liquidations
 from dolphin.feeds.meter import Books
 from dolphin.feeds.poller import Poller
@@ -82,6 +84,7 @@ class Service:
         self.stop = asyncio.Event()
         self.books = Books(parse_duration(settings.cadence)) if "books" in only else None
         self.liquidations = Liquidations()
+        self.bars = Rings(parse_duration(settings.cadence)) if "ticks" in only else None
         self.spikes = Spikes(self.health, clock=clock) if "exf" in only else None
         self._tell = tell
         self.poller: Poller | None = None
@@ -99,7 +102,7 @@ class Service:
         with self.recorder.opened():
             async with AsyncExitStack() as stack:
                 client = await stack.enter_async_context(Client(self.settings, self.health))
-                port = serving(self.health, self.latest, self.settings.port)
+                port = serving(self.health, self.latest, self.settings.port, self.bars)
                 self.port = await stack.enter_async_context(port)
                 work = self._work(client)
                 for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,6 +115,7 @@ class Service:
     def _work(self, client: Client) -> list[Awaitable[None]]:
         clock, settings = self._clock, self.settings
         work: list[Awaitable[None]] = [self.recorder.run(self.stop), self._watch(client), self._compact()]
+        work.append(Integrity(self.recorder, self.latest, self.health, clock).run(self.stop))
         exf = "exf" in self.only
         if exf:
             self.poller = Poller(
@@ -135,6 +139,7 @@ class Service:
                 books=self.books,
                 keep_tick=self.recorder.tick if ticks else None,
                 keep_book=self.recorder.book if self.books is not None else None,
+                bars=self.bars,
                 trades=trades_so_far(self.folder, clock()) if ticks else None,
                 clock=clock,
             )

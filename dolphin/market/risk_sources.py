@@ -81,7 +81,7 @@ def gather(
     known.categories["Rm1 invariants"] = "neutral: research has no store"
     _external(known, external, rules)
     _books(known, books, dataset)
-    _forecasts(known, forecasts)
+    _forecasts(known, forecasts, rules)
     known.categories["Rm5 capital"] = "not in the table: it is the account's"
     return known
 
@@ -146,19 +146,21 @@ def _joined(tables: Sequence[Table], ts: Ints, series: str, symbol: str | None) 
     return np.stack([values for values, _ in found])[newest, places], ages[newest, places]
 
 
-def _forecasts(known: Known, table: Table | None) -> None:
+def _forecasts(known: Known, table: Table | None, rules: RiskRules) -> None:
     """The forewarner's status and its age in hours."""
     if table is None:
         known.categories["Rm2 structure"] = "neutral: no forecasts"
         return
-    _, hours, status = forecast_at(table, known.inputs.ts)
+    _, hours, status = forecast_at(table, known.inputs.ts, rules)
     known.inputs = known.inputs._replace(status=status, hours=hours)
     shares = ", ".join(f"{name} {np.mean(status == k):.1%}" for k, name in enumerate(STATUSES))
     known.categories["Rm2 structure"] = f"forecasts in {table.name}: {shares} of bars"
 
 
-def forecast_at(table: Table, ts: Ints) -> tuple[Floats, Floats, Ints]:
+def forecast_at(table: Table, ts: Ints, rules: RiskRules | None = None) -> tuple[Floats, Floats, Ints]:
     """Probability, age in hours and status code of the forewarner at each time (T,); nan and MISSING before the first.
+
+    The thresholds of the status are those of ``rules``, or the defaults.
 
     Raises
     ------
@@ -170,7 +172,9 @@ def forecast_at(table: Table, ts: Ints) -> tuple[Floats, Floats, Ints]:
             f"table '{table.name}' holds no {PROBABILITY}", mend="make one: dolphin forewarn status --out NAME"
         )
     probability, age = _values(table, ts, PROBABILITY, None)
-    codes = np.array([int(status_of(p)) for p in np.unique(probability)], np.int64)
+    chosen = rules or RiskRules()
+    levels = chosen.orange_from, chosen.red_from
+    codes = np.array([int(status_of(p, *levels)) for p in np.unique(probability)], np.int64)
     status = np.where(age < 0, MISSING, codes[np.unique(probability, return_inverse=True)[1]])
     return probability, np.where(age < 0, np.nan, age / HOUR_NS), status
 

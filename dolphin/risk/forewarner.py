@@ -29,13 +29,13 @@ class Forecast(NamedTuple):
 
 
 @inline
-def status_of(probability):  # type: ignore[no-untyped-def]
+def status_of(probability, orange_from=ORANGE_FROM, red_from=RED_FROM):  # type: ignore[no-untyped-def]
     """GREEN, ORANGE from 0.10, RED from 0.25; what is no number is MISSING."""
     if not 0.0 <= probability <= 1.0:
         return MISSING
-    if probability >= RED_FROM:
+    if probability >= red_from:
         return RED
-    return ORANGE if probability >= ORANGE_FROM else GREEN
+    return ORANGE if probability >= orange_from else GREEN
 
 
 @inline

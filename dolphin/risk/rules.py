@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dolphin.errors import BadInput, DolphinError, NotFound, nearest
 from dolphin.files import canonical_json, sha256_bytes
+from dolphin.risk.forewarner import ORANGE_FROM, RED_FROM
 
 #: The factors of the circuit breaker, in the order of their columns.
 FACTORS = ("funding_btc", "funding_eth", "dvol_btc", "dvol_eth", "fng", "vix", "ls_btc", "taker", "oi_btc")
@@ -60,6 +61,8 @@ class RiskRules(BaseModel):
     beta_mode, beta_low, beta_high : the mode, and the two levels of ``w750_switch``
     update : {"bar", "day"}
         Whether the breaker is asked at every bar, or at the first of each UTC day.
+    orange_from, red_from : float
+        Probabilities from which a forecast is ORANGE, and RED.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -70,6 +73,14 @@ class RiskRules(BaseModel):
     beta_low: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     beta_high: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
     update: Literal["bar", "day"] = "bar"
+    orange_from: Annotated[float, Field(gt=0.0, le=1.0)] = ORANGE_FROM
+    red_from: Annotated[float, Field(gt=0.0, le=1.0)] = RED_FROM
+
+    @model_validator(mode="after")
+    def _redder(self) -> RiskRules:
+        if self.orange_from > self.red_from:
+            raise ValueError("orange_from must not lie above red_from")
+        return self
 
     @field_validator("stress")
     @classmethod

@@ -24,9 +24,14 @@ def test_from_study_to_risk_table(home: Path, tmp_path: Path) -> None:
     model = tmp_path / "f.json"
     assert dolphin(home, "sweep", tmp_path / "caps.toml").code == 0
     train = ("forewarn", "train", "m", "--study", "caps", "--days", "0.1", "--loss", "0.005", "--every", "15m")
-    made = dolphin(home, *train, "--out", model, "--json")
+    made = dolphin(home, *train, "--out", model, "--html", tmp_path / "f.html", "--json")
     assert made.code == 0, made.err
     assert {"skill", "market_skill", "reliability", "importance"} <= made.json["validation"].keys()
+    drawn = (tmp_path / "f.html").read_text()
+    assert (
+        drawn.count("<circle") == len(made.json["validation"]["reliability"]) and "Brier score of climatology" in drawn
+    )
+    assert ("No skill" in drawn) == (not made.json["validation"]["has_skill"])
     assert dolphin(home, *train, "--out", tmp_path / "again.json").code == 0
     assert (tmp_path / "again.json").read_bytes() == model.read_bytes()
     said = dolphin(home, "forewarn", "status", model, "m", "--config", tmp_path / "config.toml",

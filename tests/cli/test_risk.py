@@ -70,6 +70,29 @@ def test_mode_is_searched(say, home: Path, tmp_path: Path) -> None:
     assert all(roi["observe", tp] == roi["neutral", tp] != roi["apply", tp] for tp in (0.002, 0.004))
 
 
+def test_thresholds_are_searched(say, home: Path, tmp_path: Path) -> None:
+    tables = {"r10": [10.0], "r40": [40.0, 25.0]}
+    for name, levels in tables.items():
+        rules = f'required = ["fng"]\n[stress.fng]\nside = "below"\nlevels = {levels}\n'
+        (tmp_path / "rules.toml").write_text(rules)
+        made = say("risk", "build", "m", "--external", "e", "--rules", tmp_path / "rules.toml", "--out", name)
+        assert made.code == 0, made.err
+    (tmp_path / "risk.toml").write_text(CONFIG + '[risk]\ntable = "r10"\n')
+    study = tmp_path / "levels.toml"
+    study.write_text(
+        'dataset = "m"\nconfig = "risk.toml"\nsampler = "grid"\ntrials = 8\n[search]\n'
+        '"risk.table" = { choices = ["r10", "r40"] }\n"risk.mode" = { choices = ["apply", "observe"] }\n'
+        '"risk.account" = { choices = [true, false] }\n'
+    )
+    done = say("sweep", study, "--json")
+    assert done.code == 0, done.err
+    rows = trials_of(Workspace(home), "levels")
+    roi = {(row["table"], row["mode"], row["account"]): row["roi"] for row in rows.iter_rows(named=True)}
+    assert len(roi) == rows["config_hash"].n_unique() == 8
+    assert len({roi[table, "observe", account] for table in tables for account in (True, False)}) == 1
+    assert roi["r10", "apply", False] != roi["r40", "apply", False]  # its boost lends leverage
+
+
 def test_one_line(say, tmp_path: Path) -> None:
     assert "no dataset 'nothing'" in say("risk", "build", "m", "--external", "nothing", "--out", "r").complaint
     assert "holds series" in say("risk", "show", "e").complaint

@@ -27,7 +27,8 @@ def test_the_peak_is_the_highest_of_today_and_29_days_before(moves: list[tuple[i
     found = weighed(ts, equity)[1]
     for k, now in enumerate(equity):
         top = equity[: k + 1][ts[: k + 1] // DAY_NS > ts[k] // DAY_NS - 30].max()
-        assert found[k] == rm5((top - now) / top if top > 0.0 else 1.0)
+        with np.errstate(over="ignore"):  # peaks that are hardly numbers
+            assert found[k] == rm5((top - now) / top if top > 0.0 else 1.0)
 
 
 def test_a_peak_is_forgotten_after_thirty_days() -> None:

@@ -16,7 +16,9 @@ from markets import SECOND, START, friction, market_of, params, random_market
 from dolphin.core.digest import SEED
 from dolphin.core.engine import engine_for
 from dolphin.core.jit import inline
+from dolphin.core.posture import new_hysteresis, postures
 from dolphin.core.records import DAY_NS, State
+from dolphin.risk.capital import Capital
 from dolphin.strategies.vel_div import VEL_DIV
 
 CAPITAL = 25_000.0
@@ -248,6 +250,39 @@ def test_a_new_account_is_flat():
     assert state.account[0]["capital"] == state.account[0]["peak_equity"] == 100.0
     assert state.account[0]["digest"] == SEED
     assert not state.slots["side"].any()
+
+
+def test_a_state_begins_with_a_cache_line():
+    for field in engine_for(VEL_DIV.weighing).new_state(7, 100.0, days=3):
+        assert field.ctypes.data % 64 == 0 and field.flags.c_contiguous and field.flags.writeable
+
+
+WEIGHING = engine_for(VEL_DIV.weighing)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seeds, st.sampled_from([1.0, 6.0, 100.0]), st.integers(1, LONG - 1))
+def test_what_the_loop_keeps_of_the_account_is_what_each_bar_would_find(seed, cap, cut):
+    market, rng = long_market(seed), np.random.default_rng(seed)
+    risk = market.risk.copy()
+    risk["others"] = np.repeat(rng.choice([1.0, 0.9, 0.5, 0.05, 0.0], LONG // 8, p=[0.7, 0.1, 0.1, 0.05, 0.05]), 8)
+    risk["rm1"] = rng.random(LONG) >= 0.01
+    risk["imposed"] = np.where(rng.random(LONG) < 0.02, rng.integers(1, 5, LONG), 0)
+    market = market._replace(risk=risk)
+    p, f = params(direction="bidirectional", soft_cap=cap, abs_cap=cap, max_hold_bars=40), friction()
+    whole = WEIGHING.run(WEIGHING.new_state(4, CAPITAL), p, f, market, 0, LONG)
+    state = WEIGHING.new_state(4, CAPITAL)
+    assert (WEIGHING.run_per_bar(state, p, f, market, 0, LONG) == whole.digests).all()
+    assert state.stress.tobytes() == whole.state.stress.tobytes()
+    resumed = WEIGHING.new_state(4, CAPITAL)
+    parts = [WEIGHING.run(resumed, p, f, market, *span).digests for span in ((0, cut), (cut, LONG))]
+    assert (np.concatenate(parts) == whole.digests).all()
+    # Rm5 by the drawdown from the highs of UTC days, and one check a bar, whatever was kept.
+    before = np.concatenate([[CAPITAL], whole.equity[:-1]])
+    in_force, stress = Capital().weigh(risk, market.ts, before)
+    assert whole.state.stress["rm5"][0] == stress[-1]
+    assert (postures(new_hysteresis(), risk["rm1"], risk["others"] * stress)[-1]) == whole.state.stress["posture"][0]
+    assert in_force[-1].tobytes() == whole.state.in_force[0].tobytes()
 
 
 GENERIC = """

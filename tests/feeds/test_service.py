@@ -57,6 +57,8 @@ def test_a_feed_runs_says_how_it_is_and_stops(tmp_path: Path) -> None:
                     document = await answer.json()
                     assert answer.status == 200 and document["status"] == "healthy", document["alerts"]
                     assert document["components"]["stream"]["counts"]["trades"] == 30
+                    assert document["components"]["stream"]["scores"] == {"messages": 1.0, "quotes": 1.0}
+                    assert document["components"]["exf"]["scores"]["funding_btc"] == 1.0
                     assert document["components"]["api"]["latency_ms"]["binance"]["p99"] > 0.0
                 async with session.get(f"{base}/metrics") as answer:
                     text = await answer.text()
@@ -65,6 +67,11 @@ def test_a_feed_runs_says_how_it_is_and_stops(tmp_path: Path) -> None:
                 async with session.get(f"{base}/latest") as answer:
                     latest = await answer.json()
                     assert latest["factors"]["fng"]["value"] == 40.0 and "BTCUSDT" in latest["books"]
+                async with session.get(f"{base}/bars", params={"symbol": "BTCUSDT", "count": "9"}) as answer:
+                    bars = await answer.json()
+                    assert sum(bars["trades"]) == 30 and bars["spacing_ns"] == 10**9
+                async with session.get(f"{base}/bars", params={"symbol": "NONE"}) as answer:
+                    assert answer.status == 404 and (await answer.json())["symbols"] == ["BTCUSDT"]
             await until(lambda: service.health.components["recorder"].counts["snapshots"] > 0, "snapshot")
             service.stop.set()
             await running

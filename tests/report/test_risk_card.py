@@ -32,7 +32,8 @@ def test_page(home: Workspace, busy: Config, tmp_path: Path) -> None:
     out = tmp_path / "run"
     folder(home, busy, out, table="r", mode="observe")
     page = tear_sheet(out)
-    assert "Risk inputs" in page and "Rm4 environment" in page and "Observed: the step read neutral inputs" in page
+    assert "Risk inputs" in page and "Rm4 environment" in page and "Rm5 capital" in page
+    assert "Observed: the step read neutral inputs" in page
     figure = risk_figure(read_run(out))
     assert len(go.Figure(figure).data) == 4
     assert set(figure["data"][3]["y"]) == {"APEX"}

@@ -49,6 +49,7 @@ def test_books() -> None:
 def test_forewarner_rules() -> None:
     assert [status_of(p) for p in (0.0, 0.0999, 0.1, 0.2499, 0.25, 1.0)] == [GREEN, GREEN, ORANGE, ORANGE, RED, RED]
     assert status_of(np.nan) == status_of(1.1) == MISSING
+    assert [status_of(p, 0.2, 0.5) for p in (0.19, 0.2, 0.49, 0.5)] == [GREEN, ORANGE, ORANGE, RED]
     assert effective(GREEN, 6.0, True) == GREEN and effective(GREEN, 6.1, True) == ORANGE
     assert effective(RED, 99.0, True) == RED and effective(ORANGE, 99.0, False) == ORANGE
     assert effective(MISSING, np.nan, True) == ORANGE and effective(MISSING, np.nan, False) == MISSING

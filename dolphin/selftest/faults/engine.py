@@ -31,7 +31,7 @@ ENGINE = (
           "    price, instrument = market.price[i, asset], market.instruments[asset]\n",
           "    price, instrument = market.price[order.bar, asset], market.instruments[asset]\n", "rung R, next", "fill"),
     Fault("batch-skips-digest-of-first-bar", "the batch loop folds only bars that trade", "core/kernels.py",
-          "        fold(state, market, i)\n        account = state.account[0]\n        k = i - origin\n",
+          "        fold_with(state, market, i, standing)\n        account = state.account[0]\n        k = i - origin\n",
           "        if state.account[0].open_positions > 0:\n            fold(state, market, i)\n"
           "        account = state.account[0]\n        k = i - origin\n", "rung 0", "chain"),
     Fault("price-left-out-of-digest", "the digest does not cover a fill's price", _D,

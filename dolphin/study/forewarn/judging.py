@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from dolphin.core.records import Floats, Ints
 BINS = 10
 #: Draws of the block bootstrap, and the quantiles of its interval.
 DRAWS, INTERVAL = 1_000, (0.05, 0.95)
-#: Above these a feature has drifted: the population stability index, and the Kolmogorov-Smirnov distance.
-PSI_LIMIT, KS_LIMIT = 0.25, 0.2
+#: Drift of an input: the population stability index from which it is watched, and acted upon, and the p-value of the
+#: Kolmogorov-Smirnov test below which it is watched whatever the index says.
+PSI_WATCH, PSI_ACT, KS_LEAST = 0.1, 0.2, 0.01
+STEADY, WATCH, ACT = "steady", "watch", "act"
 _LEAST_SHARE = 1e-4
 
 Flags = NDArray[np.bool_]
@@ -117,16 +120,44 @@ def quantiles_of(values: Floats) -> list[float]:
     return [float(q) for q in np.quantile(values[~np.isnan(values)], np.linspace(0.0, 1.0, 101))]
 
 
-def drift(trained: list[float], values: Floats) -> dict[str, Any]:
-    """PSI over the training's tenths and KS distance of what is seen now, and whether either says drifted."""
+def drift(trained: list[float], windows: int, values: Floats) -> dict[str, Any]:
+    """PSI over the training's tenths, KS distance and its p-value of what is seen now, and what they ask for.
+
+    Parameters
+    ----------
+    trained : list of float
+        The 101 quantiles of the training's values, of ``windows`` windows.
+    values : float64 [N]
+        What is seen now; NaN is left out.
+
+    Returns
+    -------
+    dict
+        ``psi``, ``ks``, ``p`` and ``level``: steady, watch or act. The p-value takes values for independent, and those
+        a few hours apart are not: it is too small, and therefore asks for no more than to watch.
+    """
     now, edges = np.sort(values[~np.isnan(values)]), np.array(trained)
     if not len(now):
-        return {"psi": None, "ks": None, "drifted": True}
+        return {"psi": None, "ks": None, "p": None, "level": ACT}
     cuts = np.unique(edges[10:100:10])
     expected = np.diff(np.concatenate([[0.0], np.searchsorted(edges, cuts, side="right") / len(edges), [1.0]]))
     seen = np.diff(np.concatenate([[0.0], np.searchsorted(now, cuts, side="right") / len(now), [1.0]]))
     expected, seen = np.maximum(expected, _LEAST_SHARE), np.maximum(seen, _LEAST_SHARE)
     psi = float(np.sum((seen - expected) * np.log(seen / expected)))
     below = np.searchsorted(now, edges, side="right") / len(now)
-    ks = float(np.max(np.abs(below - np.searchsorted(edges, edges, side="right") / len(edges))))
-    return {"psi": psi, "ks": ks, "drifted": psi > PSI_LIMIT or ks > KS_LIMIT}
+    share = (np.searchsorted(edges, edges, side="right") - 1) / (len(edges) - 1)
+    ks = float(np.max(np.abs(below - share)))
+    p = ks_p(max(0.0, ks - 1.0 / len(edges)), windows, len(now))  # shares are known to a hundredth
+    level = ACT if psi >= PSI_ACT else WATCH if psi >= PSI_WATCH or p < KS_LEAST else STEADY
+    return {"psi": psi, "ks": ks, "p": p, "level": level}
+
+
+def ks_p(distance: float, first: int, second: int) -> float:
+    """The chance of such a Kolmogorov-Smirnov distance between two samples of one distribution.
+
+    Stephens' approximation: Kolmogorov's limit at (sqrt(n) + 0.12 + 0.11 / sqrt(n)) D, n = ab / (a + b).
+    """
+    from scipy.special import kolmogorov
+
+    root = math.sqrt(first * second / (first + second))
+    return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))

@@ -172,8 +172,10 @@ def evaluate(
     probability = found.model.probabilities(examples.x)
     flat = np.full(len(probability), float(document["climatology"]))
     judged = judged_on(examples, np.ones(len(flat), np.bool_), probability, flat, document["seed"])
+    once = np.unique(examples.window, return_index=True)[1]  # the market of a window is that of all configurations
     shifts = {
-        name: drift(document["quantiles"][k], examples.x[:, k].astype(np.float64)) for k, name in enumerate(MARKET)
+        name: drift(document["quantiles"][k], training["windows"], examples.x[once, k].astype(np.float64))
+        for k, name in enumerate(MARKET)
     }
     known: dict[str, Any] = plain(judged | {"dataset": dataset.name, "digest": dataset.digest, "drift": shifts})
     return known
@@ -207,5 +209,6 @@ def forecasts(
         forecast(float(p), envelope(quantiles, state[row]), int(ts[row]))
         for p, row in zip(probability, rows.tolist(), strict=True)
     ]
-    shifts = {name: drift(quantiles[k], state[rows, k]) for k, name in enumerate(MARKET)}
+    windows = found.document["training"]["windows"]
+    shifts = {name: drift(quantiles[k], windows, state[rows, k]) for k, name in enumerate(MARKET)}
     return ts[rows], probability, records, plain(shifts)

@@ -22,6 +22,7 @@ CATEGORIES = {
     "rm2": "Rm2 structure",
     "rm3": "Rm3 microstructure",
     "rm4": "Rm4 environment",
+    "rm5": "Rm5 capital",
 }
 HYSTERESIS = "hysteresis"
 TURN = "SUBDAY_ACB_NORMALIZATION"
@@ -59,17 +60,20 @@ def risk_cost(run: Run) -> dict[str, Any]:
 
     Per category the share of bars below full and the mean; of the trades that the run makes on neutral inputs those
     whose posture refuses them (by the lowest factor of the bar that decides) with their P&L, and those that a posture
-    or Rm caps. Of the breaker the shares of bars ready and boosted, the mean boost, the trades that it enlarges.
+    or Rm caps. Where the config weighs the account the posture is that of Rm1 to Rm5, of this run's own equity. Of the
+    breaker the shares of bars ready and boosted, the mean boost, the trades that it enlarges.
     """
-    rows = window_rows_of(run)
+    rows, (whole, rm5) = window_rows_of(run), whole_stack(run)
+    weighs = run.config.risk.account
+    rm, posture = (whole["rm"], whole["posture"]) if weighs else (rows["rm"], rows["posture"])
+    factors = {name: rm5 if name == "rm5" else rows[name] for name in CATEGORIES}
     trades = neutral_trades(run)
-    decided = trades["entry_bar"] - (run.config.friction.fill_timing == "next") - run.start
-    at = rows[decided]
-    refused = at["posture"] >= TURTLE
-    blame = blamed(at)
-    capped = ~refused & ((at["rm"] < 1.0) | (at["posture"] > 0))
+    at = trades["entry_bar"] - (run.config.friction.fill_timing == "next") - run.start
+    refused = posture[at] >= TURTLE
+    blame = blamed({name: values[at] for name, values in factors.items() if weighs or name != "rm5"})
+    capped = ~refused & ((rm[at] < 1.0) | (posture[at] > 0))
     categories = {
-        text: _category(rows[name], refused & (blame == text), trades["pnl"]) for name, text in CATEGORIES.items()
+        text: _category(factors[name], refused & (blame == text), trades["pnl"]) for name, text in CATEGORIES.items()
     }
     held_back = refused & (blame == HYSTERESIS)
     categories[HYSTERESIS] = {"refused": int(held_back.sum()), "refused_pnl": float(trades["pnl"][held_back].sum())}
@@ -82,15 +86,15 @@ def risk_cost(run: Run) -> dict[str, Any]:
         "refused": int(refused.sum()),
         "refused_pnl": float(trades["pnl"][refused].sum()),
         "capped": int(capped.sum()),
-        "mean_rm": float(np.mean(rows["rm"])),
-        "account": run.config.risk.account,
-        "mean_rm5": float(np.mean(whole_stack(run)[1])),
+        "mean_rm": float(np.mean(rm)),
+        "account": weighs,
+        "mean_rm5": float(np.mean(rm5)),
         "categories": categories,
         "breaker": {
             "ready": float(np.mean(rows["ready"])),
             "boosted": float(np.mean(rows["boost"] > 1.0)),
             "mean_boost": float(np.mean(rows["boost"])),
-            "boosted_trades": int(np.count_nonzero(at["boost"] > 1.0)),
+            "boosted_trades": int(np.count_nonzero(rows["boost"][at] > 1.0)),
             "turn_exits": turns,
         },
     }
@@ -107,11 +111,11 @@ def neutral_trades(run: Run) -> Records:
     return done.trades
 
 
-def blamed(rows: Records) -> np.ndarray:
-    """The category of the lowest factor of each row; the hysteresis where all are full."""
-    factors = np.column_stack([rows[name] for name in CATEGORIES])
-    names = np.array(list(CATEGORIES.values()))
-    return np.where(factors.min(axis=1) < 1.0, names[factors.argmin(axis=1)], HYSTERESIS)
+def blamed(factors: Mapping[str, Floats]) -> np.ndarray:
+    """The category of the lowest factor of each bar; the hysteresis where all are full."""
+    values = np.column_stack(list(factors.values()))
+    names = np.array([CATEGORIES[name] for name in factors])
+    return np.where(values.min(axis=1) < 1.0, names[values.argmin(axis=1)], HYSTERESIS)
 
 
 def _category(values: Floats, refused: np.ndarray, pnl: Floats) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from dolphin.study.forewarn.judging import auc, brier, drift, importance, quantiles_of, reliability, verdict
+from dolphin.study.forewarn.judging import auc, brier, drift, importance, ks_p, quantiles_of, reliability, verdict
 
 RNG = np.random.default_rng(3)
 TRUE = RNG.random(4_000) ** 3
@@ -55,7 +55,21 @@ def test_importance_knows_what_is_read() -> None:
 
 def test_drift() -> None:
     trained = quantiles_of(RNG.standard_normal(20_000))
-    same, other = drift(trained, RNG.standard_normal(5_000)), drift(trained, RNG.standard_normal(5_000) + 1.0)
-    assert not same["drifted"] and same["psi"] < 0.02 and same["ks"] < 0.05
-    assert other["drifted"] and other["ks"] == pytest.approx(0.383, abs=0.03)  # 2 Phi(1/2) - 1
-    assert drift(trained, np.array([np.nan]))["drifted"]
+    same = drift(trained, 20_000, RNG.standard_normal(5_000))
+    assert same["level"] == "steady" and same["psi"] < 0.02 and same["ks"] < 0.05 and same["p"] >= 0.01
+    other = drift(trained, 20_000, RNG.standard_normal(5_000) + 1.0)
+    assert other["level"] == "act" and other["ks"] == pytest.approx(0.383, abs=0.03)  # 2 Phi(1/2) - 1
+    moved = drift(trained, 20_000, RNG.standard_normal(5_000) + 0.35)  # PSI of a shift by d is about d squared
+    assert moved["level"] == "watch" and 0.1 < moved["psi"] < 0.2
+    little = drift(trained, 20_000, RNG.standard_normal(5_000) + 0.15)
+    assert little["level"] == "watch" and little["psi"] < 0.1 and little["p"] < 0.01
+    assert drift(trained, 300, RNG.standard_normal(40) + 0.15)["p"] > 0.01  # so few say nothing
+    assert drift(trained, 20_000, np.array([np.nan]))["level"] == "act"
+
+
+def test_ks_p_is_scipy_s() -> None:
+    from scipy.stats import kstwo
+
+    for distance, a, b in ((0.05, 300, 500), (0.12, 300, 500), (0.3, 40, 60)):
+        exact = float(kstwo.sf(distance, round(a * b / (a + b))))
+        assert ks_p(distance, a, b) == pytest.approx(exact, rel=0.1, abs=1e-4)

@@ -13,7 +13,7 @@ from dolphin.core.records import APEX, HIBERNATE, TURTLE
 from dolphin.market.assemble import open_market
 from dolphin.market.risk_table import build_risk, table_rows
 from dolphin.risk.rules import parse_rules
-from dolphin.study.measure.risk_cost import blamed, risk_cost, risk_frame, whole_stack
+from dolphin.study.measure.risk_cost import blamed, neutral_trades, risk_cost, risk_frame, whole_stack
 from dolphin.study.measure.run import Run, run
 from dolphin.workspace import Workspace
 
@@ -22,7 +22,10 @@ HOUR = 3600 * 10**9
 
 @pytest.fixture
 def runs(home: Workspace, busy: Config) -> dict[str, Run]:
-    """The busy configuration under forecasts that are RED for a day, observed and applied."""
+    """The busy configuration under forecasts that are RED for a day: observed, applied, and so where it loses much.
+
+    Only the last weighs its account's drawdown.
+    """
     import polars as pl
 
     from dolphin.catalog import open_dataset
@@ -42,9 +45,11 @@ def runs(home: Workspace, busy: Config) -> dict[str, Run]:
     write_table(home, "f", kind="series", parts=[("2025-01-01", None, frame)], about={"sources": []})
     build_risk(dataset, "r", rules=parse_rules({"required": ["vix"]}, "test"), forecasts="f")
     found = {}
-    for mode in ("observe", "apply"):
-        config = parse_config({"params": busy.params.model_dump(), "risk": {"table": "r", "mode": mode}}, where="t")
-        found[mode] = run(dataset, open_market(dataset, config), config, 800, dataset.n_bars)
+    for name, mode, fee in (("observe", "observe", 2.0), ("apply", "apply", 2.0), ("weighed", "apply", 60.0)):
+        risk = {"table": "r", "mode": mode, "account": name == "weighed"}
+        document = {"params": busy.params.model_dump(), "friction": {"fee_bps": fee}, "risk": risk}
+        config = parse_config(document, where="t")
+        found[name] = run(dataset, open_market(dataset, config), config, 800, dataset.n_bars)
     return found
 
 
@@ -76,9 +81,26 @@ def test_the_account_s_own_factor_is_of_the_bar_before(runs: dict[str, Run]) -> 
     assert set(frame["posture_account"].unique().to_list()) <= set(range(APEX, HIBERNATE + 1))
 
 
+def test_what_the_account_s_own_factor_cost(runs: dict[str, Run]) -> None:
+    done = runs["weighed"]
+    cost, frame = risk_cost(done), risk_frame(done)
+    capital, stress = cost["categories"]["Rm5 capital"], frame["rm5"].to_numpy()
+    assert capital["below_full"] == np.mean(stress < 1.0) > 0.0 and capital["mean"] == np.mean(stress)
+    assert sum(of["refused"] for of in cost["categories"].values()) == cost["refused"]
+    assert sum(of["refused_pnl"] for of in cost["categories"].values()) == pytest.approx(cost["refused_pnl"])
+    trades, posture = neutral_trades(done), frame["posture_account"].to_numpy()
+    at = trades["entry_bar"] - done.start
+    lowest = np.column_stack([frame[f"rm{k}"].to_numpy()[at] for k in range(1, 6)]).argmin(axis=1) == 4
+    assert cost["refused"] == int((posture[at] >= TURTLE).sum())
+    assert capital["refused"] == int(((posture[at] >= TURTLE) & lowest & (stress[at] < 1.0)).sum()) > 0
+    assert cost["mean_rm"] == np.mean(frame["rm_account"].to_numpy())
+    entered = done.recording.trades["entry_bar"] - done.start
+    assert (posture[entered] < TURTLE).all()
+    for name in ("observe", "apply"):
+        assert risk_cost(runs[name])["categories"]["Rm5 capital"]["refused"] == 0
+
+
 def test_blame() -> None:
-    rows = np.zeros(3, [(name, "f8") for name in ("rm1", "rm2", "rm3", "rm4")])
-    rows[0] = (1.0, 0.1, 0.5, 1.0)
-    rows[1] = (1.0, 1.0, 1.0, 1.0)
-    rows[2] = (0.0, 0.1, 0.5, 1.0)
-    assert blamed(rows).tolist() == ["Rm2 structure", "hysteresis", "Rm1 invariants"]
+    rows = np.array([(1.0, 0.1, 0.5, 1.0, 0.3), (1.0,) * 5, (0.0, 0.1, 0.5, 1.0, 1.0), (1.0, 1.0, 1.0, 0.4, 0.2)])
+    factors = {f"rm{k + 1}": rows[:, k] for k in range(5)}
+    assert blamed(factors).tolist() == ["Rm2 structure", "hysteresis", "Rm1 invariants", "Rm5 capital"]
