@@ -32,7 +32,8 @@ from dolphin.gate.policy import read_policy
 from dolphin.gate.recount import NAME as RECOUNTED
 from dolphin.gate.recount import figures, recount
 from dolphin.gate.report import Check
-from dolphin.gate.row_by_row import row_by_row
+from dolphin.gate.row_by_row import row_by_row, trades_of
+from dolphin.gate.unshifted import edge_without_shifts, search_by_returns
 from dolphin.progress import Progress
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.holdouts import Holdouts
@@ -60,7 +61,7 @@ def look_again(
     """The second look, and where a pass has the parity ladder, too, every decision once more row by row."""
     checks = [second_look(workspace, folder, ask, found)]
     if checks[0].passed and _with_parity(ask, found["report"]):
-        checks.append(_without_later_rows(workspace, folder, found, progress))
+        checks += _without_later_rows(workspace, folder, found, progress)
     return checks
 
 
@@ -130,22 +131,33 @@ def _with_parity(ask: dict[str, Any], report: dict[str, Any]) -> bool:
     return report["candidate"]["kind"] != "champion" if asked is None else bool(asked)
 
 
-def _without_later_rows(workspace: Workspace, folder: Path, found: dict[str, Any], progress: Progress | None) -> Check:
-    """All windows that were run, and the holdout, decided by a process that gets one row after the other."""
+def _without_later_rows(
+    workspace: Workspace, folder: Path, found: dict[str, Any], progress: Progress | None
+) -> list[Check]:
+    """All windows that were run, and the holdout, decided by a process that gets one row after the other.
+
+    What it decided on the holdout is then asked for an edge without a shifted signal.
+    """
     report, job = found["report"], json.loads((folder / "job.json").read_text())
     about, evidence = report["candidate"], report["evidence"]
     dataset = open_dataset(workspace, f"{about['dataset']}@{about['dataset_digest']}")
     told = {(w["start"], w["stop"]): _left(folder / f"{number}.npz") for number, w in enumerate(job["windows"])}
     held, value = None, None
     if about["kind"] != "champion":
+        # Whose opening it is, was looked at before.
         opening = evidence["holdout"]["opening"]
-        entry = next((e for e in Holdouts(workspace).entries() if e["hash"] == opening), None)
-        part = evidence["edge"]["holdout"]
-        if entry is not None and part["value"] is not None and part.get("objective"):
-            low, high = np.searchsorted(dataset.grid(), [entry["first_ts"], entry["last_ts"] + 1]).tolist()
-            held, value = (low, high), (str(part["objective"]), float(part["value"]))
+        entry = next(e for e in Holdouts(workspace).entries() if e["hash"] == opening)
+        low, high = np.searchsorted(dataset.grid(), [entry["first_ts"], entry["last_ts"] + 1]).tolist()
+        held, part = (low, high), evidence["edge"]["holdout"]
+        if part["value"] is not None and part.get("objective"):
+            value = str(part["objective"]), float(part["value"])
     digest = str(about["engine_digest"])
-    return row_by_row(dataset, workspace.research, found["config"], digest, told, held, value, progress)
+    check, books = row_by_row(dataset, workspace.research, found["config"], digest, told, held, value, progress)
+    if held is None or books is None:
+        return [check]
+    trades, policy = trades_of(books), read_policy(workspace)
+    hashed, alpha = str(about["config_hash"]), float(evidence["edge"]["alpha"])
+    return [check, edge_without_shifts(workspace, dataset, hashed, alpha, held, books, trades, policy)]
 
 
 def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple[int, int]:
@@ -221,6 +233,11 @@ def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Ite
         return
     yield from edge_problems(edge)
     held, search = edge["holdout"], edge["search"]
+    by_returns = search_by_returns(workspace, dataset, config_hash, policy)
+    if (by_returns is None) != (search is None):
+        yield "the search that it comes from is not the registry's"
+    if search is not None and search["method"] == "reality check" and not _near(by_returns or 0.0, search["p"]):
+        yield f"p of the reality check is {by_returns:.4g} by the registry, and was told as {search['p']:.4g}"
     p = held["p"] if search is None else stouffer(search["p"], held["p"])
     families = earlier_families(
         workspace, looks_at(workspace, dataset), dataset, entry["first_ts"], entry["last_ts"], config_hash

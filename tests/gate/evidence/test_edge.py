@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -17,6 +18,8 @@ from dolphin.gate.evidence.edge import Edge
 from dolphin.gate.evidence.searches import CannotRerun, Rerun, find_search
 from dolphin.gate.evidence.shifting import draw_shifts, least_rows, scores_under, seed_of, shifted
 from dolphin.gate.policy import Policy, read_policy
+from dolphin.gate.second_look import _edge
+from dolphin.gate.unshifted import search_by_returns
 from dolphin.report import gate_page
 from dolphin.study.definition.spec import read_study
 from dolphin.study.measure.measured import measure
@@ -192,3 +195,32 @@ def test_a_strategy_without_signals_is_judged_by_its_days(searched: Any) -> None
     plain = Candidate("plain", "config", config, candidate.dataset, candidate.start, candidate.stop, {})
     found = judged(searched, plain)
     assert found.holdout.method == "resampled days" and 0.0 < found.holdout.p <= 1.0
+
+
+def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
+    """A search that was left out, or whose reality check is told smaller than it is, is not believed."""
+    home, candidate = searched.workspace, searched.candidate()
+    (home.experiments / "s" / "study.json").unlink()
+    found = judged(searched)
+    assert found.search is not None and found.search.method == "reality check"
+    policy, digest = read_policy(home), candidate.config.hash
+    p = search_by_returns(home, candidate.dataset, digest, policy)
+    assert p == found.search.p and search_by_returns(home, candidate.dataset, "another", policy) is None
+    opening = Holdouts(home).entries()[-1]["hash"]
+    report = {
+        "candidate": {"config_hash": digest},
+        "evidence": {"edge": found.document(), "holdout": {"opening": opening}},
+    }
+    kept = copy.deepcopy(report)
+    assert not any("registry" in line for line in _edge(home, report, candidate.dataset))
+    report["evidence"]["edge"]["search"]["p"] /= 2.0
+    assert any("by the registry, and was told as" in line for line in _edge(home, report, candidate.dataset))
+    kept["evidence"]["edge"]["search"] = None
+    assert any("is not the registry's" in line for line in _edge(home, kept, candidate.dataset))
+    other = searched.workspace.experiments / "more.toml"
+    other.write_text((home.experiments / "s.toml").read_text() + "min_alignment = { low = 0.0, high = 0.3 }\n")
+    sweep(home, read_study(other))
+    assert search_by_returns(home, candidate.dataset, digest, policy) == pytest.approx(1.0 - (1.0 - p) ** 2)
+    text = (home.promote / "policy.toml").read_text()
+    (home.promote / "policy.toml").write_text(text.replace("least_trials = 50", "least_trials = 65"))
+    assert search_by_returns(home, candidate.dataset, digest, read_policy(home)) is None
