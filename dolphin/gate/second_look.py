@@ -19,7 +19,7 @@ import numpy as np
 from dolphin.catalog import Dataset, open_dataset, parse_time
 from dolphin.core.records import Floats, Records
 from dolphin.files import read_json
-from dolphin.gate.anchors import anchor_problems
+from dolphin.gate.anchors import anchor_problems, rules_problems
 from dolphin.gate.champions import POINTERS, open_champion, pointer_path
 from dolphin.gate.costs import MAKER_BPS, ROUND_TRIP_BPS, SLACK
 from dolphin.gate.evidence.combining import of_several, rank, spent, stouffer
@@ -231,6 +231,7 @@ def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Ite
     if entry is None or entry["config_hash"] != config_hash or entry["dataset_digest"] != dataset.digest:
         yield "the holdout's opening is not on the chain"
         return
+    yield from rules_problems(workspace, config_hash)
     yield from edge_problems(edge)
     held, search = edge["holdout"], edge["search"]
     by_returns = search_by_returns(workspace, dataset, config_hash, policy)

@@ -11,6 +11,7 @@ import pytest
 
 from dolphin.config import parse_config
 from dolphin.gate import Candidate, find_candidate
+from dolphin.gate.anchors import rules_problems
 from dolphin.gate.case import judge_case, open_case
 from dolphin.gate.evaluation import _measure, evaluate
 from dolphin.gate.evidence.combining import spent, stouffer
@@ -224,3 +225,26 @@ def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
     text = (home.promote / "policy.toml").read_text()
     (home.promote / "policy.toml").write_text(text.replace("least_trials = 50", "least_trials = 65"))
     assert search_by_returns(home, candidate.dataset, digest, read_policy(home)) is None
+
+
+@pytest.mark.parametrize("rules", ["floors", "policy"])
+def test_rules_that_were_changed_after_the_search(searched: Any, rules: str) -> None:
+    """What a search is judged by is written down where its holdout is declared, before a trial has run."""
+    home, candidate = searched.workspace, searched.candidate()
+    study, dataset = searched.study, candidate.dataset
+    first, last = (int(ts) for ts in dataset.grid()[[candidate.start, candidate.stop - 1]])
+    Holdouts(home).declare(dataset, first, last, study.name, study.hash)
+    Holdouts(home).declare(dataset, first, last - 1, "another", "another")
+    found = judged(searched)
+    opening = Holdouts(home).entries()[-1]["hash"]
+    about = {"config_hash": candidate.config.hash}
+    report = {"candidate": about, "evidence": {"edge": found.document(), "holdout": {"opening": opening}}}
+    assert rules_problems(home, candidate.config.hash) == []
+    path = home.promote / f"{rules}.toml"
+    path.write_text(path.read_text() + "# stricter, who knows\n")
+    (problem,) = rules_problems(home, candidate.config.hash)
+    assert problem.startswith(f"{rules}.toml is not the one that the search was declared with (line 1 of")
+    assert problem in [*_edge(home, report, dataset)]
+    checks = evaluate(home, candidate, tier2=False, parity=False).checks
+    assert [check.detail for check in checks if check.name == "rules" and not check.passed] == [problem]
+    assert rules_problems(home, "no search of it") == []
