@@ -32,23 +32,22 @@ DAY = 86_400_000_000_000
 
 def test_trades_moved_by_hand() -> None:
     """Four rows of one day and four of the next, two assets, one of them without its first price."""
-    close = np.exp(
-        np.array([[0.0, np.nan], [0.1, 1.0], [0.3, 1.2], [0.2, 1.1], [0.5, 1.0], [0.4, 1.3], [0.9, 1.4], [0.7, 1.0]])
-    )
+    logs = [[0.0, np.nan], [0.1, 1.0], [0.3, 1.2], [0.2, 1.1], [0.5, 1.0], [0.4, 1.3], [0.9, 1.4], [0.7, 1.1]]
+    close = np.exp(np.array(logs))
     ts = DAY + (np.arange(8, dtype=np.int64) + 1) * (DAY // 4)
-    held = Held(*(np.array(v) for v in ([1, 4], [3, 6], [0, 1], [0.5, -2.0], [0.04, -1.2])))
-    costs = 0.5 * np.expm1(0.1) - 0.04, -2.0 * np.expm1(0.4) + 1.2
+    held = Held(*(np.array(v) for v in ([1, 4], [3, 7], [0, 1], [0.5, -2.0], [0.04, -0.5])))
+    costs = 0.5 * np.expm1(0.1) - 0.04, -2.0 * np.expm1(0.1) + 0.5
     found = sharpes_moved(held, close, ts, [0, 3])
 
     def ratio(one: float, two: float) -> float:
         days = np.array([one, two])
         return float(np.sqrt(365.0) * days.mean() / days.std(ddof=1))
 
-    assert found[0] == pytest.approx(ratio(0.04, -1.2), rel=1e-12)
-    # Moved by three: the first holds rows 4 to 6, the second row 7 and, around the circle, up to row 1 (no price
-    # before it: the first that is known).
+    assert found[0] == pytest.approx(ratio(0.04, -0.5), rel=1e-12)
+    # Moved by three: the first holds rows 4 to 6, the second row 7 and, around the circle, up to row 2; before its
+    # first price an asset is worth that.
     first = 0.5 * np.expm1(0.4) - costs[0]
-    second = -2.0 * np.expm1((1.0 - 1.0) + (1.0 - 1.0)) - costs[1]
+    second = -2.0 * np.expm1((1.1 - 1.1) + (1.2 - 1.0)) - costs[1]
     assert found[1] == pytest.approx(ratio(second, first), rel=1e-12)
     assert np.isnan(sharpes_moved(Held(*(v[:0] for v in held)), close, ts, [0, 1])).all()
 
