@@ -163,6 +163,7 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "kind": candidate.kind,
         "strategy": measure.config.strategy_name,
         "config_hash": measure.config.hash,
+        "opened_as": candidate.config.hash,
         "quantiles_of_the_gate_window": dict(candidate.config.of_window),
         "engine_digest": run.engine.digest,
         "final_digest": run.final_digest,

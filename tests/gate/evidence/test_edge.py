@@ -212,7 +212,7 @@ def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
         "candidate": {"config_hash": digest},
         "evidence": {"edge": found.document(), "holdout": {"opening": opening}},
     }
-    kept = copy.deepcopy(report)
+    kept, again = copy.deepcopy(report), copy.deepcopy(report)
     assert not any("registry" in line for line in _edge(home, report, candidate.dataset))
     report["evidence"]["edge"]["search"]["p"] /= 2.0
     assert any("by the registry, and was told as" in line for line in _edge(home, report, candidate.dataset))
@@ -222,6 +222,9 @@ def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
     other.write_text((home.experiments / "s.toml").read_text() + "min_alignment = { low = 0.0, high = 0.3 }\n")
     sweep(home, read_study(other))
     assert search_by_returns(home, candidate.dataset, digest, policy) == pytest.approx(1.0 - (1.0 - p) ** 2)
+    assert any(
+        "64 looks outside" in line and "and 0 were told" in line for line in _edge(home, again, candidate.dataset)
+    )
     text = (home.promote / "policy.toml").read_text()
     (home.promote / "policy.toml").write_text(text.replace("least_trials = 50", "least_trials = 65"))
     assert search_by_returns(home, candidate.dataset, digest, read_policy(home)) is None
@@ -237,7 +240,7 @@ def test_rules_that_were_changed_after_the_search(searched: Any, rules: str) -> 
     Holdouts(home).declare(dataset, first, last - 1, "another", "another")
     found = judged(searched)
     opening = Holdouts(home).entries()[-1]["hash"]
-    about = {"config_hash": candidate.config.hash}
+    about = {"config_hash": candidate.config.hash, "opened_as": candidate.config.hash}
     report = {"candidate": about, "evidence": {"edge": found.document(), "holdout": {"opening": opening}}}
     assert rules_problems(home, candidate.config.hash) == []
     path = home.promote / f"{rules}.toml"
