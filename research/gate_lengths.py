@@ -8,7 +8,8 @@ study is searched, and the chosen configuration is judged on holdouts of several
 signals, p_t among its trades moved in a circle; for the search beside p_a, its rank among ``boot`` markets, White's
 reality check. Kinds ``shift`` and ``shiftd`` have no more days than there are. What is finished is kept in FILE, and a
 second run goes on; with ``--seconds`` it stops after so many. ``--rows`` is what ``dolphin gate calibrate`` has kept of
-the same markets (``promote/.calibration``): best and p_b on its 55 days are then taken from there.
+the same markets (``promote/.calibration``): best and p_b on its 55 days are then taken from there, and the power of
+longer holdouts is told from them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import norm
 
 from dolphin.catalog import open_dataset
 from dolphin.core.records import Market
@@ -39,6 +41,8 @@ from dolphin.times import DAY_NS
 from dolphin.workspace import Workspace
 
 SHIFTS, MOVES, SEED = 99, 999, 1
+#: Days of a holdout whose power is told from what was kept of 55.
+LENGTHS = (55, 70, 80, 90, 110, 141, 165, 220, 300, 330)
 
 #: Limits of the test without shifted signals, as multiples of alpha.
 FACTORS = (1.0, 2.0, 3.0, 4.0)
@@ -135,6 +139,39 @@ def main() -> None:
         if "@" not in name:
             nulls[name] = [row["best"] or -1e9 for key, row in kept.items() if key.rpartition(" ")[0] == name]
     told(found, nulls, policy)
+    if kept:
+        expected(kept, policy)
+
+
+def expected(kept: dict[str, dict[str, float]], policy: Policy) -> None:
+    """Power at a Sharpe ratio of 4 by days of the holdout, from what was kept of 55: no market is made again.
+
+    z_b is a configuration's own share and a draw of unit variance; the share, shrunk by what it varies among the
+    markets of a kind, grows with the root of the days. p_a stays. Between kinds by a straight line of probits.
+    """
+    rng = np.random.default_rng(SEED)
+    nulls = [row["best"] for key, row in kept.items() if key.startswith("boot ")]
+    for family in ("broad", "narrow"):
+        kinds = sorted({key.rpartition(" ")[0] for key in kept if key.startswith(family)})
+        sharpes, shares = [], []
+        for kind in kinds:
+            rows = [row for key, row in kept.items() if key.rpartition(" ")[0] == kind]
+            sharpes.append(np.mean([row["sharpe"] or 0.0 for row in rows]))
+            z_a = norm.isf([rank(row["best"], nulls) for row in rows])
+            z_b = norm.isf([min(row["p_b"], 1.0 - 1e-9) for row in rows])
+            varies = max(z_b.var() - 1.0, 0.0)
+            shrunk = varies / (1.0 + varies)
+            share = z_b.mean() + shrunk * (z_b - z_b.mean())
+            share = share + np.sqrt(shrunk) * rng.standard_normal((400, len(rows)))
+            noise, passed = rng.standard_normal(share.shape), []
+            for days in LENGTHS:
+                z = np.minimum(share * np.sqrt(days / 55.0) + noise, norm.isf(1.0 / 200.0))
+                joined = (z_a + z) / np.sqrt(2.0) >= norm.isf(policy.alpha)
+                passed.append(np.mean(joined & (z >= norm.isf(policy.hard("guard")))))
+            shares.append(norm.ppf(passed))
+        order = np.argsort(sharpes)
+        for days, ends in zip(LENGTHS, np.array(shares)[order].T, strict=True):
+            print(f"{family} at 4, {days} days: {norm.cdf(np.interp(4.0, np.array(sharpes)[order], ends)):.2f}")
 
 
 def told(found: dict[str, dict[str, Numbers]], nulls: dict[str, list[float]], policy: Policy) -> None:
