@@ -46,7 +46,7 @@ NAME = "judged again without the strategy's code"
 
 #: Checks that a pass holds, and those that it holds beside unless parity was left out.
 NEEDED = ("data", "trial registry", "gate unchanged in memory", "determinism", RECOUNTED)
-OF_NEW = ("cost of trading", "edge")
+OF_NEW = ("cost of trading", "rules", "edge")
 OF_PARITY = (
     "same in every state", "look-ahead, every window", "decisions write wishes only", "calendar", "later start",
     "parity rung 0", "parity rung 1", "parity rung 2",
