@@ -245,7 +245,7 @@ def test_the_championsown_worst_is_the_frozen_one(candidate: Candidate) -> None:
 def test_a_window_from_midnight_has_no_day_more(candidate: Candidate) -> None:
     """Its first bar is the last of the day before; what it earned stays in the returns."""
     market = _measure(candidate, candidate.config, None).market
-    days, midnight = 2, int(np.searchsorted(market.ts, market.ts[0] - candidate.dataset.spacing_ns + 3 * DAY))
+    days, midnight = 2, int(np.searchsorted(market.ts, (int(market.ts[0]) // DAY + 3) * DAY))
     for start in (midnight, midnight + 1):
         found = Measure(candidate.dataset, market, candidate.config, start, midnight + 1 + days * 1440)
         assert len(found.daily_returns) == days
