@@ -73,7 +73,7 @@ def search_by_returns(workspace: Workspace, dataset: Dataset, config_hash: str, 
     seed = seed_of(policy.hard("seed"), "reality check", search.study_hash, search.first_ts, search.last_ts)
     p, _ = reality_check(returns, policy.hard("resamples"), policy.hard("block_days"), seed)
     beyond = outside(looks_at(workspace, dataset), search, search.first_ts, search.last_ts)
-    return of_several(p, 1.0 + beyond / search.rows.height)
+    return of_several(p, 1.0 + beyond / search.rows.height) if beyond else p
 
 
 def with_open(held: Held, engine: SlowEngine, close: Floats, start: int) -> Held:

@@ -209,7 +209,7 @@ def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
     assert p == found.search.p and search_by_returns(home, candidate.dataset, "another", policy) is None
     opening = Holdouts(home).entries()[-1]["hash"]
     report = {
-        "candidate": {"config_hash": digest},
+        "candidate": {"config_hash": digest, "opened_as": digest},
         "evidence": {"edge": found.document(), "holdout": {"opening": opening}},
     }
     kept, again = copy.deepcopy(report), copy.deepcopy(report)
