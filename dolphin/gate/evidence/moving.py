@@ -60,14 +60,15 @@ def sharpes_moved(held: Held, close: Floats, ts: Ints, shifts: Sequence[int]) ->
         earned = held.weight * _gain(logs, around, held, shift) - beside
         found[k] = np.bincount(days[(held.exit + shift) % len(ts)], earned, found.shape[1])
     flat = np.ptp(found, axis=1) == 0.0
-    return np.where(flat, np.nan, sharpe_of(found))
+    return np.asarray(np.where(flat, np.nan, sharpe_of(found)))
 
 
 def _gain(logs: Floats, around: Floats, held: Held, shift: int) -> Floats:
     """(n,) relative move of each position's asset over its rows, moved by ``shift``."""
     entry, leave = (held.entry + shift) % len(logs), (held.exit + shift) % len(logs)
     step = logs[leave, held.asset] - logs[entry, held.asset]
-    return np.expm1(np.nan_to_num(step + np.where(leave < entry, around[held.asset], 0.0)))
+    whole = step + np.where(leave < entry, around[held.asset], 0.0)
+    return np.asarray(np.expm1(np.nan_to_num(whole)))
 
 
 def _filled(values: Floats) -> Floats:

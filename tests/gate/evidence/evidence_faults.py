@@ -246,7 +246,7 @@ FAULTS = tuple(
         ("moving", MOVED + "test_trades_moved_by_hand", "moved-not-around", "the end of the circle is a jump back",
          "np.where(leave < entry, around[held.asset], 0.0)", "0.0 * around[held.asset]"),
         ("moving", MOVED + "test_trades_moved_by_hand", "moved-by-logs", "a log move is taken for a relative one",
-         "np.expm1(np.nan_to_num(", "(np.nan_to_num("),
+         "np.expm1(np.nan_to_num(whole))", "np.nan_to_num(whole)"),
         ("moving", MOVED + "test_trades_moved_by_hand", "moved-idle-passes", "no trades have a ratio of zero",
          "np.where(flat, np.nan, sharpe_of(found))", "np.where(flat, 0.0, sharpe_of(found))"),
         ("moving", MOVED + "test_trades_moved_by_hand", "moved-before-the-first", "before its first price an asset has none",
