@@ -26,6 +26,7 @@ from dolphin.core.records import MARKET_COLUMNS, Records
 from dolphin.core.strategy import Strategy
 from dolphin.errors import BadInput, DolphinError, NotFound, nearest, nearest_beside
 from dolphin.files import canonical_json, sha256_bytes
+from dolphin.strategies import BUNDLED as STRATEGIES
 from dolphin.strategies import DEFAULT, load, presets
 
 
@@ -207,9 +208,14 @@ class Config:
 
     @property
     def strategy_identity(self) -> str:
-        """What the hash knows the strategy by: its name, and the digests of its plug-in features."""
+        """What the hash knows the strategy by: its name, the digest of its own sources, and those of plug-in features.
+
+        Bundled strategies go by their name: other sources are another version of the package. Those of a workspace
+        are edited as parameters are, and what was looked at with other sources is another look.
+        """
         digests = [feature.digest for feature in self.features.values() if not isinstance(feature, str)]
-        return " ".join([self.strategy_name, *digests])
+        own = [_sources_of(self.strategy)] if self.strategy_name not in STRATEGIES else []
+        return " ".join([self.strategy_name, *own, *digests])
 
     @property
     def hash(self) -> str:
@@ -254,6 +260,11 @@ def _traded(strategy: Strategy, in_parts: bool, funded: bool, obeys: bool, weigh
     if obeys:
         strategy = strategy.weighing if weighs else strategy.obeying
     return strategy
+
+
+@functools.lru_cache(maxsize=64)
+def _sources_of(strategy: Strategy) -> str:
+    return strategy.digest
 
 
 def friction_records(many: Sequence[Config]) -> Records:

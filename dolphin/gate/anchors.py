@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dolphin.gate.audit import ANCHOR, AuditLog, read_audit
-from dolphin.study.trials.holdouts import Holdouts
+from dolphin.study.trials.holdouts import Holdouts, family_of, rules_of
 from dolphin.study.trials.registry import Registry
 from dolphin.workspace import Workspace
 
@@ -22,6 +22,20 @@ def anchor_problems(workspace: Workspace) -> list[str]:
         if missing:
             return [f"{registry.folder}: {missing} (anchored in {where})"]
     return []
+
+
+def rules_problems(workspace: Workspace, config_hash: str) -> list[str]:
+    """Rules that are others by now than when the holdout of a configuration's search was declared, in words."""
+    family, now, found = family_of(workspace, config_hash), rules_of(workspace), []
+    for number, entry in enumerate(Holdouts(workspace).entries(), 1):
+        if entry["action"] == "declare" and entry["family"] == family:
+            found += [
+                f"{name}.toml is not the one that the search was declared with (line {number} of holdouts.jsonl): "
+                "restore it, or search anew"
+                for name, digest in entry.get("rules", {}).items()
+                if now[name] != digest
+            ]
+    return found
 
 
 def clock_problems(log: AuditLog) -> list[str]:

@@ -127,21 +127,25 @@ def find_candidate(
 
 
 def frozen_config(workspace: Workspace, champion: Champion) -> Config:
-    """The resolved configuration that a champion was frozen with."""
-    return _config(champion.document("config.json"), champion.folder / "config.json", workspace)
+    """The resolved configuration that a champion was frozen with.
+
+    Its files are those of its name, which holds them all; what its strategy's sources are by now, its digests tell.
+    """
+    return _config(champion.document("config.json"), champion.folder / "config.json", workspace, frozen=True)
 
 
-def _config(document: Any, path: Path, workspace: Workspace) -> Config:
+def _config(document: Any, path: Path, workspace: Workspace, *, frozen: bool = False) -> Config:
     try:
         table, stated = dict(document["config"]), document["hash"]
     except (KeyError, TypeError, ValueError):
         raise DolphinError("holds no config and hash", where=str(path)) from None
     table = {key: value for key, value in table.items() if value is not None}
     config = parse_config(table, where=str(path), research=workspace.research)
-    if config.hash != stated:
+    if config.hash != stated and not frozen:
         raise DolphinError(
-            "its hash is not that of its config", where=str(path), mend="run the config again, do not edit it"
-        )
+            "its hash is not that of its config and its strategy's sources", where=str(path),
+            mend="it was edited, or the strategy was: run the config again",
+        )  # fmt: skip
     return config
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from dolphin.catalog import verify as verify_dataset
 from dolphin.config import Config, settled
 from dolphin.files import json_value
-from dolphin.gate.anchors import anchor_problems
+from dolphin.gate.anchors import anchor_problems, rules_problems
 from dolphin.gate.candidate import Candidate, frozen_config
 from dolphin.gate.case import Case, case_evidence, judge_case, open_case
 from dolphin.gate.champions import Champion, open_champion, pointer_path
@@ -84,7 +84,8 @@ def evaluate(
     judged = tuple(judge_floors(floors, measure, rival, _blue(workspace), tier2=tier2))
     checks = [_data(workspace, candidate), _registry(workspace, candidate), *percentiles]
     if case is not None:
-        checks.append(cost_check(measure.config))
+        changed = rules_problems(workspace, measure.config.hash)
+        checks += [cost_check(measure.config), Check("rules", not changed, next(iter(changed), "as before the search"))]
     if candidate.recorded:
         checks.append(_reproduced(candidate, measure.whole))
     tell(1, 5, "gate: is there an edge")
@@ -162,6 +163,7 @@ def about(candidate: Candidate, measure: Measure) -> dict[str, Any]:
         "kind": candidate.kind,
         "strategy": measure.config.strategy_name,
         "config_hash": measure.config.hash,
+        "opened_as": candidate.config.hash,
         "quantiles_of_the_gate_window": dict(candidate.config.of_window),
         "engine_digest": run.engine.digest,
         "final_digest": run.final_digest,

@@ -14,7 +14,7 @@ from dolphin.core.records import Floats, Ints, Market
 from dolphin.errors import DolphinError
 from dolphin.gate.floors import Window
 from dolphin.study.measure.run import Run, run
-from dolphin.times import DAY_NS, format_time
+from dolphin.times import DAY_NS, format_time, return_day
 
 
 def days_spanned(ts: Ints, start: int, stop: int, spacing_ns: int) -> float:
@@ -73,6 +73,17 @@ class Measure:
     def whole(self) -> Run:
         """The run over the gate window."""
         return self._run(self.start, self.stop)
+
+    @property
+    def daily_returns(self) -> Floats:
+        """(days,) of the whole window; a first bar that only ends the day before it is none of its own.
+
+        A window that begins at midnight begins with the close of the day before: 55 days are not 56.
+        """
+        returns, days = self.whole.daily_returns, return_day(self.market.ts[self.start : self.start + 2])
+        if len(returns) < 2 or days[0] == days[1] or self.dataset.spacing_ns >= DAY_NS:
+            return returns
+        return np.concatenate([[(1.0 + returns[0]) * (1.0 + returns[1]) - 1.0], returns[2:]])
 
     def run_of(self, start: int, stop: int) -> Run:
         """The run over rows ``start`` to ``stop``."""

@@ -59,8 +59,8 @@ def row_by_row(
     held: Span | None,
     value: tuple[str, float] | None,
     progress: Progress | None = None,
-) -> Check:
-    """Decide all judged spans again without the rows that come later.
+) -> tuple[Check, SlowEngine | None]:
+    """Decide all judged spans again without the rows that come later; with the holdout's books where all agrees.
 
     Parameters
     ----------
@@ -82,24 +82,26 @@ def row_by_row(
                 raise Differs("its sources give another engine than the one that was judged")
             books.walk(progress)
     except Differs as error:
-        return Check(NAME, False, str(error))
+        return Check(NAME, False, str(error)), None
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        return Check(NAME, False, f"what the process that decides said means nothing: {type(error).__name__}: {error}")
+        words = f"what the process that decides said means nothing: {type(error).__name__}: {error}"
+        return Check(NAME, False, words), None
     ts = dataset.grid()
     for span, (trades, equity) in told.items():
         if problem := _unlike(ts, span, books.engines[span], trades, equity):
-            return Check(NAME, False, problem)
+            return Check(NAME, False, problem), None
     if held is not None and value is not None:
         engine = books.engines[held]
         capital = float(config["account"]["initial_capital"])
-        found = figures(ts[slice(*held)], _trades(engine), np.array(engine.run.equity), capital).get(value[0])
+        found = figures(ts[slice(*held)], trades_of(engine), np.array(engine.run.equity), capital).get(value[0])
         if found is not None and not _near(found, value[1]):
-            return Check(NAME, False, f"on the holdout {value[0]} is {found:.6g}, and was told as {value[1]:.6g}")
+            words = f"on the holdout {value[0]} is {found:.6g}, and was told as {value[1]:.6g}"
+            return Check(NAME, False, words), None
     count, bars = sum(len(e.run.trades) for e in books.engines.values()), sum(stop - start for start, stop in spans)
     words = f"{bars} bars of {len(spans)} windows, no later row at hand: the same {count} trades"
     if not books.declared["confined"]:
         words += "; this system lets compiled code open files while it is imported"
-    return Check(NAME, True, words)
+    return Check(NAME, True, words), books.engines[held] if held is not None else None
 
 
 class _Books:
@@ -243,7 +245,8 @@ def _market(dataset: Dataset, config: dict[str, Any], declared: dict[str, Any]) 
     return bare._replace(features=features, risk=risk_columns(dataset, about), **more)
 
 
-def _trades(engine: SlowEngine) -> Records:
+def trades_of(engine: SlowEngine) -> Records:
+    """The closed trades of slow books, as records."""
     found = np.zeros(len(engine.run.trades), TRADE)
     for row, trade in zip(found, engine.run.trades, strict=True):
         for name in trade._fields:
@@ -253,7 +256,7 @@ def _trades(engine: SlowEngine) -> Records:
 
 def _unlike(ts: Any, span: Span, engine: SlowEngine, trades: Records, equity: Floats) -> str:
     """Where the books of a span part from what was told of it; empty if no bit does."""
-    start, mine = span[0], _trades(engine)
+    start, mine = span[0], trades_of(engine)
     where = np.flatnonzero(np.array(engine.run.equity) != equity)
     if len(where):
         bar = start + int(where[0])

@@ -19,20 +19,22 @@ import numpy as np
 from dolphin.catalog import Dataset, open_dataset, parse_time
 from dolphin.core.records import Floats, Records
 from dolphin.files import read_json
-from dolphin.gate.anchors import anchor_problems
+from dolphin.gate.anchors import anchor_problems, rules_problems
 from dolphin.gate.champions import POINTERS, open_champion, pointer_path
 from dolphin.gate.costs import MAKER_BPS, ROUND_TRIP_BPS, SLACK
 from dolphin.gate.evidence.combining import of_several, rank, spent, stouffer
-from dolphin.gate.evidence.looks import earlier_families, looks_at
+from dolphin.gate.evidence.looks import earlier_families, looks_at, outside
 from dolphin.gate.evidence.part import LEAST_SHIFTS
+from dolphin.gate.evidence.searches import find_search
 from dolphin.gate.floors import Floor, judge, read_floors
 from dolphin.gate.judging import own_worst
 from dolphin.gate.measure import Measure, worst_by_bar
-from dolphin.gate.policy import read_policy
+from dolphin.gate.policy import Policy, read_policy
 from dolphin.gate.recount import NAME as RECOUNTED
 from dolphin.gate.recount import figures, recount
 from dolphin.gate.report import Check
-from dolphin.gate.row_by_row import row_by_row
+from dolphin.gate.row_by_row import row_by_row, trades_of
+from dolphin.gate.unshifted import edge_without_shifts, search_by_returns
 from dolphin.progress import Progress
 from dolphin.study.measure.run import window_rows
 from dolphin.study.trials.holdouts import Holdouts
@@ -44,7 +46,7 @@ NAME = "judged again without the strategy's code"
 
 #: Checks that a pass holds, and those that it holds beside unless parity was left out.
 NEEDED = ("data", "trial registry", "gate unchanged in memory", "determinism", RECOUNTED)
-OF_NEW = ("cost of trading", "edge")
+OF_NEW = ("cost of trading", "rules", "edge")
 OF_PARITY = (
     "same in every state", "look-ahead, every window", "decisions write wishes only", "calendar", "later start",
     "parity rung 0", "parity rung 1", "parity rung 2",
@@ -60,7 +62,7 @@ def look_again(
     """The second look, and where a pass has the parity ladder, too, every decision once more row by row."""
     checks = [second_look(workspace, folder, ask, found)]
     if checks[0].passed and _with_parity(ask, found["report"]):
-        checks.append(_without_later_rows(workspace, folder, found, progress))
+        checks += _without_later_rows(workspace, folder, found, progress)
     return checks
 
 
@@ -130,22 +132,33 @@ def _with_parity(ask: dict[str, Any], report: dict[str, Any]) -> bool:
     return report["candidate"]["kind"] != "champion" if asked is None else bool(asked)
 
 
-def _without_later_rows(workspace: Workspace, folder: Path, found: dict[str, Any], progress: Progress | None) -> Check:
-    """All windows that were run, and the holdout, decided by a process that gets one row after the other."""
+def _without_later_rows(
+    workspace: Workspace, folder: Path, found: dict[str, Any], progress: Progress | None
+) -> list[Check]:
+    """All windows that were run, and the holdout, decided by a process that gets one row after the other.
+
+    What it decided on the holdout is then asked for an edge without a shifted signal.
+    """
     report, job = found["report"], json.loads((folder / "job.json").read_text())
     about, evidence = report["candidate"], report["evidence"]
     dataset = open_dataset(workspace, f"{about['dataset']}@{about['dataset_digest']}")
     told = {(w["start"], w["stop"]): _left(folder / f"{number}.npz") for number, w in enumerate(job["windows"])}
     held, value = None, None
     if about["kind"] != "champion":
+        # Whose opening it is, was looked at before.
         opening = evidence["holdout"]["opening"]
-        entry = next((e for e in Holdouts(workspace).entries() if e["hash"] == opening), None)
-        part = evidence["edge"]["holdout"]
-        if entry is not None and part["value"] is not None and part.get("objective"):
-            low, high = np.searchsorted(dataset.grid(), [entry["first_ts"], entry["last_ts"] + 1]).tolist()
-            held, value = (low, high), (str(part["objective"]), float(part["value"]))
+        entry = next(e for e in Holdouts(workspace).entries() if e["hash"] == opening)
+        low, high = np.searchsorted(dataset.grid(), [entry["first_ts"], entry["last_ts"] + 1]).tolist()
+        held, part = (low, high), evidence["edge"]["holdout"]
+        if part["value"] is not None and part.get("objective"):
+            value = str(part["objective"]), float(part["value"])
     digest = str(about["engine_digest"])
-    return row_by_row(dataset, workspace.research, found["config"], digest, told, held, value, progress)
+    check, books = row_by_row(dataset, workspace.research, found["config"], digest, told, held, value, progress)
+    if held is None or books is None:
+        return [check]
+    trades, policy = trades_of(books), read_policy(workspace)
+    hashed, alpha = str(about["opened_as"]), float(evidence["edge"]["alpha"])
+    return [check, edge_without_shifts(workspace, dataset, hashed, alpha, held, books, trades, policy)]
 
 
 def _asked(workspace: Workspace, ask: dict[str, Any], dataset: Dataset) -> tuple[int, int]:
@@ -215,21 +228,47 @@ def _edge(workspace: Workspace, report: dict[str, Any], dataset: Dataset) -> Ite
     policy, edge = read_policy(workspace), report["evidence"]["edge"]
     opening = report["evidence"]["holdout"]["opening"]
     entry = next((e for e in Holdouts(workspace).entries() if e["hash"] == opening), None)
-    config_hash = report["candidate"]["config_hash"]
-    if entry is None or entry["config_hash"] != config_hash or entry["dataset_digest"] != dataset.digest:
+    about = report["candidate"]
+    config_hash, opened_as = about["config_hash"], about["opened_as"]
+    settled = opened_as != config_hash and bool(about["quantiles_of_the_gate_window"])
+    if entry is None or entry["config_hash"] != opened_as or entry["dataset_digest"] != dataset.digest:
         yield "the holdout's opening is not on the chain"
         return
+    if opened_as != config_hash and not settled:
+        yield "another configuration opened the holdout"
+    yield from rules_problems(workspace, config_hash)
     yield from edge_problems(edge)
     held, search = edge["holdout"], edge["search"]
+    yield from _search_problems(workspace, dataset, opened_as, search, policy)
     p = held["p"] if search is None else stouffer(search["p"], held["p"])
+    # What an open percentile was before it was settled cannot be told here: all others are before such a one.
     families = earlier_families(
-        workspace, looks_at(workspace, dataset), dataset, entry["first_ts"], entry["last_ts"], config_hash
-    )
+        workspace, looks_at(workspace, dataset), dataset, entry["first_ts"], entry["last_ts"],
+        "" if settled else config_hash,
+    )  # fmt: skip
+    families = [name for name in families if name not in (config_hash, opened_as)]
     alpha = spent(policy.alpha, 1 + len(families)) if families else policy.alpha
     if not _near(p, edge["p"]) or not _near(alpha, edge["alpha"]):
         yield f"p is {p:.4g} and its limit {alpha:.4g}; told were {edge['p']:.4g} and {edge['alpha']:.4g}"
     if p > alpha or (search is not None and held["p"] > policy.hard("guard")):
         yield f"no edge: p = {p:.4g}, p_b = {held['p']:.4g}"
+
+
+def _search_problems(
+    workspace: Workspace, dataset: Dataset, config_hash: str, told: dict[str, Any] | None, policy: Policy
+) -> Iterator[str]:
+    """Whether the search that was told of is the registry's, with all looks beside it."""
+    by_returns = search_by_returns(workspace, dataset, config_hash, policy)
+    search = find_search(workspace, config_hash, dataset.digest) if by_returns is not None else None
+    if (search is None) != (told is None):
+        yield "the search that it comes from is not the registry's"
+    if search is None or told is None or by_returns is None:
+        return
+    beyond = outside(looks_at(workspace, dataset), search, search.first_ts, search.last_ts)
+    if told.get("looks_outside", 0) < beyond:
+        yield f"{beyond} looks outside of the search are registered, and {told.get('looks_outside', 0)} were told"
+    if told["method"] == "reality check" and not _near(by_returns, told["p"]):
+        yield f"p of the reality check is {by_returns:.4g} by the registry, and was told as {told['p']:.4g}"
 
 
 def edge_problems(edge: dict[str, Any]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from dolphin.report.palette import GAIN, LOSS, QUIET
 from dolphin.report.svg import Frame, words
 
 _KEYS = ("policy_sha256", "study", "dataset", "trials", "kinds", "without_edge", "created")
+_PICTURED = {"edge_planted", "markets", "promoted", "share", "interval_95", "holdout_alone", "both",
+             "mean_sharpe_of_the_chosen_unseen"}  # fmt: skip
 #: The picture, and the pixels for its labels below.
 FRAME, BELOW = Frame(860.0, 300.0, 52.0), 44.0
 #: What a test of size 5 % promises.
@@ -81,6 +83,14 @@ def calibration_page(found: dict[str, Any]) -> str:
         f"{found['trials']:,} configurations searched on each.</p></header>"
     )
     return page("The gate's own error", "\n".join([head, *parts]))
+
+
+def pictures(kinds: dict[str, Any]) -> str:
+    """Both pictures of what a verdict quotes, as far as it has their figures."""
+    whole = {name: about for name, about in kinds.items() if {*about} >= _PICTURED}
+    nulls = {name: about for name, about in whole.items() if not about["edge_planted"]}
+    edges = [about for about in whole.values() if about["edge_planted"]]
+    return (null_picture(nulls) if nulls else "") + (power_picture(edges) if edges else "")
 
 
 def null_picture(kinds: dict[str, Any]) -> str:

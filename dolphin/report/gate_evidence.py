@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dolphin.report.calibration_page import pictures
 from dolphin.report.gate_pictures import picture
 from dolphin.report.gate_pieces import grid, piece
 from dolphin.report.markup import Cell, card, facts, table, text
@@ -64,7 +65,8 @@ def edge_cards(evidence: dict[str, Any]) -> Iterator[str]:
         if isinstance(about := evidence.get(name), dict):
             kinds = about.get("kinds") if name == "own_error" else None
             told = {key: value for key, value in about.items() if key != "kinds"}
-            yield card(title, facts(_flat(told)) + (_kinds(kinds) if isinstance(kinds, dict) else ""))
+            drawn = pictures(kinds) + _kinds(kinds) if isinstance(kinds, dict) else ""
+            yield card(title, facts(_flat(told)) + drawn)
 
 
 def _part(edge: dict[str, Any], name: str) -> str:

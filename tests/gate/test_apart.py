@@ -15,7 +15,7 @@ from test_gate import Ladder
 
 from dolphin.errors import DolphinError
 from dolphin.gate import Candidate, GateReport, evaluate, find_candidate, open_champion, promote
-from dolphin.gate.apart import _ask, _ran, judge_apart, verify_apart
+from dolphin.gate.apart import _ask, _ran, judge_apart, promote_apart, verify_apart
 from dolphin.gate.evaluation import _measure
 from dolphin.gate.policy import DEFAULT as POLICY
 from dolphin.gate.recount import leave, recounted
@@ -110,6 +110,15 @@ def test_two_processes_say_what_one_says(workspace: Workspace, candidate: Candid
     assert both["floors"] == alone["floors"] and both["evidence"]["edge"] == alone["evidence"]["edge"]
     with pytest.raises(DolphinError, match="a config file needs a dataset"):
         judge_apart(workspace, str(config_file))
+
+
+def test_weaker_rules_are_refused_before_anything_is_run(
+    workspace: Workspace, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dolphin.gate.apart._ran", lambda *_: pytest.fail("nothing is to be run"))
+    with pytest.raises(DolphinError, match="weaker than the shipped rules") as caught:
+        promote_apart(workspace, str(config_file), dataset="edge", reason="they hold")
+    assert "--weaker-policy" in str(caught.value)
 
 
 @pytest.mark.slow

@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 import sneaky_for_tests as sneaky
 
-from dolphin.config import parse_config
+from dolphin.config import Config, Variants, parse_config
+from dolphin.errors import DolphinError
 from dolphin.gate import Candidate, evaluate, promote
+from dolphin.gate.candidate import _config
+from dolphin.gate.case import open_case
 from dolphin.gate.evaluation import _measure, with_open
+from dolphin.gate.evidence.looks import earlier_families, looks_at
 from dolphin.gate.floors import Window
 from dolphin.gate.honest import honest_checks
 from dolphin.gate.measure import Measure, worst_by_bar
@@ -108,6 +112,32 @@ def test_tables_are_part_of_the_digest(cheats: Workspace, tmp_path: Path) -> Non
     (tmp_path / "again" / "table3.py.t").write_text("[1, 5]")
     digests.append(load("table3:SNEAKY", tmp_path / "again").digest)
     assert len({*digests}) == 4
+
+
+def test_other_sources_are_other_looks(cheats: Workspace, candidate: Candidate, tmp_path: Path) -> None:
+    """A number that is edited in the source is tuned like a parameter: another configuration, another family."""
+    text, old = Path(sneaky.__file__).read_text(), "signal < -0.01"
+    assert text.count(old) == 1
+
+    def version(new: str, research: Path) -> Config:
+        research.mkdir(exist_ok=True)
+        (research / "tuned.py").write_text(text.replace(old, new))
+        return parse_config({"strategy": "tuned:SNEAKY"}, where="test", research=research)
+
+    said, tuned = version(f"{old}  # they say", tmp_path / "said"), version("signal < -0.02", tmp_path / "tuned")
+    plain = version(old, cheats.research)
+    assert plain.hash == said.hash != tuned.hash and plain.document() == tuned.document()
+    variant = Variants(tuned).of({"hold": 20})
+    assert variant.hash == variant.config.hash != Variants(plain).of({"hold": 20}).hash
+    cases = [open_case(cheats, dataclasses.replace(candidate, config=config)) for config in (plain, tuned)]
+    last = cases[1].unseen
+    families = earlier_families(
+        cheats, looks_at(cheats, candidate.dataset), candidate.dataset, last.first_ts, last.last_ts, tuned.hash
+    )
+    assert plain.hash in families
+    with pytest.raises(DolphinError, match="that of its config and its strategy's sources"):
+        _config({"config": plain.document(), "hash": tuned.hash}, tmp_path, cheats)
+    assert _config({"config": plain.document(), "hash": tuned.hash}, tmp_path, cheats, frozen=True).hash == plain.hash
 
 
 def test_a_direction_that_is_only_a_word(cheats: Workspace, candidate: Candidate) -> None:
@@ -210,6 +240,17 @@ def test_the_championsown_worst_is_the_frozen_one(candidate: Candidate) -> None:
         rows = [{"window": "pinned", "roi": -0.9}, {"window": "rolling", "roi": frozen}]
         champion: Any = SimpleNamespace(document=lambda name, rows=rows: {"windows": rows})
         assert own_worst(floor, champion)[0] == limit
+
+
+def test_a_window_from_midnight_has_no_day_more(candidate: Candidate) -> None:
+    """Its first bar is the last of the day before; what it earned stays in the returns."""
+    market = _measure(candidate, candidate.config, None).market
+    days, midnight = 2, int(np.searchsorted(market.ts, (int(market.ts[0]) // DAY + 3) * DAY))
+    for start in (midnight, midnight + 1):
+        found = Measure(candidate.dataset, market, candidate.config, start, midnight + 1 + days * 1440)
+        assert len(found.daily_returns) == days
+        assert np.prod(1.0 + found.daily_returns) == pytest.approx(1.0 + found.whole.metrics["roi"])
+    assert len(Measure(candidate.dataset, market, candidate.config, midnight, midnight + 2881).whole.daily_returns) == 3
 
 
 def test_measure_runs_what_was_asked(candidate: Candidate) -> None:

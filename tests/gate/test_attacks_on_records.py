@@ -18,9 +18,11 @@ from dolphin.gate import champions
 from dolphin.gate.anchors import anchor_problems, clock_problems
 from dolphin.gate.audit import read_audit
 from dolphin.gate.champions import install, open_champion
+from dolphin.gate.evaluation import _registry
 from dolphin.gate.evidence.combining import spent
 from dolphin.gate.evidence.looks import earlier_families, looks_at
 from dolphin.gate.promotion import verify
+from dolphin.gate.second_look import _checks
 from dolphin.study.trials.holdouts import Holdouts
 from dolphin.study.trials.markets import lag_of, sketch
 from dolphin.study.trials.registry import Registry, trial_frame
@@ -221,3 +223,17 @@ def test_hindsight_subsets_are_the_same_market(searched: Workspace, chosen: tupl
     prices = data.prices()
     part = Seen(spacing_ns=data.spacing_ns, rows=SimpleNamespace(ts=prices.ts, close=prices.close[:, list(chosen)]))
     assert lag_of(sketch(data), sketch(part)) == 0  # type: ignore[arg-type]
+
+
+def test_the_gate_and_its_judge_ask_for_the_anchors(home: Workspace) -> None:
+    """A registry that was begun anew is whole, and refuses a new candidate; a champion's digests do not hang on it."""
+    report = {"candidate": {"kind": "config"}, "checks": []}
+    assert _registry(home, SimpleNamespace(kind="config")).passed  # type: ignore[arg-type]
+    before = len(list(_checks(home, {"parity": False}, report)))
+    shutil.rmtree(folder_of(home))
+    look(home, "a")
+    check = _registry(home, SimpleNamespace(kind="config"))  # type: ignore[arg-type]
+    assert not check.passed and "begun anew" in check.detail
+    assert _registry(home, SimpleNamespace(kind="champion")).passed  # type: ignore[arg-type]
+    told = list(_checks(home, {"parity": False}, report))
+    assert len(told) == before + 1 and "begun anew" in told[-1]

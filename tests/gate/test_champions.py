@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dolphin.errors import DolphinError
 from dolphin.gate import rollback, verify
 from dolphin.gate.audit import GENESIS, read_audit
 from dolphin.gate.champions import Champion, install, lineage, locked, open_champion, recover
+from dolphin.parity.fresh_process import own_environment
 from dolphin.workspace import Workspace, create
 
 A = {"config.json": b'{"n": 1}\n', "inner/metrics.json": b"{}\n"}
@@ -208,6 +210,53 @@ def test_full_disk_at_the_pointer_calls_the_move_off(
     report = verify(workspace)
     assert report["passed"] and report["completed"] == [] and len(report["unreferenced"]) == 1
     assert open_champion(workspace).hash == two[1].hash
+
+
+#: Acts on a workspace that may not be written; whoever may write anything becomes somebody who may not.
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+import dolphin.gate.anchors
+from dolphin.gate import rollback, verify
+from dolphin.gate.champions import install
+from dolphin.errors import DolphinError
+from dolphin.workspace import Workspace
+home = Workspace(Path(sys.argv[1]))
+if hasattr(os, "geteuid") and os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+for act in (
+    lambda: install(home, {"config.json": b"new"}, pointer="blue", reason="third"),
+    lambda: rollback(home, "back"),
+    lambda: verify(home),
+):
+    try:
+        act()
+    except DolphinError as error:
+        print(error)
+"""
+
+
+def test_a_folder_that_may_not_be_written_stays_as_it_is() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        home = create(root / "w")
+        for contents in (A, B):
+            install(home, contents, pointer="blue", reason="before")
+        paths = [root, *root.rglob("*")]
+        before = {path: path.read_bytes() for path in paths if path.is_file()}
+        try:
+            for path in paths:
+                path.chmod(0o555 if path.is_dir() else 0o444)
+            command = [sys.executable, "-P", "-c", READ_ONLY, str(home.root)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
+        finally:
+            for path in paths:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 3 and all("cannot write: Permission denied; make it writable" in line for line in lines)
+        assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
 def test_no_champion_says_how_to_make_one(workspace: Workspace) -> None:

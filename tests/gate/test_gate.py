@@ -87,8 +87,9 @@ def test_pass_rests_on_floors_and_all_evidence(report: GateReport) -> None:
         *("roi", "sharpe_365"),
     ]
     assert [c.name for c in report.checks] == [
-        *("data", "trial registry", "cost of trading", "edge", "gate unchanged in memory", "determinism"),
-        *("recounted from fills and prices", "look-ahead", "warm-up", "append-only", "same in every state"),
+        *("data", "trial registry", "cost of trading", "rules", "edge", "gate unchanged in memory"),
+        *("determinism", "recounted from fills and prices", "look-ahead", "warm-up", "append-only"),
+        *("same in every state",),
         *("look-ahead, every window", "decisions write wishes only", "calendar", "later start"),
         *("parity rung 0: n0", "parity rung 1: n1", "parity rung 2: n2"),
     ]
@@ -135,7 +136,7 @@ def test_breached_floor_refuses_before_the_costly_part(workspace: Workspace, can
     assert set(found.evidence["not_run"].values()) == {"not run because floors were breached or no edge was found"}
     assert len(found.evidence["not_run"]) == 2
     assert [c.name for c in found.checks] == [
-        *("data", "trial registry", "cost of trading", "edge", "gate unchanged in memory"),
+        *("data", "trial registry", "cost of trading", "rules", "edge", "gate unchanged in memory"),
     ]
     assert found.answers["floors"]["answer"] == "no" and found.answers["edge"]["answer"] == "yes"
     trades = found.floors[3].value

@@ -16,7 +16,7 @@ from dolphin.files import read_json
 from dolphin.gate import Candidate
 from dolphin.gate.apart import _ask, _ran
 from dolphin.gate.evaluation import _measure
-from dolphin.gate.row_by_row import NAME, _Books, _strategy, _trades, _unlike, row_by_row
+from dolphin.gate.row_by_row import NAME, _Books, _strategy, _unlike, row_by_row, trades_of
 from dolphin.gate.second_look import _without_later_rows
 from dolphin.parity.fresh_process import own_environment
 from dolphin.workspace import Workspace
@@ -144,7 +144,7 @@ def test_an_honest_strategy_decides_the_same(walked: Any) -> None:
 def test_what_was_told_otherwise_is_named(walked: Any, change: Any, said: str) -> None:
     measure, (span, _), books = walked
     recording = measure.run_of(*span).recording
-    told = change(_trades(books.engines[span]), recording.equity)
+    told = change(trades_of(books.engines[span]), recording.equity)
     assert said in _unlike(measure.market.ts, span, books.engines[span], *told)
 
 
@@ -156,7 +156,7 @@ def test_an_engine_that_knows_the_future(workspace: Workspace, tmp_path: Path) -
     with _ran(home, ask, None) as (folder, report):
         assert report.passed, report.refusal()
         assert report.evidence["edge"]["holdout"]["value"] > 20.0, "a Sharpe ratio that nobody has"
-        check = _without_later_rows(home, folder, read_json(folder / "found.json"), None)
+        (check,) = _without_later_rows(home, folder, read_json(folder / "found.json"), None)
     assert not check.passed and "where no later row is known, and was told as" in check.detail
     assert check.name == NAME
 
@@ -167,5 +167,5 @@ def test_a_module_that_reads_the_prices_itself(workspace: Workspace, candidate: 
     home, _ = with_module(workspace, tmp_path, f'\nBYTES = open("{data}", "rb").read()\n')
     document = dict(candidate.config.document()) | {"strategy": "mine:SNEAKY", "preset": None, "params": {}}
     told = {(0, 10): (np.zeros(0), np.zeros(10))}
-    check = row_by_row(candidate.dataset, home.research, document, "", told, None, None)
+    check, _ = row_by_row(candidate.dataset, home.research, document, "", told, None, None)
     assert not check.passed and f"opens {data}, which no decision needs" in check.detail

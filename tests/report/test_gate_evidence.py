@@ -123,3 +123,15 @@ def test_hashes_are_short_and_copied_whole() -> None:
     digest = "0123456789abcdef" * 4
     page = gate_page(REPORT | {"candidate": {"name": "me", "digest": digest}})
     assert f'data-copy="{digest}"' in page and ">0123456789ab…<" in page and page.count("<script>") == 1
+
+
+def test_a_verdict_draws_the_gates_own_error() -> None:
+    """Promotions without an edge and power, from the calibration that it quotes."""
+    about = {"markets": 300, "promoted": 12, "share": 0.04, "interval_95": [0.021, 0.069], "holdout_alone": 22,
+             "both": 0, "mean_sharpe_of_the_chosen_unseen": 0.3, "edge_planted": False}  # fmt: skip
+    edge = about | {"edge_planted": True, "promoted": 203, "share": 0.677, "mean_sharpe_of_the_chosen_unseen": 3.7}
+    kinds = {"boot": about, "broad@4": edge}
+    page = gate_page(REPORT | {"evidence": {"own_error": {"status": "measured for this policy", "kinds": kinds}}})
+    assert "Share promoted without an edge: boot 4.0%" in page
+    assert "Share that passes the evidence by Sharpe ratio: 3.7: 68%" in page
+    assert "Share promoted" not in gate_page(REPORT), "figures that are not there are not drawn"

@@ -86,7 +86,7 @@ def advisory(
 def _ratios(
     workspace: Workspace, search: Search | None, measure: Measure, looks: Looks, policy: Policy
 ) -> Iterator[Advice]:
-    here = moments(measure.whole.daily_returns)
+    here = moments(measure.daily_returns)
     psr = probabilistic(here)
     yield Advice(
         "probabilistic Sharpe ratio", _known(psr), policy.advisory("psr"), ">=",

@@ -97,7 +97,10 @@ def judge_edge(
     if search is not None and trials >= policy.hard("least_trials"):
         part, choice = of_search(workspace, dataset, config, search, looks, policy, threads, progress)
     held = of_holdout(workspace, dataset, market, config, unseen, choice, policy, threads, progress)
-    others = earlier_families(workspace, looks, dataset, unseen.first_ts, unseen.last_ts, config.hash)
+    # Open percentiles are settled after the opening, which has the hash that was asked for.
+    opened_as = unseen.entry["config_hash"] if unseen.entry is not None else config.hash
+    others = earlier_families(workspace, looks, dataset, unseen.first_ts, unseen.last_ts, opened_as)
+    others = [name for name in others if name != config.hash]
     family = 1 + len(others)
     alpha = policy.alpha if family == 1 else spent(policy.alpha, family)
     p = held.p if part is None else stouffer(part.p, held.p)

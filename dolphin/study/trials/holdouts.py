@@ -15,7 +15,7 @@ import polars as pl
 
 from dolphin.catalog import Dataset
 from dolphin.errors import Damaged, DolphinError
-from dolphin.files import canonical_json
+from dolphin.files import canonical_json, sha256_file
 from dolphin.ledger import GENESIS, append, follows, lines_of, sealed, who_am_i
 from dolphin.locks import hold
 from dolphin.study.trials.choice import OF_THE_SEARCH
@@ -61,7 +61,7 @@ class Holdouts:
         """Seal closes first_ts to last_ts of a dataset; what is sealed already by this study is not again."""
         same = {"dataset_digest": dataset.digest, "first_ts": first_ts, "last_ts": last_ts, "family": family}
         if not any(_declares(entry) and same.items() <= entry.items() for entry in self.entries()):
-            self._append("declare", dataset, same | {"study": study})
+            self._append("declare", dataset, same | {"study": study, "rules": rules_of(self._workspace)})
 
     def open(self, dataset: Dataset, first_ts: int, last_ts: int, family: str, config_hash: str, reason: str) -> Entry:
         """Write an opening down; from here on the bars may be read. One that is written already stays the one."""
@@ -126,6 +126,12 @@ class Holdouts:
                 f"cannot write: {error.strerror}", where=str(self.path), mend="free some space"
             ) from error
         return entry
+
+
+def rules_of(workspace: Workspace) -> dict[str, str]:
+    """What candidates are judged by: SHA-256 of floors and policy, or that they are the package's."""
+    paths = {name: workspace.promote / f"{name}.toml" for name in ("floors", "policy")}
+    return {name: sha256_file(path) if path.is_file() else "package" for name, path in paths.items()}
 
 
 def family_of(workspace: Workspace, config_hash: str) -> str:

@@ -10,7 +10,7 @@ from dolphin.selftest.fault import Fault
 
 FORMULAS, EDGE, LOOKS = "evidence/test_formulas.py::", "evidence/test_edge.py::", "evidence/test_looks.py::"
 POWER, ADVISORY = "evidence/test_power.py::", "evidence/test_advisory.py::"
-EXACT, RECORDS = "evidence/test_exact_evidence.py::", "test_attacks_on_records.py::"
+MOVED, EXACT, RECORDS = "test_unshifted.py::", "evidence/test_exact_evidence.py::", "test_attacks_on_records.py::"
 
 
 def _of(module: str, detector: str, name: str, what: str, old: str, new: str) -> Fault:
@@ -237,5 +237,23 @@ FAULTS = tuple(
          "worst = min(left", "worst = max(left"),
         ("advisory", ADVISORY + "test_parts_that_earn", "parts-that-lose", "parts that lose are counted",
          "np.array(earned) > 0.0", "np.array(earned) < 0.0"),
+        # trades that are moved
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-free", "moved trades cost nothing",
+         "earned = held.weight * _gain(logs, around, held, shift) - beside",
+         "earned = held.weight * _gain(logs, around, held, shift) - beside * (shift == 0)"),
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-days-of-entries", "what is earned is of the entry's day",
+         "days[(held.exit + shift) % len(ts)]", "days[(held.entry + shift) % len(ts)]"),
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-not-around", "the end of the circle is a jump back",
+         "np.where(leave < entry, around[held.asset], 0.0)", "0.0 * around[held.asset]"),
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-by-logs", "a log move is taken for a relative one",
+         "np.expm1(np.nan_to_num(whole))", "np.nan_to_num(whole)"),
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-idle-passes", "no trades have a ratio of zero",
+         "np.where(flat, np.nan, sharpe_of(found))", "np.where(flat, 0.0, sharpe_of(found))"),
+        ("moving", MOVED + "test_trades_moved_by_hand", "moved-before-the-first", "before its first price an asset has none",
+         "np.where(last < 0, known.argmax(axis=0), last)", "np.maximum(last, 0)"),
+        ("moving", MOVED + "test_positions_by_their_trades_and_what_is_open", "moved-always-long", "shorts earn what longs do",
+         'weight = trades["side"] * trades["qty"]', 'weight = trades["qty"]'),
+        ("moving", MOVED + "test_positions_by_their_trades_and_what_is_open", "moved-capital-after",
+         "what is earned is over the capital after it", 'capital = trades["capital_before"]', 'capital = trades["capital_after"]'),
     )
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from dolphin.config import parse_config
 from dolphin.gate import Candidate, find_candidate
+from dolphin.gate.anchors import rules_problems
 from dolphin.gate.case import judge_case, open_case
 from dolphin.gate.evaluation import _measure, evaluate
 from dolphin.gate.evidence.combining import spent, stouffer
@@ -17,6 +19,8 @@ from dolphin.gate.evidence.edge import Edge
 from dolphin.gate.evidence.searches import CannotRerun, Rerun, find_search
 from dolphin.gate.evidence.shifting import draw_shifts, least_rows, scores_under, seed_of, shifted
 from dolphin.gate.policy import Policy, read_policy
+from dolphin.gate.second_look import _edge
+from dolphin.gate.unshifted import search_by_returns
 from dolphin.report import gate_page
 from dolphin.study.definition.spec import read_study
 from dolphin.study.measure.measured import measure
@@ -192,3 +196,58 @@ def test_a_strategy_without_signals_is_judged_by_its_days(searched: Any) -> None
     plain = Candidate("plain", "config", config, candidate.dataset, candidate.start, candidate.stop, {})
     found = judged(searched, plain)
     assert found.holdout.method == "resampled days" and 0.0 < found.holdout.p <= 1.0
+
+
+def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
+    """A search that was left out, or whose reality check is told smaller than it is, is not believed."""
+    home, candidate = searched.workspace, searched.candidate()
+    (home.experiments / "s" / "study.json").unlink()
+    found = judged(searched)
+    assert found.search is not None and found.search.method == "reality check"
+    policy, digest = read_policy(home), candidate.config.hash
+    p = search_by_returns(home, candidate.dataset, digest, policy)
+    assert p == found.search.p and search_by_returns(home, candidate.dataset, "another", policy) is None
+    opening = Holdouts(home).entries()[-1]["hash"]
+    report = {
+        "candidate": {"config_hash": digest, "opened_as": digest},
+        "evidence": {"edge": found.document(), "holdout": {"opening": opening}},
+    }
+    kept, again = copy.deepcopy(report), copy.deepcopy(report)
+    assert not any("registry" in line for line in _edge(home, report, candidate.dataset))
+    report["evidence"]["edge"]["search"]["p"] /= 2.0
+    assert any("by the registry, and was told as" in line for line in _edge(home, report, candidate.dataset))
+    kept["evidence"]["edge"]["search"] = None
+    assert any("is not the registry's" in line for line in _edge(home, kept, candidate.dataset))
+    other = searched.workspace.experiments / "more.toml"
+    other.write_text((home.experiments / "s.toml").read_text() + "min_alignment = { low = 0.0, high = 0.3 }\n")
+    sweep(home, read_study(other))
+    assert search_by_returns(home, candidate.dataset, digest, policy) == pytest.approx(1.0 - (1.0 - p) ** 2)
+    assert any(
+        "64 looks outside" in line and "and 0 were told" in line for line in _edge(home, again, candidate.dataset)
+    )
+    text = (home.promote / "policy.toml").read_text()
+    (home.promote / "policy.toml").write_text(text.replace("least_trials = 50", "least_trials = 65"))
+    assert search_by_returns(home, candidate.dataset, digest, read_policy(home)) is None
+
+
+@pytest.mark.parametrize("rules", ["floors", "policy"])
+def test_rules_that_were_changed_after_the_search(searched: Any, rules: str) -> None:
+    """What a search is judged by is written down where its holdout is declared, before a trial has run."""
+    home, candidate = searched.workspace, searched.candidate()
+    study, dataset = searched.study, candidate.dataset
+    first, last = (int(ts) for ts in dataset.grid()[[candidate.start, candidate.stop - 1]])
+    Holdouts(home).declare(dataset, first, last, study.name, study.hash)
+    Holdouts(home).declare(dataset, first, last - 1, "another", "another")
+    found = judged(searched)
+    opening = Holdouts(home).entries()[-1]["hash"]
+    about = {"config_hash": candidate.config.hash, "opened_as": candidate.config.hash}
+    report = {"candidate": about, "evidence": {"edge": found.document(), "holdout": {"opening": opening}}}
+    assert rules_problems(home, candidate.config.hash) == []
+    path = home.promote / f"{rules}.toml"
+    path.write_text(path.read_text() + "# stricter, who knows\n")
+    (problem,) = rules_problems(home, candidate.config.hash)
+    assert problem.startswith(f"{rules}.toml is not the one that the search was declared with (line 1 of")
+    assert problem in [*_edge(home, report, dataset)]
+    checks = evaluate(home, candidate, tier2=False, parity=False).checks
+    assert [check.detail for check in checks if check.name == "rules" and not check.passed] == [problem]
+    assert rules_problems(home, "no search of it") == []
