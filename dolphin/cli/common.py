@@ -239,7 +239,7 @@ def run_named(path: Path) -> Path:
         below = workspace.find().root / "runs" / path
     except DolphinError:
         return path
-    return below if (below / "run.json").is_file() else path
+    return below if any((below / file).is_file() for file in ("run.json", "stress.json")) else path
 
 
 def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]:
@@ -247,6 +247,26 @@ def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]
     from dolphin.catalog import parse_time
 
     return (parse_time(start) if start else None), (parse_time(stop) if stop else None)
+
+
+def unnamed(
+    home: Workspace,
+    name: str,
+    settings: Config,
+    file: Path,
+    span: tuple[int | None, int | None],
+    *more: int | str,
+    suffix: str = "",
+) -> Path:
+    """The folder of results that nobody named, as one types it from here.
+
+    It is called after its config file; a study's choice (``best.toml``) after the study.
+    """
+    from dolphin.study.backtest import folder_for
+
+    called = (file.resolve().parent.name if file.stem == "best" else file.stem) + suffix
+    folder, here = folder_for(home, name, settings, called, *span, *more), Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def load_config(path: Path, sets: list[str] | None) -> Config:
