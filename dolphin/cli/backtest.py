@@ -46,6 +46,7 @@ def backtest(
 ) -> None:
     """One configuration over one window: metrics, trades, equity, digests."""
     from dolphin import workspace
+    from dolphin.parity.in_plain import look_before_first_run
     from dolphin.study.backtest import backtest as run_backtest
 
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
@@ -53,6 +54,7 @@ def backtest(
     span = window(start, stop)
     if out is None:
         out = unnamed(home, name, settings, config, span)
+    look_before_first_run(home, name, settings, *span)
     with progress_bar() as progress:
         run = run_backtest(
             home, name, settings, *span, out=out, force=force, journal=journal, open_holdout=why, progress=progress

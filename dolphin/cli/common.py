@@ -163,7 +163,9 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[obj
 
     on = console()
     for block, places in enumerate(_blocks(columns, rows, on.width if sys.stdout.isatty() else None)):
-        drawn = Table(title=None if block else title, title_justify="left", header_style="bold")
+        drawn = Table(
+            title=None if block else title, title_justify="left", header_style="bold", show_header=any(columns)
+        )
         for k in places:
             numeric = bool(rows) and all(_is_number(row[k]) for row in rows)
             drawn.add_column(columns[k], justify="right" if numeric else "left", overflow="fold")

@@ -62,6 +62,7 @@ def stress(
 ) -> None:
     """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
     from dolphin import workspace
+    from dolphin.parity.in_plain import look_before_first_run
     from dolphin.study.stress.monte_carlo import stress as run_stress
 
     page_out(html)
@@ -71,6 +72,7 @@ def stress(
     if out is None:
         out = unnamed(home, name, settings, config, span, runs, seed, suffix="-stress")
     options: dict[str, Any] = {"runs": runs, "seed": seed, "threads": threads, "open_holdout": why}
+    look_before_first_run(home, name, settings, *span)
     with progress_bar() as progress:
         done = run_stress(home, name, settings, *span, out=out, force=force, **options, progress=progress)
     if html is not None:

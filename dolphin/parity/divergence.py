@@ -55,6 +55,9 @@ class Comparison:
     sides: tuple[str, str] = ("A", "B")
     around: tuple[Around, Around] | None = None
 
+    def __repr__(self) -> str:
+        return f"<parity: {self.sentence}>"
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON; floats of the fields as their shortest text and their bits, so that none is lost."""
         plain = (

@@ -401,7 +401,7 @@ def _commands(data: Mapping[str, Any]) -> str:
         (f"{what} as a run with a tear sheet", f"dolphin backtest {dataset} --config {best} --out runs/best"),
         (
             "under friction, noise, missed trades",
-            f"dolphin stress {dataset} --config {best} --out runs/stress --html s.html",
+            f"dolphin stress {dataset} --config {best} --html stress.html",
         ),
         ("up the parity ladder", f"dolphin ladder {dataset} --config {best}"),
         ("do the registered trials repeat?", "dolphin trials verify"),

@@ -50,6 +50,12 @@ class Stress:
     rows: pl.DataFrame
     document: StressDocument
 
+    def __repr__(self) -> str:
+        even = self.document["break_even_bps"]
+        earns = "at every friction tried" if even is None else f"up to {even:.2f} bps a round trip"
+        name = self.run.config.strategy_name
+        return f"<stress of {name} on {self.run.dataset.name}: {self.rows.height:,} runs, earns {earns}>"
+
 
 def stress(
     workspace: Workspace,
