@@ -219,15 +219,13 @@ def figure(value: object) -> str:
     return str(value)
 
 
-#: Metrics that people read as per cent; JSON has the fractions.
-_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
-
-
 def metric(name: str, value: object) -> object:
-    """A metric as people read it."""
+    """A metric as people read it; JSON has the fractions."""
+    from dolphin.report.numerals import SHARES
+
     if value == "nan":
         return "-"
-    return f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value
+    return f"{100.0 * value:,.2f} %" if name in SHARES and isinstance(value, float) else value
 
 
 def run_named(path: Path) -> Path:

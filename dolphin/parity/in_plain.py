@@ -1,4 +1,4 @@
-"""Bars decided in plain Python by the slow engine: nothing is compiled, and what the author's code raises has its line."""
+"""Bars decided in plain Python by the slow engine: nothing is compiled, and what the author wrote has its line."""
 
 from __future__ import annotations
 

@@ -26,9 +26,7 @@ def check_out(out: Path) -> None:
         raise DolphinError("holds other files than a stress test", where=str(out), mend="name a new folder for --out")
 
 
-def check_same(
-    out: Path, dataset: Dataset, config: Config, first_ts: int, last_ts: int, runs: int, seed: int
-) -> None:
+def check_same(out: Path, dataset: Dataset, config: Config, first_ts: int, last_ts: int, runs: int, seed: int) -> None:
     """Refuse a folder that holds the stress test of anything else."""
     path = Path(out) / "stress.json"
     if not path.is_file():
