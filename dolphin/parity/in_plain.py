@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import math
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -26,21 +28,26 @@ from dolphin.workspace import Workspace
 
 #: Bars decided beyond the warm-up, and the most in all, before the first run of a new source.
 BARS, MOST = 500, 5_000
+#: Seconds of the processor after which it has looked long enough.
+PATIENCE_S = 5.0
 
 
-def run_in_plain(config: Config, market: Market, start: int, stop: int) -> SlowRun:
+def run_in_plain(config: Config, market: Market, start: int, stop: int, patience_s: float = math.inf) -> SlowRun:
     """Decide bars ``start`` to ``stop``.
 
     Raises
     ------
     StrategyError
-        Where the strategy raises: its file and line, the bar, and what was wrong.
+        Where the strategy raises: its file and line, the bar, and what was wrong. Where it decides for longer than
+        ``patience_s`` seconds of the processor, a TimeoutError is what was wrong.
     """
     case = plain_case(config, market)
-    decide, at = case.decide, [start]
+    decide, at, end = case.decide, [start], time.process_time() + patience_s
 
     def watched(state: Any, params: Any, rows: Any, i: int) -> None:
         at[0] = i
+        if time.process_time() > end:
+            raise TimeoutError("decided for too long")
         decide(state, params, rows, i)
 
     case = replace(case, decide=watched)
@@ -56,7 +63,7 @@ def outside_at(config: Config, market: Market, start: int, stop: int) -> Strateg
     """The first index that lies outside an array; None where there is none, or something else stops it before."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            run_in_plain(config, market, start, stop)
+            run_in_plain(config, market, start, stop, PATIENCE_S)
     except StrategyError as mistake:
         return mistake if isinstance(mistake.__cause__, IndexError) and mistake.line else None
     return None
