@@ -85,6 +85,8 @@ def attempt(version: str, extras: bool) -> str:
     ask([*uv, "venv", "--quiet", "--allow-existing", "--python", python, str(venv)])
     inside = str(venv / "bin" / "python")
     ask([*uv, "pip", "install", "--quiet", "--python", inside, "-r", str(pins), *TOOLS, "-c", str(pins)])
+    # Its metadata is read, too: a run says its own version.
+    ask([*uv, "pip", "install", "--quiet", "--python", inside, "--no-deps", "--editable", str(ROOT)])
     done = subprocess.run(
         [inside, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *SUBSET],
         cwd=ROOT,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import dolphin
+from dolphin.cli.app import _command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,3 +60,43 @@ def test_links_of_the_readme_lead_somewhere() -> None:
         assert (ROOT / link).exists(), link
     for path in re.findall(r"`((?:docs|research|experiments|tests|scripts)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path
+
+
+def commands() -> Iterator[tuple[str, bool, str]]:
+    """Every command that README, documentation and notebooks print: its place, whether it is to be typed, its text."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*")]
+    for page in (page for page in pages if page.is_file()):
+        for number, line in enumerate(re.sub(r"\\\n\s*", " ", page.read_text()).splitlines(), 1):
+            typed = re.match(r"    (dolphin [a-z].*)", line)
+            found = (
+                [(True, typed[1])] if typed else [(False, one) for one in re.findall(r"`(dolphin [a-z][^`]*)`", line)]
+            )
+            for whole, text in found:
+                for part in re.split(r"&&|;|\s\|\s|\s{3,}|\s+[#(]\s*", text):
+                    if part.strip().startswith("dolphin "):
+                        yield f"{page.relative_to(ROOT)}:{number}: {part.strip()}", whole, part.strip()
+
+
+def complaint(text: str) -> str:
+    """What the command line says to these words, before anything is done."""
+    # A letter stands for what one types, which may be a number.
+    words = [re.sub(r"^[A-Z]$", "1", word) for word in shlex.split(re.sub(r"[][]", " ", text))[1:]]
+    command = _command()
+    try:
+        context = command.make_context("dolphin", words)
+        while hasattr(command, "commands"):
+            name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            context = command.make_context(name, rest, parent=context)
+    except Exception as error:
+        return type(error).__name__
+    return ""
+
+
+def test_every_command_that_is_printed_can_be_typed() -> None:
+    told = list(commands())
+    assert len(told) > 150
+    for place, whole, text in told:
+        said = complaint(text)
+        # In a sentence a verb or an option stands alone.
+        alone = said in ("MissingParameter", "BadOptionUsage", "NoArgsIsHelpError") and not whole
+        assert not said or alone or "|" in text, f"{place}: {said}"

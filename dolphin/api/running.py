@@ -9,6 +9,7 @@ from typing import Any
 from dolphin.api.configs import as_config, ns
 from dolphin.api.results import RunResult, StudyResult
 from dolphin.errors import DolphinError
+from dolphin.parity.in_plain import look_before_first_run
 from dolphin.progress import Progress
 from dolphin.study.backtest import backtest as run_backtest
 from dolphin.study.definition.spec import Study, parse_study, read_study
@@ -55,6 +56,7 @@ def backtest(
     home = workspace or find_workspace()
     folder = None if out is None else Path(out)
     settings = as_config(config, home)
+    look_before_first_run(home, name, settings, ns(start), ns(stop))
     done = run_backtest(home, name, settings, ns(start), ns(stop), out=folder, progress=progress, **options)
     return RunResult(done, folder)
 
@@ -112,6 +114,7 @@ def sweep(
         over = options | {key: value for key, value in (("from", start), ("to", stop)) if value is not None}
         path = Path(study)
         made = read_study(path if path.exists() else home.root / path, home.research, over)
+    look_before_first_run(home, made.dataset, made.config, made.start_ns, made.stop_ns)
     return StudyResult(run_sweep(home, made, resume=resume, progress=progress, **run), home)
 
 
@@ -137,5 +140,6 @@ def stress(
     """Run a configuration, then the same under worse fills, missed trades, noise and later starts."""
     home = workspace or find_workspace()
     folder = None if out is None else Path(out)
-    span = ns(start), ns(stop)
-    return run_stress(home, name, as_config(config, home), *span, runs=runs, out=folder, progress=progress, **options)
+    span, settings = (ns(start), ns(stop)), as_config(config, home)
+    look_before_first_run(home, name, settings, *span)
+    return run_stress(home, name, settings, *span, runs=runs, out=folder, progress=progress, **options)

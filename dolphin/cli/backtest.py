@@ -24,6 +24,7 @@ from dolphin.cli.common import (
     reason_to_open,
     say,
     table,
+    unnamed,
     window,
 )
 
@@ -45,14 +46,15 @@ def backtest(
 ) -> None:
     """One configuration over one window: metrics, trades, equity, digests."""
     from dolphin import workspace
+    from dolphin.parity.in_plain import look_before_first_run
     from dolphin.study.backtest import backtest as run_backtest
-    from dolphin.study.backtest import folder_for
 
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
     span = window(start, stop)
     if out is None:
-        out = _near(folder_for(home, name, settings, _called(config), *span))
+        out = unnamed(home, name, settings, config, span)
+    look_before_first_run(home, name, settings, *span)
     with progress_bar() as progress:
         run = run_backtest(
             home, name, settings, *span, out=out, force=force, journal=journal, open_holdout=why, progress=progress
@@ -72,14 +74,3 @@ def backtest(
         hint(f"dolphin report {out} --out {out}.html")
 
     emit(document, as_json, show)
-
-
-def _called(config: Path) -> str:
-    """What a run is called after: its config file; a study's choice after the study."""
-    return config.resolve().parent.name if config.stem == "best" else config.stem
-
-
-def _near(folder: Path) -> Path:
-    """The folder as one types it from here."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder

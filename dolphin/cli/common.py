@@ -163,7 +163,9 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[obj
 
     on = console()
     for block, places in enumerate(_blocks(columns, rows, on.width if sys.stdout.isatty() else None)):
-        drawn = Table(title=None if block else title, title_justify="left", header_style="bold")
+        drawn = Table(
+            title=None if block else title, title_justify="left", header_style="bold", show_header=any(columns)
+        )
         for k in places:
             numeric = bool(rows) and all(_is_number(row[k]) for row in rows)
             drawn.add_column(columns[k], justify="right" if numeric else "left", overflow="fold")
@@ -217,15 +219,13 @@ def figure(value: object) -> str:
     return str(value)
 
 
-#: Metrics that people read as per cent; JSON has the fractions.
-_SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
-
-
 def metric(name: str, value: object) -> object:
-    """A metric as people read it."""
+    """A metric as people read it; JSON has the fractions."""
+    from dolphin.report.numerals import SHARES
+
     if value == "nan":
         return "-"
-    return f"{100.0 * value:,.2f} %" if name in _SHARES and isinstance(value, float) else value
+    return f"{100.0 * value:,.2f} %" if name in SHARES and isinstance(value, float) else value
 
 
 def run_named(path: Path) -> Path:
@@ -239,7 +239,7 @@ def run_named(path: Path) -> Path:
         below = workspace.find().root / "runs" / path
     except DolphinError:
         return path
-    return below if (below / "run.json").is_file() else path
+    return below if any((below / file).is_file() for file in ("run.json", "stress.json")) else path
 
 
 def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]:
@@ -247,6 +247,26 @@ def window(start: str | None, stop: str | None) -> tuple[int | None, int | None]
     from dolphin.catalog import parse_time
 
     return (parse_time(start) if start else None), (parse_time(stop) if stop else None)
+
+
+def unnamed(
+    home: Workspace,
+    name: str,
+    settings: Config,
+    file: Path,
+    span: tuple[int | None, int | None],
+    *more: int | str,
+    suffix: str = "",
+) -> Path:
+    """The folder of results that nobody named, as one types it from here.
+
+    It is called after its config file; a study's choice (``best.toml``) after the study.
+    """
+    from dolphin.study.backtest import folder_for
+
+    called = (file.resolve().parent.name if file.stem == "best" else file.stem) + suffix
+    folder, here = folder_for(home, name, settings, called, *span, *more), Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def load_config(path: Path, sets: list[str] | None) -> Config:

@@ -108,6 +108,8 @@ def _compare(
 def _tell(found: Comparison) -> None:
     from dolphin.times import format_time
 
+    if found.synthetic:
+        say("SYNTHETIC data: this market is generated", style="bold yellow")
     say(found.sentence)
     for line in found.notes:
         say(f"  {line}")

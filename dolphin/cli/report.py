@@ -43,16 +43,16 @@ def _write(what: str, out: Path) -> tuple[str, dict[str, Any]]:
     """Write the page of a run, a stress test or a study; which it was, and what more there is to say."""
     from dolphin import report as pages
 
-    folder = Path(what)
-    if (folder / "stress.json").is_file():
-        from dolphin.study.stress.monte_carlo import read_stress
+    folder, named = Path(what), run_named(Path(what))
+    if (named / "stress.json").is_file():
+        from dolphin.study.stress.stress_folder import read_stress
 
-        pages.write_stress_page(read_stress(folder)[0], out)
+        pages.write_stress_page(read_stress(named)[0], out)
         return "stress", {}
     if folder.is_dir() or not _is_study(what):
         pages.write_tear_sheet(folder, out)
         return "run", {}
-    if ((named := run_named(folder)) / "run.json").is_file():
+    if (named / "run.json").is_file():
         pages.write_tear_sheet(named, out)
         return "run", {}
     from dolphin import workspace

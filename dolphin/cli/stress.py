@@ -17,12 +17,14 @@ from dolphin.cli.common import (
     Sets,
     To,
     emit,
+    hint,
     load_config,
     page_out,
     progress_bar,
     reason_to_open,
     say,
     table,
+    unnamed,
     window,
 )
 
@@ -43,13 +45,16 @@ NAMES = {
 def stress(
     name: Dataset,
     config: ConfigFile,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the results.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the results; by default a new one, runs/CONFIG-stress-ID.")
+    ] = None,
     start: From = None,
     stop: To = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Runs of each random kind and size.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same results.")] = 1,
     html: Annotated[Path | None, typer.Option("--html", help="A page about it: one HTML file.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: all cores.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another stress test in that folder.")] = False,
     sets: Sets = None,
     open_holdout: OpenHoldout = False,
     reason: HoldoutReason = None,
@@ -57,14 +62,19 @@ def stress(
 ) -> None:
     """One configuration under friction, delay, noise, missed trades, other orders and other first days."""
     from dolphin import workspace
+    from dolphin.parity.in_plain import look_before_first_run
     from dolphin.study.stress.monte_carlo import stress as run_stress
 
     page_out(html)
     home, why = workspace.find(), reason_to_open(open_holdout, reason)
     settings = load_config(config, sets)
-    options: dict[str, Any] = {"runs": runs, "seed": seed, "out": out, "threads": threads, "open_holdout": why}
+    span = window(start, stop)
+    if out is None:
+        out = unnamed(home, name, settings, config, span, runs, seed, suffix="-stress")
+    options: dict[str, Any] = {"runs": runs, "seed": seed, "threads": threads, "open_holdout": why}
+    look_before_first_run(home, name, settings, *span)
     with progress_bar() as progress:
-        done = run_stress(home, name, settings, *window(start, stop), **options, progress=progress)
+        done = run_stress(home, name, settings, *span, out=out, force=force, **options, progress=progress)
     if html is not None:
         from dolphin.report import write_stress_page
 
@@ -94,6 +104,7 @@ def stress(
         else:
             say(f"it earns up to {even:.2f} bps a round trip" if even else "it loses even without friction")
         say(f"{done.rows.height:,} runs; written to {out}" + (f" and {html}" if html else ""))
+        hint("" if html else f"dolphin report {out} --out {out}.html")
 
     emit(document, as_json, show)
 

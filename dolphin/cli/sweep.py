@@ -58,6 +58,7 @@ def sweep(
 ) -> None:
     """Run a study; every trial is registered, and an Optuna study is made of it."""
     from dolphin import workspace
+    from dolphin.parity.in_plain import look_before_first_run
     from dolphin.study.findings.study_summary import gather, plateau_of
     from dolphin.study.sweep import read_study
     from dolphin.study.sweep import sweep as run_sweep
@@ -69,6 +70,7 @@ def sweep(
     }  # fmt: skip
     over = {key: value for key, value in options.items() if value is not None}
     study = read_study(study_file, home.research, over)
+    look_before_first_run(home, study.dataset, study.config, study.start_ns, study.stop_ns)
     flags = "".join(f" --{key}" for key, on in (("fork", fork), ("open-holdout", why)) if on)
     again = f"dolphin sweep {study_file} --resume{flags}"
     more: dict[str, object] = {"reason": why, "threads": threads, "cluster": cluster}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,15 @@ class GateReport:
         """What did not hold."""
         results: list[FloorResult | Check] = [*self.floors, *self.checks]
         return [result for result in results if not result.passed]
+
+    def __repr__(self) -> str:
+        held = len(self.floors) + len(self.checks) - len(self.failures)
+        why = "".join(f"; {reason}" for reason in self.reasons[:1])
+        return f"<gate: {self.verdict}, {held} of {len(self.floors) + len(self.checks)} hold{why}>"
+
+    def _repr_html_(self) -> str:
+        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
+        return f"<p><b>gate: {self.verdict}</b></p><ul>{reasons}</ul>"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON document; infinity and not-a-number as the strings "inf", "nan"."""

@@ -5,26 +5,15 @@ The engine is the slow one of rung R, so that nothing is compiled; see :mod:`dol
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
 
 from dolphin.config import Config, settled
-from dolphin.core.mistakes import StrategyError
-from dolphin.core.records import Market
 from dolphin.parity.generated_markets import generated
+from dolphin.parity.in_plain import BARS, run_in_plain
 from dolphin.parity.own_strategy import stretch
-from dolphin.parity.slow.engine import SlowRun, run_slow
-from dolphin.parity.slow.plain_case import plain_case
 from dolphin.study.backtest import prepare
-from dolphin.times import format_time
 from dolphin.workspace import Workspace
-
-BARS = 500  # decided beyond the warm-up
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ def debug(
         _, market, config, low, stop = prepare(workspace, name, config, start_ns, stop_ns)
         market, what = stretch(market, low, min(stop, low + _bars(config))), name
     stop = min(len(market.ts), _bars(config))
-    run = _run(config, market, stop)
+    run = run_in_plain(config, market, 0, stop)
     actions = ("", "open", "close", "increase", "reduce", "reverse", "cancel")
     wishes = Counter(actions[int(wish[2])] for wish in run.wishes)
     return PlainRun(config.strategy_name, what, stop, dict(wishes), len(run.fills), len(run.trades))
@@ -69,28 +58,3 @@ def debug(
 
 def _bars(config: Config) -> int:
     return int(config.strategy.warmup_bars(config.params)) + BARS
-
-
-def _run(config: Config, market: Market, stop: int) -> SlowRun:
-    case = plain_case(config, market)
-    decide, at = case.decide, [0]
-
-    def watched(state: Any, params: Any, rows: Any, i: int) -> None:
-        at[0] = i
-        decide(state, params, rows, i)
-
-    case = replace(case, decide=watched)
-    try:
-        with np.errstate(all="ignore"):  # a NaN is no mistake: compiled code computes on, too
-            return run_slow(case, 0, stop)
-    except Exception as error:  # whatever the author's function raises
-        raise _placed(error, config, f"at bar {at[0]}, which closes {format_time(market.ts[at[0]])}") from error
-
-
-def _placed(error: Exception, config: Config, when: str) -> StrategyError:
-    """The line of the strategy's own that raised."""
-    own = {str(path) for path in config.strategy.sources}
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
-    source, line = (Path(frames[-1].filename), frames[-1].lineno) if frames else (config.strategy.source, None)
-    said = " ".join(str(error).split())
-    return StrategyError(str(source), line or 0, f"{type(error).__name__}: {said} ({when})")

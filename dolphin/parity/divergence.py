@@ -7,7 +7,7 @@ Then both are decided again around that bar and looked into.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Comparison:
     """The outcome of :func:`compare`; ``bar`` counts the shared bars from 0, None if all are equal.
 
     ``row`` is the bar's number in its dataset, ``later`` whether one cause explains what follows, ``around`` both
-    sides' bars around it.
+    sides' bars around it, ``synthetic`` whether a side's market was generated.
     """
 
     equal: bool
@@ -54,6 +54,10 @@ class Comparison:
     positions: tuple[str, str] | None = None
     sides: tuple[str, str] = ("A", "B")
     around: tuple[Around, Around] | None = None
+    synthetic: bool = False
+
+    def __repr__(self) -> str:
+        return f"<parity: {self.sentence}>"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; floats of the fields as their shortest text and their bits, so that none is lost."""
@@ -70,6 +74,7 @@ class Comparison:
             "tolerance",
             "positions",
             "sides",
+            "synthetic",
         )
         document = {name: getattr(self, name) for name in plain}
         document["fields"] = [
@@ -136,6 +141,10 @@ def compare(
     """
     a = open_side(left, workspace) if isinstance(left, str | Path) else left
     b = open_side(right, workspace) if isinstance(right, str | Path) else right
+    return replace(_compared(a, b, tolerance), synthetic=a.about.synthetic or b.about.synthetic)
+
+
+def _compared(a: Side, b: Side, tolerance: float | None) -> Comparison:
     if not a.bars or not b.bars or max(a.ts_at(0), b.ts_at(0)) > min(a.ts_at(a.bars - 1), b.ts_at(b.bars - 1)):
         raise DolphinError("the two runs share no bar", where=f"{a.label}, {b.label}")
     first = a.ts_at(0), b.ts_at(0)

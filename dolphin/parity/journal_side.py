@@ -35,9 +35,8 @@ class JournalSide:
         header = journal.header
         check_header(header, journal.path)
         data = header["dataset"]
-        self.about = About(
-            header["config"], header["config_hash"], data["name"], data["digest"], header["engine_digest"]
-        )
+        made = data["name"], data["digest"], header["engine_digest"], bool(data.get("synthetic"))
+        self.about = About(header["config"], header["config_hash"], *made)
         if not journal.bars:
             raise DolphinError("holds no bar that was closed", where=self.label)
 

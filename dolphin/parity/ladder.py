@@ -62,6 +62,10 @@ class LadderReport:
         """Whether every rung that was climbed held."""
         return all(result.passed for result in self.results)
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"rung {r.rung} {'equal' if r.passed else 'DIFFERENT'}" for r in self.results)
+        return f"<ladder: {told}>"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {

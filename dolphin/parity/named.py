@@ -50,7 +50,8 @@ def side(name: str, workspace: Workspace | None, prepare: Prepare | None, folder
 def _batch(name: str, case: Case, workspace: Workspace) -> RunSide:
     """Rung 0: the batch loop."""
     config, dataset = case.config, case.dataset
-    about = About(dict(config.document()), config.hash, dataset.name, dataset.digest, config.engine.digest)
+    made = dataset.name, dataset.digest, config.engine.digest, dataset.synthetic
+    about = About(dict(config.document()), config.hash, *made)
     ts = case.market.ts[case.start : case.stop]
     ready = config, case.market, dataset.symbols
     return RunSide(name, about, ts, case.batch.digests, workspace, ready=ready)

@@ -34,6 +34,7 @@ class About:
     dataset: str
     dataset_digest: str
     engine_digest: str
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def run_side(folder: Path, workspace: Workspace | None = None) -> RunSide:
         frame = pl.read_parquet(folder / "digests.parquet")
         ts, digests = frame["ts"].to_numpy(), frame["digest"].to_numpy()
         dataset = run["dataset"]
-        about = About(config["config"], config["hash"], dataset["name"], dataset["digest"], run["engine_digest"])
+        engine, synthetic = run["engine_digest"], bool(run.get("synthetic"))
+        about = About(config["config"], config["hash"], dataset["name"], dataset["digest"], engine, synthetic)
         texts = (about.dataset, about.dataset_digest, about.engine_digest, about.config_hash)
         if not isinstance(about.config, Mapping) or not all(isinstance(text, str) for text in texts):
             raise TypeError("not what a run writes")

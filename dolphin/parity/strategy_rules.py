@@ -22,6 +22,7 @@ from dolphin.core.engine import engine_for
 from dolphin.core.records import INSTRUMENT, MARKET_COLUMNS, NONE, Market, Records, State
 from dolphin.core.refusals import BAD_ASSET, BAD_QTY, BAD_SIDE, OFF_LOT, OFF_TICK, REFUSALS, UNDECLARED
 from dolphin.core.snapshot import from_arrays, to_arrays
+from dolphin.parity.in_plain import outside_at
 from dolphin.parity.watching import WRITABLE, Broken, Outside, Trace, Watch, first_difference
 
 #: Rows after the last bar that is run: the decision must not know of them.
@@ -84,7 +85,9 @@ def inside(case: Case) -> str:
         try:
             case.plain(name, timing)
         except Outside as outside:
-            raise Broken(f"bar {outside.bar}: {outside.what} ({_where(name, timing)})", outside.bar) from None
+            placed = outside_at(case.config, case.markets[name], 0, outside.bar + 1)
+            what = str(placed) if placed else f"bar {outside.bar}: {outside.what}"
+            raise Broken(f"{what} ({_where(name, timing)})", outside.bar) from None
     bars = sum(case.stop(market) for market in case.markets.values())
     return f"{bars} bars decided with every index checked, {case.orders} orders"
 

@@ -196,7 +196,7 @@ def _marks(x: list[str], y: list[float], symbols: list[str], colours: list[str],
     return {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "hovertext": [html.escape(t) for t in texts],
         "hovertemplate": "%{hovertext}<br>%{x|%Y-%m-%d %H:%M} at %{y}<extra></extra>",
-        "marker": {"symbol": symbols, "color": colours, "size": 7, "line": {"width": 1.4}},
+        "marker": {"symbol": symbols, "color": colours, "size": 7, "line": {"width": 1.4, "color": colours}},
     }  # fmt: skip
 
 

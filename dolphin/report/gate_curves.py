@@ -10,7 +10,7 @@ from dolphin.report.numerals import percent, round_levels
 from dolphin.report.palette import GAIN, QUIET
 
 #: Units of the picture, and of the room at the left and below.
-WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 860.0, 300.0, 74.0, 26.0, 10.0
+WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 860.0, 300.0, 92.0, 26.0, 10.0
 #: Name, colour and dash of each curve: none is told by its colour alone.
 _CURVES = (
     ("candidate", "candidate", GAIN, ""),
@@ -84,4 +84,4 @@ def _ends(curves: Sequence[tuple[Any, ...]]) -> str:
                 Cell(percent(fall, 1)),
             ]
         )
-    return table(["", "Return", "Largest fall, by days"], rows, kind="whole")
+    return table(["", "Return", "Largest fall"], rows, kind="whole")

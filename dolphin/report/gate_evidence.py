@@ -7,7 +7,7 @@ from typing import Any
 
 from dolphin.report.calibration_page import pictures
 from dolphin.report.gate_pictures import picture
-from dolphin.report.gate_pieces import grid, piece
+from dolphin.report.gate_pieces import grid, operator, piece
 from dolphin.report.markup import Cell, card, facts, table, text
 from dolphin.report.numerals import MISSING, percent, plain, significant
 
@@ -88,7 +88,7 @@ def _advice(advice: dict[str, Any]) -> str:
     return piece(
         name,
         value=_figure(advice.get("value"), share),
-        limit=f"{advice.get('op')} {_figure(advice.get('limit'), share)}",
+        limit=f"{operator(advice.get('op'))} {_figure(advice.get('limit'), share)}",
         reading=str(advice.get("reading")),
         good=good if isinstance(good, bool) else None,
         drawn=picture(advice.get("picture"), name),
@@ -131,7 +131,7 @@ def _chances(chances: dict[str, Any]) -> str:
         ]
         for row in chances.get("floors") or []
     ]
-    heads = ["Floor", "breached by luck, normal days", "fat-tailed days"]
+    heads = ["Breached by luck", "normal days", "fat tails"]
     return table(heads, rows, kind="whole") if rows else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,7 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
     yield (
         f'<header><div class="title"><h1>Promotion gate: {text(_name(report))}</h1>'
         f'<span class="badge {tone}">{verdict}</span>{_synthetic(report)}</div>'
-        f'<p class="sub">{text(plain(report["created"]))}</p></header>'
+        f'<p class="sub">{text(_to_seconds(plain(report["created"])))}</p></header>'
     )
     yield from opening(report)
     count = len(report["floors"]) + len(report["checks"])
@@ -85,6 +86,11 @@ def _sections(report: dict[str, Any], verdict: str, failed: list[str]) -> Iterat
 def _told(name: str, value: Any) -> bool:
     """Whether the cards about the edge show this evidence."""
     return name in SHOWN and isinstance(value, dict | list)
+
+
+def _to_seconds(time: str) -> str:
+    """A time without its fraction of a second."""
+    return re.sub(r"(:\d\d)\.\d+", r"\1", time)
 
 
 def _synthetic(report: dict[str, Any]) -> str:
@@ -124,18 +130,22 @@ def _detail(detail: object) -> str:
 def _evidence(value: Any) -> str:
     """A list of records is a table, nested facts are lists under their own heading."""
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        heads = list(dict.fromkeys(key for item in value for key in item))
-        rows = [
-            [Cell(_detail(v) if isinstance(v := item.get(h), dict | list) else value_of(v)) for h in heads]
-            for item in value
-        ]
-        return table([str(h) for h in heads], rows)
+        every = dict.fromkeys(key for item in value for key in item)
+        heads = [key for key in every if any(item.get(key) not in (None, "") for item in value)]
+        wordy = {h for h in heads if any(isinstance(v := item.get(h), dict) or " " in str(v) for item in value)}
+        rows = [[_value_cell(item.get(h), h in wordy) for h in heads] for item in value]
+        return table([str(h).replace("_", " ") for h in heads], rows)
     if not isinstance(value, dict):
         return facts(flatten(value if isinstance(value, list) else [value]))
     flat = {k: v for k, v in value.items() if not _nested(v)}
     blocks = [facts(flatten(flat))] if flat else []
     blocks += [f"<h3>{text(str(k).replace('_', ' '))}</h3>{_evidence(v)}" for k, v in value.items() if _nested(v)]
     return "".join(blocks)
+
+
+def _value_cell(value: Any, wordy: bool) -> Cell:
+    shown = _detail(value) if isinstance(value, dict | list) else value_of(value)
+    return Cell(shown, tone="prose" if wordy else "")
 
 
 def _nested(value: Any) -> bool:

@@ -8,9 +8,8 @@ from typing import Any, TypeGuard
 
 from dolphin.report.gate_pictures import picture
 from dolphin.report.markup import text
-from dolphin.report.numerals import MISSING, number, plain, significant
+from dolphin.report.numerals import MISSING, SHARES, number, plain, significant
 
-SHARES = ("win_rate", "roi", "max_drawdown")
 #: How to read a floor's figure, by metric.
 READING = {
     "profit_factor": "Gains of closed trades over their losses, fees included; above 1 it earned.",
@@ -60,7 +59,7 @@ def floor_pieces(floors: list[dict[str, Any]], chances: Any) -> Iterator[str]:
         yield piece(
             plain(floor.get("name")),
             value=_figure(floor, "value"),
-            limit=f"{_operator(floor.get('op'))} {_figure(floor, 'limit')}".strip(),
+            limit=f"{operator(floor.get('op'))} {_figure(floor, 'limit')}".strip(),
             reading=READING.get(str(floor.get("metric")), "") + odds,
             good=bool(floor.get("passed")),
             drawn=picture(_against(floor), f"{floor.get('name')}: value against limit"),
@@ -86,19 +85,22 @@ def _is_real(value: Any) -> TypeGuard[float]:
 def _figure(floor: dict[str, Any], key: str) -> str:
     """A value or limit as people say it: shares of one in per cent."""
     value = floor.get(key)
+    if floor.get("metric") == "trades" and _is_real(value) and value == int(value):
+        return f"{int(value):,}"
     if floor.get("metric") in SHARES and _is_real(value):
         return f"{number(100.0 * float(value), 2)} %"
     return significant(value) if key == "limit" and isinstance(value, float) else value_of(value)
 
 
-def _operator(op: object) -> str:
+def operator(op: object) -> str:
+    """A comparison by its sign."""
     return {">=": "≥", "<=": "≤", None: ""}.get(op, str(op)) if isinstance(op, str | None) else str(op)
 
 
 def value_of(value: object) -> str:
-    """A figure of a report: infinity and what is missing by their signs, fractions to four places."""
+    """A figure of a report: infinity and what is missing by signs, fractions to four places, smaller ones whole."""
     if isinstance(value, str):
         return {"inf": "∞", "-inf": "\u2212∞", "nan": MISSING}.get(value, value)
     if isinstance(value, float):
-        return number(value, 4)
+        return significant(value, 3) if 0.0 < abs(value) < 5e-5 else number(value, 4)
     return plain(value)

@@ -9,6 +9,8 @@ from typing import Any
 from dolphin.times import SECOND_NS
 
 MISSING = "\u2013"
+#: Figures that are shares of one: people read them in per cent.
+SHARES = ("win_rate", "roi", "max_drawdown", "exposure", "worst_10_days")
 TIMES = "\u00d7"
 _MINUS = "\u2212"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dolphin.report.figures import Figure, base_axis, base_layout
 from dolphin.report.markup import Cell, big, card, chart_page, embedded_json, facts, table, text, write_page
+from dolphin.report.numerals import MISSING
 from dolphin.report.palette import GAIN, LOSS, QUIET
 
 
@@ -25,6 +26,8 @@ def write_parity_page(document: Mapping[str, Any], out: Path) -> None:
 def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     verdict, tone = ("EQUAL", "good") if document["equal"] else ("DIFFERS", "bad")
     badge = f'<span class="badge {tone}">{verdict}</span>'
+    if document.get("synthetic"):
+        badge += '<span class="badge synthetic">SYNTHETIC DATA</span>'
     one, two = document["sides"]
     yield (
         f'<header><div class="title"><h1>Parity</h1>{badge}</div>'
@@ -109,10 +112,11 @@ def _fields(document: Mapping[str, Any]) -> str:
     rows = []
     for field in document["fields"]:
         tone = "" if field["equal"] else "loss"
-        sides = [
-            Cell(field[side], tone=tone, below="" if field["equal"] else field[f"{side}_bits"] or "")
-            for side in ("left", "right")
-        ]
+        sides = []
+        for side in ("left", "right"):
+            shown = MISSING if field[side] == "None" else field[side]
+            bits = "" if field["equal"] else field[f"{side}_bits"] or ""
+            sides.append(Cell(shown, tone=tone, below=bits))
         rows.append([Cell(field["stage"]), Cell(field["name"]), *sides, Cell("" if field["equal"] else "differs")])
     return table(("Stage", "Field", "A", "B", ""), rows, names=2)
 

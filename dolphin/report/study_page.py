@@ -8,12 +8,11 @@ from typing import Any
 
 from dolphin.report import study_figures as figures
 from dolphin.report.markup import Cell, big, card, chart_page, embedded_json, facts, flatten, table, text, write_page
-from dolphin.report.numerals import MISSING, instant, number, percent, plain, significant
+from dolphin.report.numerals import MISSING, SHARES, instant, number, percent, plain, significant
 from dolphin.report.palette import heat
 from dolphin.report.validation_cards import outcome, validation_cards
 
 _VERDICTS = {"plateau": "good", "ridge": "plain", "lonely peak": "bad", "unknown": "plain"}
-_SHARES = ("roi", "max_drawdown", "win_rate", "worst_10_days", "exposure")
 
 
 def study_page(data: Mapping[str, Any]) -> str:
@@ -238,7 +237,7 @@ def value(name: str, amount: Any) -> str:
     """A metric as people read it."""
     if isinstance(amount, str):
         amount = float(amount)
-    if name in _SHARES:
+    if name in SHARES:
         return percent(amount)
     if isinstance(amount, int):
         return f"{amount:,}"
@@ -401,7 +400,7 @@ def _commands(data: Mapping[str, Any]) -> str:
         (f"{what} as a run with a tear sheet", f"dolphin backtest {dataset} --config {best} --out runs/best"),
         (
             "under friction, noise, missed trades",
-            f"dolphin stress {dataset} --config {best} --out runs/stress --html s.html",
+            f"dolphin stress {dataset} --config {best} --html stress.html",
         ),
         ("up the parity ladder", f"dolphin ladder {dataset} --config {best}"),
         ("do the registered trials repeat?", "dolphin trials verify"),

@@ -33,13 +33,14 @@ def folder_for(
     called: str,
     start_ns: int | None = None,
     stop_ns: int | None = None,
+    *more: int | str,
 ) -> Path:
     """The folder of a run that nobody named: ``runs/<called>-<id>``.
 
-    The id is of the dataset, the configuration, the window as it was asked for and the engine: the same run again has
-    the same folder, another one never has.
+    The id is of the dataset, the configuration, the window as it was asked for, the engine and what ``more`` makes a
+    difference: the same run again has the same folder, another one never has.
     """
-    whole = (open_dataset(workspace, name).digest, config.hash, config.engine.digest, start_ns, stop_ns)
+    whole = (open_dataset(workspace, name).digest, config.hash, config.engine.digest, start_ns, stop_ns, *more)
     short = hashlib.sha256(canonical_json(list(whole))).hexdigest()[:SHORT_ID]
     plain = re.sub(r"[^\w.-]+", "-", called).strip("-.") or "run"
     return workspace.root / "runs" / f"{plain}-{short}"

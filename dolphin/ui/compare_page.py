@@ -11,7 +11,7 @@ import polars as pl
 from dolphin.errors import BadInput, DolphinError
 from dolphin.files import from_json_value, read_json
 from dolphin.report.markup import Cell, card, table, text
-from dolphin.report.numerals import number, plain, significant
+from dolphin.report.numerals import SHARES, number, percent, plain, significant
 from dolphin.study.findings.run_list import compare_runs
 from dolphin.ui.asked import Asked, run_folder
 from dolphin.ui.pictures import STROKES, Curve, overlaid, stroke
@@ -51,14 +51,16 @@ def _curve(name: str, folder: Path) -> Curve:
 
 def _table(names: list[str], rows: dict[str, list[Any]]) -> str:
     heads = ["", *names]
-    body = [[Cell(key), *(_cell(value) for value in values)] for key, values in rows.items()]
+    body = [[Cell(key), *(_cell(value, key in SHARES) for value in values)] for key, values in rows.items()]
     return table(heads, body, kind="whole")
 
 
-def _cell(value: Any) -> Cell:
+def _cell(value: Any, share: bool) -> Cell:
     known = from_json_value(value)
     if isinstance(known, float):
-        return Marked("", inner=f'<span title="{text(plain(value))}">{text(_figure(known))}</span>')
+        return Marked(
+            "", inner=f'<span title="{text(plain(value))}">{text(percent(known) if share else _figure(known))}</span>'
+        )
     if isinstance(known, list | dict):
         return Cell(text(str(known)))
     return Cell(plain(known))

@@ -36,6 +36,23 @@ def test_stress_says_what_it_found_and_repeats_itself(home: Path, call: Call) ->
     assert "trades drawn anew" in first.out and "P(loss)" in first.out
     a, b = (pl.read_parquet(home / name / "stress.parquet") for name in "ab")
     assert a.equals(b)
+    # another one goes over it with --force alone
+    other = (*words, "--set", "fee_bps=3", "--out", home / "a")
+    refused = call(home, *other)
+    assert refused.code == 2 and "holds the stress test of another configuration" in refused.complaint
+    assert pl.read_parquet(home / "a" / "stress.parquet").equals(a)
+    assert call(home, *other, "--force").code == 0
+    assert not pl.read_parquet(home / "a" / "stress.parquet").equals(a)
+
+
+def test_a_stress_test_without_a_folder_has_one_of_its_own(home: Path, call: Call) -> None:
+    words = home, "stress", "m", "--config", home / "config.toml", "--from", "2025-01-02", "--json", "--runs"
+    first, again, larger = (call(*words, runs).json["out"] for runs in (1, 1, 2))
+    assert first == again != larger
+    folder = home / "runs" / Path(first).name
+    assert folder.name.startswith("config-stress-") and (folder / "stress.json").is_file()
+    assert call(home, "report", folder.name, "--out", home / "own.html").code == 0
+    assert "Missed trades" in (home / "own.html").read_text()
 
 
 def test_the_page_of_a_study(home: Path, call: Call) -> None:

@@ -33,6 +33,8 @@ def test_the_picture_is_plotly_and_the_page_calls_nobody(document: dict[str, Any
     go.Figure({"data": figure["data"], "layout": figure["layout"]})
     assert figure["data"][0]["y"] == document["around"][0]["equity"]
     assert "a&lt;b" in made and "DIFFERS" in page.text
+    assert ("SYNTHETIC DATA" in page.text) == document["synthetic"]
+    assert "SYNTHETIC DATA" in Page(parity_page(document | {"synthetic": True})).text
 
 
 def test_the_words_and_every_field_are_there(document: dict[str, Any]) -> None:

@@ -247,7 +247,8 @@ def _only_a_select(connection: Any, text: str) -> None:
     mend = "write one SELECT; without a query 'dolphin sql' lists what can be read"
     if len(statements) != 1:
         raise DolphinError(f"{len(statements)} statements in the query", mend=mend)
-    kind = statements[0].type.name
+    # DuckDB before 2.0 makes a SELECT of some pragmas.
+    kind = "PRAGMA" if re.match(r"\s*pragma\b", text, re.IGNORECASE) else statements[0].type.name
     if kind != "SELECT":
         raise DolphinError(f"the catalog is read-only: {kind} is refused", mend=mend)
 

@@ -18,12 +18,10 @@ import numpy as np
 import polars as pl
 
 from dolphin.catalog import Dataset
-from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
-from dolphin.files import canonical_json, publish_folder, write_json
-from dolphin.manifests import check_manifest, write_manifest
+from dolphin.files import canonical_json
 from dolphin.progress import Progress
 from dolphin.study.backtest import prepare
 from dolphin.study.measure.measured import BatchResult, first_difference, measure, result_of_one
@@ -32,6 +30,7 @@ from dolphin.study.measure.run import Run, run, run_document
 from dolphin.study.stress.disturbed import UNDISTURBED, run_disturbed
 from dolphin.study.stress.scenarios import Part, Scenario, scenarios_of
 from dolphin.study.stress.stress_document import StressDocument
+from dolphin.study.stress.stress_folder import check_out, check_same, write_stress
 from dolphin.study.stress.stress_summary import summarize
 from dolphin.study.stress.trade_orders import reordered_trades
 from dolphin.study.trials.holdouts import enter
@@ -51,6 +50,12 @@ class Stress:
     rows: pl.DataFrame
     document: StressDocument
 
+    def __repr__(self) -> str:
+        even = self.document["break_even_bps"]
+        earns = "at every friction tried" if even is None else f"up to {even:.2f} bps a round trip"
+        name = self.run.config.strategy_name
+        return f"<stress of {name} on {self.run.dataset.name}: {self.rows.height:,} runs, earns {earns}>"
+
 
 def stress(
     workspace: Workspace,
@@ -62,6 +67,7 @@ def stress(
     runs: int = 200,
     seed: int = 1,
     out: Path | None = None,
+    force: bool = False,
     threads: int | None = None,
     open_holdout: str | None = None,
     progress: Progress | None = None,
@@ -76,6 +82,8 @@ def stress(
         Of all randomness; the same seed gives the same rows.
     out : Path, optional
         Folder for ``stress.parquet`` and ``stress.json``; it appears whole or not at all.
+    force : bool
+        Replace the stress test of another configuration, dataset, window, number of runs or seed in that folder.
     open_holdout : str, optional
         Open a sealed holdout among the bars, for this reason; without it such bars are refused.
 
@@ -85,11 +93,13 @@ def stress(
         If the undisturbed run is not bit for bit what a single run gives.
     """
     if out is not None:
-        check_out(out)
+        check_out(out)  # before the work, not after it
     if runs < 1:
         raise DolphinError(f"--runs {runs}: at least one is needed")
     dataset, market, config, start, stop = prepare(workspace, name, config, start_ns, stop_ns, progress)
     span = int(market.ts[start]), int(market.ts[stop - 1])
+    if out is not None and not force:
+        check_same(out, dataset, config, *span, runs, seed)
     enter(workspace, dataset, *span, config_hash=config.hash, reason=open_holdout)
     remember(workspace, dataset)
     base = run(dataset, market, config, start, stop)
@@ -110,7 +120,7 @@ def stress(
     }
     found = Stress(base, rows, json.loads(canonical_json(document)))  # as it will be read
     if out is not None:
-        _write(found, out)
+        write_stress(found.rows, found.document, out)
     return found
 
 
@@ -133,22 +143,6 @@ def _run_all(bench: _Bench, base: Run, runs: int, seed: int, progress: Progress 
         bench.register(batch, found)
         parts.append((batch, found))
     return parts
-
-
-def _write(found: Stress, out: Path) -> None:
-    with publish_folder(out) as part, writing(out):
-        found.rows.write_parquet(part / "stress.parquet", compression="zstd")
-        write_json(part / "stress.json", found.document)
-        write_manifest(part)
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder that holds other files than an earlier stress test."""
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise DolphinError("is a file", where=str(out), mend="name a folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / "stress.json").is_file():
-        raise DolphinError("holds other files than a stress test", where=str(out), mend="name a new folder for --out")
 
 
 class _Bench:
@@ -237,12 +231,3 @@ def _rows(batch: Sequence[Scenario], found: Sequence[BatchResult], market: Marke
             **metrics,
         }
     )
-
-
-def read_stress(folder: Path) -> tuple[StressDocument, pl.DataFrame]:
-    """What :func:`stress` wrote."""
-    folder = Path(folder)
-    if not (folder / "stress.json").is_file():
-        raise DolphinError("holds no stress test", where=str(folder), mend="run 'dolphin stress' first")
-    check_manifest(folder)
-    return json.loads((folder / "stress.json").read_bytes()), pl.read_parquet(folder / "stress.parquet")

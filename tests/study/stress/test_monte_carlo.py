@@ -16,8 +16,9 @@ from dolphin.study.measure.measured import first_difference, measure, run_alone
 from dolphin.study.measure.metrics import ALL_METRICS
 from dolphin.study.stress import monte_carlo
 from dolphin.study.stress.disturbed import UNDISTURBED, Disturbance, run_disturbed
-from dolphin.study.stress.monte_carlo import read_stress, stress
+from dolphin.study.stress.monte_carlo import stress
 from dolphin.study.stress.stress_document import StressDocument
+from dolphin.study.stress.stress_folder import read_stress
 from dolphin.study.stress.stress_summary import break_even
 from dolphin.study.stress.trade_orders import capital_path, growth_of
 from dolphin.study.trials.registry import Registry
