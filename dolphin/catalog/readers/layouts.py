@@ -19,7 +19,7 @@ from dolphin.catalog.readers.headers import quotes_of
 from dolphin.catalog.readers.names import symbol_of_file
 from dolphin.catalog.readers.reading import Kind, NoLayout, Source
 from dolphin.catalog.store.instruments import check_symbol
-from dolphin.catalog.store.layout import COLUMNS, QUOTES, VALUES
+from dolphin.catalog.store.layout import COLUMNS, VALUES
 from dolphin.catalog.store.scan_layout import FEATURES, SCAN_NUMBER
 from dolphin.errors import DolphinError, nearest
 
