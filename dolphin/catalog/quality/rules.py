@@ -149,8 +149,9 @@ class Quality:
         for name, rows in bad.group_by("rule", maintain_order=True):
             self.refuse(str(name[0]), rows.drop("rule"), file)
         frame = frame.filter(pl.col("rule").is_null()).drop("rule")
-        if quoted and (outside := frame.filter(OUTSIDE_SPREAD.broken)).height:
-            self.count(OUTSIDE_SPREAD.name, outside, file)
+        for rule in QUOTE_RULES if quoted else ():
+            if rule.flag and rule.broken is not None and (flagged := frame.filter(rule.broken)).height:
+                self.count(rule.name, flagged, file)
         return frame
 
     def order(self, frame: pl.DataFrame, file: str, *, first: bool = True) -> None:

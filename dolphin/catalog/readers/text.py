@@ -125,7 +125,8 @@ def _table(block: bytes, names: list[str], layout: Layout, source: Source) -> pl
         schema=dict.fromkeys(names, pl.String),
         columns=[names.index(name) for name in layout.wanted(names)],
     )
-    typed, quotes = [], layout.quotes(frame.columns)
+    typed = []
+    quotes = layout.quotes(frame.columns)
     for name in frame.columns:
         cell = pl.col(name).str.strip_chars()
         if name in layout.integers:
