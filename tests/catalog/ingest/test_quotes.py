@@ -107,7 +107,7 @@ def test_a_workbook_keeps_them(workspace: Workspace, tmp_path: Path) -> None:
         (quoted(bid=["n.a.", *"99999"]), "'n.a.' in column 'bid' is no number"),
     ],
 )
-def test_one_alone_and_a_word_are_one_line(workspace: Workspace, tmp_path: Path, frame: pl.DataFrame, says: str) -> None:
+def test_one_alone_or_a_word_is_one_line(workspace: Workspace, tmp_path: Path, frame: pl.DataFrame, says: str) -> None:
     for path, write in ((tmp_path / "a.csv", text(",")), (tmp_path / "a.parquet", pl.DataFrame.write_parquet)):
         write(frame, path)
         with pytest.raises(DolphinError, match=says) as caught:
@@ -131,7 +131,9 @@ def test_rules_of_quotes(workspace: Workspace) -> None:
     assert aside.rows() == [("bid_above_ask", 101.0, 100.5)]
 
 
-@pytest.mark.parametrize(("quote", "rule"), [(float("inf"), "infinite value"), (0.0, "price <= 0"), (-1.0, "price <= 0")])
+@pytest.mark.parametrize(
+    ("quote", "rule"), [(float("inf"), "infinite value"), (0.0, "price <= 0"), (-1.0, "price <= 0")]
+)
 def test_a_quote_is_a_price(workspace: Workspace, quote: float, rule: str) -> None:
     odd = quoted(bid=[quote, 100.0, 100.0, 100.0, 100.0, 100.0], ask=[200.0] * 6)
     with pytest.raises(DolphinError, match=f"{rule}: AAA"):
