@@ -110,9 +110,9 @@ def test_symbols_and_columns_go_through_vectorbt(dataset: Dataset) -> None:
 
 @pytest.fixture(scope="module")
 def quoted(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Dataset ``q``: half a day of bars with quotes up to two ticks from the close, imported from a table."""
+    """Dataset ``q``: a part of a day with quotes up to two ticks from the close, imported from a table."""
     ticks = {one.symbol: one.tick_num / 10**one.tick_exp for one in dataset.instruments}
-    frame = dataset.frame().filter(pl.col("ts") < dataset.first_ts + 720 * dataset.spacing_ns).collect()
+    frame = dataset.frame().filter(pl.col("ts") < dataset.first_ts + 1000 * dataset.spacing_ns).collect()
     tick, k = pl.col("symbol").replace_strict(ticks), pl.int_range(pl.len())
     there = k % 11 != 0  # where nobody quoted, the last quote stands
     frame = frame.with_columns(

@@ -186,8 +186,8 @@ class ImportJob:
 
     def _count_decimals(self, frame: pl.DataFrame) -> None:
         for (symbol,), rows in frame.group_by("symbol"):
-            for column in (*PRICES, *(name for name in QUOTES if name in rows.columns)):
-                self.decimals.add(str(symbol), "price", rows[column].drop_nulls().to_numpy())
+            for column in PRICES:
+                self.decimals.add(str(symbol), "price", rows[column].to_numpy())
             self.decimals.add(str(symbol), "volume", rows["volume"].to_numpy())
 
     def identify(
