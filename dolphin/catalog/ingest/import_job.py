@@ -332,7 +332,8 @@ class ImportJob:
         return {
             "rows": self.rows,
             "rejected": quality.rejected.total(),
-            "flagged": quality.counts["price_jump"] - quality.rejected["price_jump"]
+            "flagged": quality.counts["price_jump"]
+            - quality.rejected["price_jump"]
             + quality.counts.get(OUTSIDE_SPREAD.name, 0),
             "counts": quality.counts,
             "rounded": self.rounded,
