@@ -1,7 +1,8 @@
-"""A strategy that names its symbols and reads columns beside closes, and no feature at all."""
+"""Strategies that name their symbols and read columns beside closes, and no feature at all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from dolphin.core.grid import lots_below
 from dolphin.core.jit import inline
 from dolphin.core.records import CLOSE, OPEN
 from dolphin.core.strategy import Strategy
+from dolphin.core.wishes import ask_close, ask_open
 
 
 class PairParams(BaseModel):
@@ -50,3 +52,21 @@ PAIR = Strategy(
     symbols=lambda params: {"first": params.first, "second": params.second},
     market_columns=("open", "high", "low", "volume"),
 )
+
+
+@inline
+def by_quotes(state, params, market, i):  # type: ignore[no-untyped-def]
+    """Buy the first while its spread is narrow and leans upward."""
+    slot, a = state.slots[0], market.symbols[0].first
+    price, bid, ask = market.price[i, a], market.bid[i, a], market.ask[i, a]
+    if slot.side != 0:
+        if i - slot.entry_bar >= params.hold:
+            ask_close(state, 0, 1)
+        return
+    if ask - bid <= params.least_range * price and ask - price > price - bid:
+        qty = lots_below(state.account[0].capital / price, market.instruments[a])
+        if qty * price >= market.instruments[a].min_notional:
+            ask_open(state.intents[0], a, 1, qty, 1.0)
+
+
+BY_QUOTES = replace(PAIR, name="by_quotes", decide=by_quotes, market_columns=("bid", "ask"))

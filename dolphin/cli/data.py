@@ -343,6 +343,7 @@ def _summary(data: Any) -> dict[str, Any]:
     if bars:
         about |= {"bars": data.n_bars, "first close": about["first"], "last close": about["last"]}
         about |= {"reference": data.reference, "calendar": manifest.get("calendar", "ALWAYS_OPEN")}
+        about |= {"quotes": "bid, ask"} if manifest.get("quotes") else {}
     return about
 
 

@@ -6,12 +6,14 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from own_features_for_tests import BREADTH
-from pair_for_tests import PAIR
+from pair_for_tests import BY_QUOTES, PAIR
 from strategies_for_tests import TWO_SLOTS
 
 from dolphin.catalog import Dataset
+from dolphin.catalog.ingest.frames import import_frame
 from dolphin.catalog.store.columns import row_column
 from dolphin.config import Config, parse_config
 from dolphin.core.records import MARKET_COLUMNS, NO_SYMBOLS
@@ -22,6 +24,7 @@ from dolphin.market.assemble import feature_columns, open_market
 from dolphin.parity.checks import append_only, lookahead, warmup
 from dolphin.parity.ladder import ladder
 from dolphin.study.measure.run import run, trades_frame
+from dolphin.workspace import create
 
 
 def config_of(strategy: Strategy, **params: object) -> Config:
@@ -105,6 +108,37 @@ def test_symbols_and_columns_go_through_vectorbt(dataset: Dataset) -> None:
     assert report.passed and len(report.results) == 1, report.as_dict()
 
 
+@pytest.fixture(scope="module")
+def quoted(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Dataset ``q``: a part of a day with quotes up to two ticks from the close, imported from a table."""
+    ticks = {one.symbol: one.tick_num / 10**one.tick_exp for one in dataset.instruments}
+    frame = dataset.frame().filter(pl.col("ts") < dataset.first_ts + 1000 * dataset.spacing_ns).collect()
+    tick, k = pl.col("symbol").replace_strict(ticks), pl.int_range(pl.len())
+    there = k % 11 != 0  # where nobody quoted, the last quote stands
+    frame = frame.with_columns(
+        pl.when(there).then(pl.col("close") - tick * (k % 3)).alias("best bid"),
+        pl.when(there).then(pl.col("close") + tick * (k * k % 4)).alias("best ask"),
+    )
+    home = create(tmp_path_factory.mktemp("quoted"))
+    return import_frame(frame, name="q", stamped="close", reference="BTCUSDT", workspace=home).dataset
+
+
+@pytest.mark.slow  # vectorbt's simulation, as above
+def test_imported_quotes_go_through_the_ladder(quoted: Dataset) -> None:
+    config = config_of(BY_QUOTES)
+    market = open_market(quoted, config)
+    assert market.high.shape == (0, 0) and market.bid.shape == market.price.shape
+    at = quoted.symbols.index("BTCUSDT")
+    rows = quoted.frame().filter(pl.col("symbol") == "BTCUSDT").sort("ts").collect()
+    assert rows["bid"].null_count() > 50
+    for name in ("bid", "ask"):
+        np.testing.assert_array_equal(getattr(market, name)[:, at], rows[name].forward_fill().to_numpy())
+    done = run(quoted, market, config, 100, 500)
+    assert len(done.recording.trades) > 20
+    report = ladder(quoted, market, config, 100, 500, rungs=(0, "R", 1, 2), full_bars=100)
+    assert report.passed and {result.rung for result in report.results} == {0, "R", 1, 2}, report.as_dict()
+
+
 @pytest.mark.slow
 def test_a_peek_at_a_later_column_is_found(dataset: Dataset) -> None:
     from dolphin.core.jit import inline
@@ -142,7 +176,6 @@ def test_texts_are_of_the_hash_and_not_of_the_record() -> None:
 def test_a_workspaces_strategy_is_found_from_its_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dolphin.config import read_config
     from dolphin.study.definition.spec import read_study
-    from dolphin.workspace import create
 
     home, elsewhere = create(tmp_path / "home"), create(tmp_path / "elsewhere")
     own = "from dataclasses import replace\nfrom pair_for_tests import PAIR\nOWN = replace(PAIR, name='own')\n"

@@ -13,7 +13,7 @@ _SCALE = 10**_PLACES
 
 
 class Bar(NamedTuple):
-    """One finished bar; ``ts`` is its close, ns UTC, ``ticks`` how many trades it holds."""
+    """One finished bar; ``ts`` is its close, ns UTC, ``ticks`` how many trades it holds; None without a quote."""
 
     symbol: str
     ts: int
@@ -22,20 +22,26 @@ class Bar(NamedTuple):
     low: float
     close: float
     volume: float
+    bid: float | None
+    ask: float | None
     ticks: int
+
+
+#: Bid and ask, integers of 1e-8.
+_Quote = tuple[int, int] | None
 
 
 class _Open:
     """A bar in the making: prices and volume as integers of 1e-8, so that no sum rounds."""
 
-    __slots__ = ("close", "first", "high", "last", "low", "open", "ticks", "volume")
+    __slots__ = ("close", "first", "high", "last", "low", "open", "quote", "quoted", "ticks", "volume")
 
-    def __init__(self, key: tuple[int, int, int], price: int, quantity: int) -> None:
-        self.first = self.last = key
+    def __init__(self, key: tuple[int, int, int], price: int, quantity: int, quote: _Quote) -> None:
+        self.first = self.last = self.quoted = key
         self.open = self.high = self.low = self.close = price
-        self.volume, self.ticks = quantity, 1
+        self.volume, self.ticks, self.quote = quantity, 1, quote
 
-    def add(self, key: tuple[int, int, int], price: int, quantity: int) -> None:
+    def add(self, key: tuple[int, int, int], price: int, quantity: int, quote: _Quote) -> None:
         if key < self.first:
             self.first, self.open = key, price
         if key > self.last:
@@ -43,11 +49,14 @@ class _Open:
         self.high, self.low = max(self.high, price), min(self.low, price)
         self.volume += quantity
         self.ticks += 1
+        if quote is not None and (self.quote is None or key > self.quoted):
+            self.quoted, self.quote = key, quote
 
     def bar(self, symbol: str, ts: int) -> Bar:
         # Python divides integers correctly rounded: the float nearest to the decimal
         opened, high, low = self.open / _SCALE, self.high / _SCALE, self.low / _SCALE
-        return Bar(symbol, ts, opened, high, low, self.close / _SCALE, self.volume / _SCALE, self.ticks)
+        bid, ask = (None, None) if self.quote is None else (self.quote[0] / _SCALE, self.quote[1] / _SCALE)
+        return Bar(symbol, ts, opened, high, low, self.close / _SCALE, self.volume / _SCALE, bid, ask, self.ticks)
 
 
 class BarAggregator:
@@ -84,7 +93,16 @@ class BarAggregator:
         self._everyone = 0  # the same for all symbols
         self._arrived = 0
 
-    def add(self, symbol: str, ts: int, price: Decimal, quantity: Decimal, trade_id: int | None = None) -> list[Bar]:
+    def add(
+        self,
+        symbol: str,
+        ts: int,
+        price: Decimal,
+        quantity: Decimal,
+        trade_id: int | None = None,
+        bid: Decimal | None = None,
+        ask: Decimal | None = None,
+    ) -> list[Bar]:
         """One tick; the bars that it finishes, by close and symbol.
 
         Parameters
@@ -95,13 +113,15 @@ class BarAggregator:
             Positive, with at most eight places.
         trade_id : int, optional
             Decides between ticks of one moment.
+        bid, ask : Decimal, optional
+            The best ones at that moment; no quote unless both are there and 0 < bid <= ask.
 
         Raises
         ------
         DolphinError
             If price or quantity is not positive or has more than eight places.
         """
-        units = _units(price, symbol), _units(quantity, symbol)
+        units = _units(price, symbol), _units(quantity, symbol), _quote(bid, ask, symbol)
         finished = self._finish(symbol, self._closed(ts))
         close = (ts // self.spacing_ns + 1) * self.spacing_ns
         if close <= self._finished[symbol]:
@@ -139,6 +159,10 @@ class BarAggregator:
         if not bars or closed == known:
             return []
         return [bars.pop(close).bar(symbol, close) for close in sorted(bars) if close <= closed]
+
+
+def _quote(bid: Decimal | None, ask: Decimal | None, symbol: str) -> _Quote:
+    return None if bid is None or ask is None or not 0 < bid <= ask else (_units(bid, symbol), _units(ask, symbol))
 
 
 def _units(value: Decimal, symbol: str) -> int:

@@ -2,7 +2,8 @@
 
 A bar that closes at ``c`` holds the ticks of ``[c - spacing, c)``, as exchanges cut their candles: a tick on
 the boundary belongs to the bar that begins there. Open and close are the first and last tick by exchange
-time, then trade id. A bar without a tick has no row. :class:`dolphin.catalog.derived.aggregator.BarAggregator`
+time, then trade id; where the ticks have quotes, bid and ask are those of the last tick that has both. A bar
+without a tick has no row. :class:`dolphin.catalog.derived.aggregator.BarAggregator`
 makes the same bars tick by tick.
 """
 
@@ -22,7 +23,7 @@ from dolphin.catalog.store.dataset import Dataset, from_manifest
 from dolphin.catalog.store.draft import Draft, drafting
 from dolphin.catalog.store.instruments import MIN_NOTIONAL, Instrument
 from dolphin.catalog.store.intact import check_files
-from dolphin.catalog.store.layout import COLUMNS, VALUES, Identity, manifest_path, mend_of, version_folder
+from dolphin.catalog.store.layout import QUOTES, VALUES, Identity, manifest_path, mend_of, version_folder
 from dolphin.catalog.store.tables import Table
 from dolphin.errors import DolphinError, nearest
 from dolphin.times import DAY_NS, format_spacing, parse_time
@@ -34,14 +35,16 @@ SCALE = 10**8  # of decimal128(20,8)
 SQL = """
     SELECT symbol, (ts // $spacing + 1) * $spacing AS ts,
            arg_min(price, file_row_number) AS open, max(price) AS high, min(price) AS low,
-           arg_max(price, file_row_number) AS close, sum(quantity) AS volume, count(*) AS ticks
+           arg_max(price, file_row_number) AS close, sum(quantity) AS volume,
+           arg_max(bid, file_row_number) FILTER (bid > 0 AND bid <= ask) AS bid,
+           arg_max(ask, file_row_number) FILTER (bid > 0 AND bid <= ask) AS ask, count(*) AS ticks
     FROM read_parquet($files, file_row_number = true, hive_partitioning = false)
     GROUP BY ALL ORDER BY ALL
 """
 
 
 def bars_of(files: Sequence[Path], spacing_ns: int) -> pl.DataFrame:
-    """Bars of tick files: symbol, ts, open, high, low, close, volume (decimals) and ticks.
+    """Bars of tick files: symbol, ts, open, high, low, close, volume, bid, ask (decimals) and ticks.
 
     Each file must hold whole days of one symbol, sorted as :mod:`dolphin.catalog.ingest.ticks` does.
     """
@@ -56,11 +59,12 @@ def bars_of(files: Sequence[Path], spacing_ns: int) -> pl.DataFrame:
 
 
 def to_float(decimals: pl.Series) -> NDArray[np.float64]:
-    """The float64 nearest to each decimal of eight places."""
+    """The float64 nearest to each decimal of eight places; NaN where there is none."""
     whole = (decimals.cast(pl.Decimal(38, 8)) * SCALE).cast(pl.Int128)
     if not (whole.abs() >= 2**53).any():  # both exact: the division rounds once
         return whole.cast(pl.Int64).to_numpy() / float(SCALE)
-    return np.array([value / SCALE for value in whole.to_list()])  # Python divides integers correctly rounded
+    # Python divides integers correctly rounded
+    return np.array([float("nan") if value is None else value / SCALE for value in whole.to_list()])
 
 
 def make_bars(
@@ -95,7 +99,7 @@ def make_bars(
         raise DolphinError(f"no symbol '{reference}'", where=ticks.name, mend=nearest(reference, ticks.symbols))
     spacing = format_spacing(spacing_ns)
     with drafting(workspace.catalog, name) as draft:
-        draft.identity = Identity(spacing_ns, ticks.symbols, reference, _instruments(ticks))
+        draft.identity = Identity(spacing_ns, ticks.symbols, reference, _instruments(ticks), quotes=_quoted(ticks))
         counts = _write_days(draft, ticks, spacing_ns)
         draft.write_file(TICK_COUNTS, pl.concat(counts).lazy())
         made = f"dolphin data bars {ticks.name} --name {name} --spacing {spacing} --reference {reference}"
@@ -149,13 +153,19 @@ def _write_days(draft: Draft, ticks: Table, spacing_ns: int) -> list[pl.DataFram
 
 def _write_day(draft: Draft, day: int, parts: list[pl.DataFrame]) -> pl.DataFrame:
     frame = pl.concat(parts).sort("symbol", "ts")
-    draft.write_day(day, floats(frame).select(COLUMNS))
+    draft.write_day(day, floats(frame))
     return frame.select("symbol", "ts", "ticks")
 
 
 def floats(bars: pl.DataFrame) -> pl.DataFrame:
     """Bars with their decimals as float64."""
-    return bars.with_columns(pl.Series(name, to_float(bars[name])) for name in VALUES)
+    prices = (*VALUES, *QUOTES)
+    return bars.with_columns(pl.Series(name, to_float(bars[name]), nan_to_null=True) for name in prices)
+
+
+def _quoted(ticks: Table) -> bool:
+    """Whether any tick has a quote."""
+    return bool(ticks.frame().select(((pl.col("bid") > 0) & (pl.col("bid") <= pl.col("ask"))).any()).collect().item())
 
 
 def _instruments(ticks: Table) -> tuple[Instrument, ...]:

@@ -64,8 +64,9 @@ class Limits(BaseModel):
         if self.rejected is not None and quality["rejected"] > self.rejected:
             lines.append(f"rejected: {quality['rejected']:,} rows set aside, limit {self.rejected:,}")
         for rule, most in self.rows.items():
-            if quality["counts"][rule] > most:
-                lines.append(f"rows.{rule}: {quality['counts'][rule]:,} rows, limit {most:,}")
+            count = quality["counts"].get(rule, 0)  # rules of quotes count where there are some
+            if count > most:
+                lines.append(f"rows.{rule}: {count:,} rows, limit {most:,}")
         return tuple(lines)
 
 

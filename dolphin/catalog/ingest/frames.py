@@ -38,7 +38,8 @@ def import_frame(
     ----------
     frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or pyarrow.Table
         A row per bar (and symbol, in a column or the index), a time that is the bar's *opening* in a column or the
-        index, and open, high, low, close, volume under any usual name; also what ``yfinance.download`` gives.
+        index, and open, high, low, close, volume (and bid with ask) under any usual name; also what
+        ``yfinance.download`` gives.
     symbol : str, optional
         The symbol where no column has one; by default the dataset's name.
     spacing : str, optional

@@ -19,10 +19,10 @@ from dolphin.catalog import readers
 from dolphin.catalog.quality.gaps import Gaps
 from dolphin.catalog.quality.jumps import Jumps
 from dolphin.catalog.quality.report import FLAGGED_JUMPS, QUALITY, QualityReport
-from dolphin.catalog.quality.rules import PRICES, Quality
+from dolphin.catalog.quality.rules import OUTSIDE_SPREAD, PRICES, Quality
 from dolphin.catalog.store.draft import Draft
 from dolphin.catalog.store.instruments import DecimalCount, load_instruments, round_prices
-from dolphin.catalog.store.layout import Identity, writing
+from dolphin.catalog.store.layout import QUOTES, Identity, writing
 from dolphin.catalog.store.sessions import ALWAYS_OPEN, Calendar
 from dolphin.catalog.store.sessions import calendar as sessions_of
 from dolphin.errors import DolphinError, nearest
@@ -69,6 +69,7 @@ class ImportJob:
         self._told: dict[str, list[str]] = {}
         self.rounded = 0
         self.rows = 0
+        self.quoted = False  # some row of some file has a bid or an ask
         self.jumps: Jumps
         self.gaps: Gaps
 
@@ -118,6 +119,7 @@ class ImportJob:
         self.seen.update(frame["symbol"].unique().to_list())
         if self.infer:
             self._count_decimals(frame)
+        self.quoted |= any(not frame[name].is_null().all() for name in QUOTES if name in frame.columns)
         day = self.quality.day_of(frame["ts"]).alias("day")
         frame = frame.with_columns(pl.lit(index, pl.Int32).alias("file"), day)
         for (day_number,), part in frame.group_by("day", maintain_order=True):
@@ -213,7 +215,8 @@ class ImportJob:
             found = load_instruments(instruments, symbols)
         else:
             found = tuple(self.decimals.instrument(symbol) for symbol in symbols)
-        self.draft.identity = Identity(self.spacing, symbols, reference, found, calendar=self.grid.name)
+        self.draft.identity = Identity(self.spacing, symbols, reference, found, calendar=self.grid.name,
+                                       quotes=self.quoted)  # fmt: skip
         self.gaps = Gaps(symbols)
 
     def write(self, reject_jumps: bool, progress: Progress | None) -> None:
@@ -224,7 +227,9 @@ class ImportJob:
         for done, (day, parts) in enumerate(sorted(self.parts.items())):
             if progress:
                 progress(done, len(self.parts), f"writing {format_time(day * DAY_NS)[:10]}")
-            frame = pl.concat([pl.read_ipc(p) for p in parts])
+            frame = pl.concat([pl.read_ipc(p) for p in parts], how="diagonal")
+            if self.quoted:  # rows of files without quotes have none
+                frame = frame.with_columns(pl.lit(None, pl.Float64).alias(q) for q in QUOTES if q not in frame.columns)
             frame = frame.sort("symbol", "ts", "file", maintain_order=True)
             frame = self.quality.duplicates(frame, names)
             frame = self._judge(frame, frame["symbol"].cast(kinds).to_physical().to_numpy(), names, reject_jumps)
@@ -264,20 +269,22 @@ class ImportJob:
         """Prices at the precision of their instruments."""
         assert self.draft.identity is not None
         precision = np.array([i.price_precision for i in self.draft.identity.instruments])
-        rounded = {c: frame[c].to_numpy().copy() for c in PRICES}
+        prices = (*PRICES, *QUOTES) if self.quoted else PRICES
+        rounded = {c: frame[c].to_numpy().copy() for c in prices}
         for places in np.unique(precision[column]):
-            at = precision[column] == places
+            of = precision[column] == places
             for values in rounded.values():
+                at = of & ~np.isnan(values)  # no quote
                 before = values[at]
                 values[at] = round_prices(before, int(places))
                 self.rounded += int((values[at] != before).sum())
-        if min(float(values.min()) for values in rounded.values()) <= 0:
+        if any((values <= 0).any() for values in rounded.values()):
             raise DolphinError(
                 "a price rounds to zero at its instrument's precision",
                 where=names[int(frame["file"][0])],
                 mend="give finer price_precision and price_tick with --instruments",
             )
-        return frame.with_columns(pl.Series(c, values) for c, values in rounded.items())
+        return frame.with_columns(pl.Series(c, values, nan_to_null=True) for c, values in rounded.items())
 
     def _count_gaps(self, day: int, column: NDArray[np.int64], ts: NDArray[np.int64], following: int | None) -> None:
         """Gaps of a day and of the days without any row before the ``following`` one (None: it is the last)."""
@@ -325,7 +332,9 @@ class ImportJob:
         return {
             "rows": self.rows,
             "rejected": quality.rejected.total(),
-            "flagged": quality.counts["price_jump"] - quality.rejected["price_jump"],
+            "flagged": quality.counts["price_jump"]
+            - quality.rejected["price_jump"]
+            + quality.counts.get(OUTSIDE_SPREAD.name, 0),
             "counts": quality.counts,
             "rounded": self.rounded,
             "missing_share": sum(g["share"] for g in gaps.values()) / len(gaps),

@@ -315,7 +315,7 @@ def _changes(old: Any, new: Any) -> tuple[str, ...]:
     lines = [f"source changed: {file}" for file in before if file in after and after[file] != before[file]]
     lines += [f"source new: {file}" for file in after if file not in before]
     lines += [f"source gone: {file}" for file in before if file not in after]
-    for key in ("notes", "definition", "instruments", "calendar"):
+    for key in ("notes", "definition", "instruments", "calendar", "quotes"):
         if old.get(key) != new.get(key):
             lines.append(f"{key} changed")
     return tuple(lines)

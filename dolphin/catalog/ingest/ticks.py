@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dolphin.catalog.quality.rules import Rule
+from dolphin.catalog.quality.rules import BID_ABOVE_ASK, Rule, outside_spread
 from dolphin.catalog.readers import Reading
 from dolphin.catalog.store.layout import writing
 from dolphin.catalog.store.tables import Part, Table, write_table
@@ -29,11 +29,10 @@ TICK_RULES = (
          pl.any_horizontal(pl.col("symbol", "ts", "price", "quantity").is_null())),
     Rule("price_not_positive", "price <= 0", False, pl.col("price") <= 0),
     Rule("quantity_not_positive", "quantity <= 0", False, pl.col("quantity") <= 0),
-    Rule("bid_above_ask", "bid > ask", False, pl.col("bid") > pl.col("ask")),
+    BID_ABOVE_ASK,
     Rule("duplicate", "trade id twice", False),
     Rule("unsorted", "exchange time goes backwards; put in order", False, flag=True),
-    Rule("outside_spread", "price outside the last bid and ask", False,
-         (pl.col("price") < pl.col("bid")) | (pl.col("price") > pl.col("ask")), flag=True),
+    outside_spread("price"),
 )  # fmt: skip
 _ORDER = ("ts", "trade_id", "arrival")
 

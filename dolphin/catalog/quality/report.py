@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.quality.jumps import Jumps
-from dolphin.catalog.quality.rules import REPORT, RULES
+from dolphin.catalog.quality.rules import QUOTE_RULES, REPORT, RULES
 from dolphin.catalog.store.dataset import Dataset
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import mend_of, version_folder
@@ -100,13 +100,14 @@ _TOLD = ("source", "made", "digest", "calendar", "second", "instruments_from", "
 
 def quality_document(report: QualityReport) -> dict[str, Any]:
     """What :func:`dolphin.report.quality_page` shows."""
+    rules = (*RULES, *(rule for rule in QUOTE_RULES if rule.name in report.numbers["counts"]))
     return {
         "name": report.name,
         "spacing_ns": report.spacing_ns,
         "first_ts": report.first_ts,
         "last_ts": report.last_ts,
         "numbers": report.numbers,
-        "rules": [{"name": r.name, "text": r.text, "outcome": r.outcome} for r in RULES],
+        "rules": [{"name": r.name, "text": r.text, "outcome": r.outcome} for r in rules],
         "days": report.days,
         "jumps": report.jumps,
         "notes": report.about.get("notes", ()),

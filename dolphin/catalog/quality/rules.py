@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from dolphin.catalog.store.instruments import SYMBOL
-from dolphin.catalog.store.layout import VALUES, writing
+from dolphin.catalog.store.layout import QUOTES, VALUES, writing
 from dolphin.errors import DolphinError
 from dolphin.times import DAY_NS, format_time, grid_origin
 
@@ -45,6 +46,9 @@ class Rule:
         return "flagged" if self.flag else "put in order" if self.name == "unsorted" else "set aside"
 
 
+#: Numbers and prices of a row, its quotes among them where it has any.
+_NUMBERS, _PRICES = (cs.by_name(*names, *QUOTES, require_all=False) for names in (VALUES, PRICES))
+
 # In this order: the first one that a row breaks names it.
 RULES = (
     Rule("bad_symbol", "no symbol (1 to 20 capital letters or digits)", True,
@@ -52,8 +56,8 @@ RULES = (
     Rule("unknown_symbol", "symbol that the definition does not list", False),
     Rule("null", "missing value", True, pl.any_horizontal(pl.col(*VALUES).is_null())),
     Rule("nan", "NaN value", True, pl.any_horizontal(pl.col(*VALUES).is_nan())),
-    Rule("infinite", "infinite value", True, pl.any_horizontal(pl.col(*VALUES).is_infinite())),
-    Rule("price_not_positive", "price <= 0", True, pl.any_horizontal(pl.col(*PRICES) <= 0)),
+    Rule("infinite", "infinite value", True, pl.any_horizontal(_NUMBERS.is_infinite())),
+    Rule("price_not_positive", "price <= 0", True, pl.any_horizontal(_PRICES <= 0)),
     Rule("negative_volume", "volume < 0", True, pl.col("volume") < 0),
     Rule("high_below_low", "high < low", False, pl.col("high") < pl.col("low")),
     Rule(
@@ -68,7 +72,20 @@ RULES = (
     Rule("unsorted", "unsorted time", True),
     Rule("price_jump", "price jump > 5 % that neither volume nor a second source confirms", False, flag=True),
 )  # fmt: skip
-BY_NAME = {rule.name: rule for rule in RULES}
+
+BID_ABOVE_ASK = Rule("bid_above_ask", "bid > ask", False, pl.col("bid") > pl.col("ask"))
+
+
+def outside_spread(price: str) -> Rule:
+    """The rule that counts prices of this column outside the quotes of their row."""
+    broken = (pl.col(price) < pl.col("bid")) | (pl.col(price) > pl.col("ask"))
+    return Rule("outside_spread", "price outside the last bid and ask", False, broken, flag=True)
+
+
+#: For bars that have quotes.
+OUTSIDE_SPREAD = outside_spread("close")
+QUOTE_RULES = (BID_ABOVE_ASK, OUTSIDE_SPREAD)
+BY_NAME = {rule.name: rule for rule in (*RULES, *QUOTE_RULES)}
 
 
 @dataclass
@@ -114,12 +131,14 @@ class Quality:
         }
         if self.listed is not None:
             own["unknown_symbol"] = ~pl.col("symbol").is_in(list(self.listed))
+        quoted = set(QUOTES) <= set(frame.columns)
+        if quoted:
+            self.counts |= {rule.name: self.counts.get(rule.name, 0) for rule in QUOTE_RULES}
         tests = [(rule.name, rule.broken if rule.broken is not None else own.get(rule.name)) for rule in RULES]
+        tests += [(BID_ABOVE_ASK.name, BID_ABOVE_ASK.broken)] if quoted else []
         broken = [pl.when(test).then(pl.lit(name)) for name, test in tests if test is not None]
         frame = frame.with_columns(pl.coalesce(broken).alias("rule")).drop("day")
         bad = frame.filter(pl.col("rule").is_not_null())
-        if bad.is_empty():
-            return frame.drop("rule")
         off_grid = int((bad["rule"] == "off_grid").sum())
         if off_grid > OFF_GRID_SHARE * frame.height:
             raise DolphinError(
@@ -129,7 +148,11 @@ class Quality:
             )
         for name, rows in bad.group_by("rule", maintain_order=True):
             self.refuse(str(name[0]), rows.drop("rule"), file)
-        return frame.filter(pl.col("rule").is_null()).drop("rule")
+        frame = frame.filter(pl.col("rule").is_null()).drop("rule")
+        for rule in QUOTE_RULES if quoted else ():
+            if rule.flag and rule.broken is not None and (flagged := frame.filter(rule.broken)).height:
+                self.count(rule.name, flagged, file)
+        return frame
 
     def order(self, frame: pl.DataFrame, file: str, *, first: bool = True) -> None:
         """Count, or refuse, times of a symbol that go backwards within a file, whose ``first`` frame it may be."""
@@ -164,7 +187,8 @@ class Quality:
         if count:
             self.count(name, rows, file)
         columns = [pl.lit(file).alias("file"), pl.lit(name).alias("rule"), "symbol", "ts", *VALUES]
-        self._aside.setdefault(name, []).append(rows.select(columns))
+        quotes = [column for column in QUOTES if column in rows.columns]
+        self._aside.setdefault(name, []).append(rows.select(*columns, *quotes))
         self.rejected[name] += rows.height
         self._held += rows.height
         if self._held > SPILL_ROWS:
@@ -200,7 +224,7 @@ class Quality:
         """All rows set aside, in the order of the files, by rule."""
         return {
             rule: pl.concat([pl.scan_ipc(p) for p in self._parts.get(rule, [])]
-                            + [frame.lazy() for frame in self._aside.get(rule, [])])
+                            + [frame.lazy() for frame in self._aside.get(rule, [])], how="diagonal")
             for rule in self.rejected
         }  # fmt: skip
 
@@ -209,6 +233,6 @@ class Quality:
             parts = self._parts.setdefault(rule, [])
             target = self.stage / f"aside-{rule}-{len(parts)}.arrow"
             with writing(target):
-                pl.concat(frames).write_ipc(target)
+                pl.concat(frames, how="diagonal").write_ipc(target)
             parts.append(target)
         self._aside, self._held = {}, 0

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.store.dataset import Dataset
-from dolphin.catalog.store.layout import VALUES
+from dolphin.catalog.store.layout import QUOTES, VALUES
 
-IDENTITY = ("spacing_ns", "symbols", "reference", "instruments", "synthetic")
+IDENTITY = ("spacing_ns", "symbols", "reference", "instruments", "synthetic", "quotes")
 
 
 @dataclass
@@ -77,7 +77,7 @@ def _identity(a: Dataset, b: Dataset) -> dict[str, Any]:
     """What differs beside the rows; of symbols and instruments, those that do."""
     differ: dict[str, Any] = {}
     for key in IDENTITY:
-        one, two = a.manifest[key], b.manifest[key]
+        one, two = a.manifest.get(key, False), b.manifest.get(key, False)
         if key == "symbols":
             one, two = sorted(set(one) - set(two)), sorted(set(two) - set(one))
         elif key == "instruments":
@@ -95,12 +95,13 @@ def _compare(found: Difference, date: str, one: pl.DataFrame, two: pl.DataFrame,
     joined = joined.join(one.select("symbol", "ts", in_a=True), on=["symbol", "ts"], how="left")
     joined = joined.join(two.select("symbol", "ts", in_b=True), on=["symbol", "ts"], how="left")
     both = pl.col("in_a").is_not_null() & pl.col("in_b").is_not_null()
-    unequal = {name: (both & pl.col(name).ne_missing(pl.col(f"{name}_b"))) for name in VALUES}
+    values = [name for name in (*VALUES, *QUOTES) if name in one.columns and name in two.columns]
+    unequal = {name: (both & pl.col(name).ne_missing(pl.col(f"{name}_b"))) for name in values}
     joined = joined.with_columns(**{f"{name}_differs": expression for name, expression in unequal.items()})
     counts = (
         joined.group_by("symbol")
         .agg(
-            cells=pl.sum_horizontal(pl.col(f"{name}_differs").sum() for name in VALUES),
+            cells=pl.sum_horizontal(pl.col(f"{name}_differs").sum() for name in values),
             only_a=pl.col("in_b").is_null().sum(),
             only_b=pl.col("in_a").is_null().sum(),
         )
@@ -110,14 +111,14 @@ def _compare(found: Difference, date: str, one: pl.DataFrame, two: pl.DataFrame,
     if counts.is_empty():
         return False
     found.days[date] = {str(row.pop("symbol")): row for row in counts.iter_rows(named=True)}
-    for name in VALUES:
+    for name in values:
         rows = joined.filter(f"{name}_differs").sort("symbol", "ts")
         if rows.is_empty():
             continue
         largest = rows.select((pl.col(name) - pl.col(f"{name}_b")).abs().max()).item()
         entry = found.columns.setdefault(name, {"cells": 0, "max_difference": 0.0})
         entry["cells"] += rows.height
-        entry["max_difference"] = max(entry["max_difference"], float(largest))
+        entry["max_difference"] = max(entry["max_difference"], float(largest or 0.0))  # None: quoted in one alone
         for row in rows.head(max(0, first - len(found.cells))).iter_rows(named=True):
             found.cells.append(
                 {

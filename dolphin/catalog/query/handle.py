@@ -93,7 +93,7 @@ class Handle:
 
     @property
     def bars(self) -> pl.LazyFrame:
-        """symbol, ts (close, ns), open, high, low, close, volume."""
+        """symbol, ts (close, ns), open, high, low, close, volume; bid and ask where the dataset has quotes."""
         dataset = self._bars("bars")
         return _scan(dataset.files(self.days))
 

@@ -3,7 +3,8 @@
 ``read(path)`` gives the kind of a file and its rows as canonical frames, streamed:
 
 - **bars**: symbol, ts (the candle's *open* in int64 ns UTC, as such files have it; the importer turns it
-  into the close), open, high, low, close, volume (float64);
+  into the close), open, high, low, close, volume (float64), and bid and ask where the file has both (null
+  where nobody quoted);
 - **ticks**: symbol, ts (exchange time, ns), price, quantity (decimal128(20,8)), buyer_is_maker, trade_id,
   bid, ask, received_ts (null where the file has none);
 - **features**: ts (the close, ns), symbol and scan_number (null where absent), then the source's numeric

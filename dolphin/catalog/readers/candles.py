@@ -10,7 +10,7 @@ from dolphin.catalog.readers.headers import Roles, roles_of
 from dolphin.catalog.readers.moments import Moments, moments
 from dolphin.catalog.readers.names import symbol_of, symbol_of_file
 from dolphin.catalog.readers.reading import Reading, Source, filled
-from dolphin.catalog.store.layout import COLUMNS, VALUES
+from dolphin.catalog.store.layout import QUOTES, VALUES
 from dolphin.errors import DolphinError
 
 _NOTHING = ("", "null", "nan", "none", "na", "n/a", "-", "--")
@@ -40,19 +40,21 @@ def candles(
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     when = moments(_times(frame, roles), source)
     numbers = {role: _numbers(frame[roles.of[role]], source, comma) for role in VALUES if role in roles.of}
-    if roles.plain_close is not None and "open" in numbers:
+    quotes = {role: quote(frame[roles.of[role]], source, comma) for role in QUOTES if role in roles.of}
+    if roles.plain_close is not None and ("open" in numbers or quotes):
         share = numbers["close"] / _numbers(frame[roles.plain_close], source, comma)
-        numbers |= {role: numbers[role] * share for role in ("open", "high", "low")}
+        numbers |= {role: numbers[role] * share for role in ("open", "high", "low") if role in numbers}
+        quotes = {role: cells * share for role, cells in quotes.items()}
     for role in ("open", "high", "low"):
         numbers.setdefault(role, numbers["close"])
     numbers.setdefault("volume", pl.zeros(frame.height, pl.Float64, eager=True))
     symbols, renamed = _symbols(frame, roles, source)
-    made = pl.DataFrame({"symbol": symbols, "ts": when.ns.alias("ts"), **{n: numbers[n] for n in VALUES}})
+    made = pl.DataFrame({"symbol": symbols, "ts": when.ns.alias("ts"), **{n: numbers[n] for n in VALUES}, **quotes})
     facts = {"times": when.written, "columns": ", ".join(f"{role} = {name}" for role, name in roles.of.items())}
     if roles.left_out:
         facts["left out"] = ", ".join(map(repr, roles.left_out))
     notes = _notes(roles, when, renamed)
-    return Reading("bars", filled(iter([made.select(COLUMNS)]), source.where, "a table"), notes, facts)
+    return Reading("bars", filled(iter([made]), source.where, "a table"), notes, facts)
 
 
 def long_of(frame: pl.DataFrame) -> pl.DataFrame:
@@ -112,9 +114,20 @@ def _numbers(cells: pl.Series, source: Source, comma: bool) -> pl.Series:
         raise DolphinError(
             f"'{str(texts[row])[:40]}' in column '{cells.name}' is no number (data row {row + 1}, {odd.len()} in all)",
             where=source.where,
-            mend="write numbers as 1234.5; another column is named with --columns close=COLUMN",
+            mend="write numbers as 1234.5; another column is named with --columns ROLE=COLUMN",
         )
     return numbers
+
+
+def quote(cells: pl.Series, source: Source, comma: bool = False) -> pl.Series:
+    """Bids or asks as float64; null where nobody quoted, an empty cell or NaN.
+
+    Raises
+    ------
+    DolphinError
+        If a cell is no number.
+    """
+    return _numbers(cells, source, comma).fill_nan(None)
 
 
 def _symbols(frame: pl.DataFrame, roles: Roles, source: Source) -> tuple[pl.Series, dict[str, str]]:

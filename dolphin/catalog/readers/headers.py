@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dolphin.catalog.readers.reading import Source
+from dolphin.catalog.store.layout import QUOTES
 from dolphin.errors import DolphinError, nearest
 
 #: What a column may be called for each role, without case, blanks, points and underscores; the first found wins.
@@ -23,6 +24,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "low": ("low", "lowprice", "l", "3low", "min"),
     "close": ("close", "closeprice", "c", "4close", "closelast", "settle", "adjclose", "adjustedclose"),
     "volume": ("volume", "v", "basevolume", "tickvol", "tickvolume", "vol", "5volume", "6volume"),
+    "bid": ("bid", "bestbid", "bidprice", "bestbidprice", "bidclose", "closebid"),
+    "ask": ("ask", "bestask", "askprice", "bestaskprice", "askclose", "closeask", "offer", "bestoffer", "offerprice"),
 }  # fmt: skip
 ROLES = tuple(ALIASES)
 #: Closes that dividends and splits are taken out of.
@@ -66,12 +69,10 @@ def roles_of(columns: Sequence[str], source: Source, asked: Mapping[str, str] | 
     Raises
     ------
     DolphinError
-        If a role or column that was asked for is none, or there is no time or no close.
+        If a role or column that was asked for is none, there is no time or no close, or one quote without the other.
     """
     found = _asked(columns, source, asked or {})
-    by_key: dict[str, str] = {}
-    for name in columns:
-        by_key.setdefault(key_of(name), name)
+    by_key = _by_key(columns)
     for role, aliases in ALIASES.items():
         if role not in found:
             told = next((by_key[a] for a in aliases if a in by_key and by_key[a] not in found.values()), None)
@@ -92,9 +93,37 @@ def roles_of(columns: Sequence[str], source: Source, asked: Mapping[str, str] | 
         lost = next(role for role in _CANDLE if role not in found)
         mend = f"name it: --columns {lost}=COLUMN, or leave {', '.join(here)} out of the file"
         raise _not_told(lost, found, mend, source)
+    _check_quotes(found, source)
     plain = by_key.get("close") if key_of(found["close"]) in ADJUSTED else None
     taken = {*found.values(), clock, plain}
     return Roles(found, clock, plain, tuple(c for c in columns if c not in taken))
+
+
+def quotes_of(columns: Sequence[str], source: Source | None = None) -> dict[str, str]:
+    """The columns of the best bid and offer by role; with ``source`` an error where there is one alone."""
+    by_key = _by_key(columns)
+    told = {role: next((by_key[a] for a in ALIASES[role] if a in by_key), None) for role in QUOTES}
+    found = {role: name for role, name in told.items() if name is not None}
+    if source is not None:
+        _check_quotes(found, source)
+    return found
+
+
+def _by_key(columns: Sequence[str]) -> dict[str, str]:
+    """Columns by their key; the first of equal ones."""
+    by_key: dict[str, str] = {}
+    for name in columns:
+        by_key.setdefault(key_of(name), name)
+    return by_key
+
+
+def _check_quotes(found: Mapping[str, str], source: Source) -> None:
+    """Raise where there is a bid without an ask, or the other way round."""
+    here = [role for role in QUOTES if role in found]
+    if len(here) == 1:
+        other = QUOTES[1 - QUOTES.index(here[0])]
+        what = f"a column for the {here[0]} ('{found[here[0]]}') and none for the {other}"
+        raise DolphinError(what, where=source.where, mend=f"name it: --columns {other}=COLUMN, or leave both out")
 
 
 def _not_told(role: str, found: Mapping[str, str], mend: str, source: Source) -> NotTold:

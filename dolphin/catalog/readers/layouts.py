@@ -13,7 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from dolphin.catalog.readers.candles import quote
 from dolphin.catalog.readers.clock import Clock
+from dolphin.catalog.readers.headers import quotes_of
 from dolphin.catalog.readers.names import symbol_of_file
 from dolphin.catalog.readers.reading import Kind, NoLayout, Source
 from dolphin.catalog.store.instruments import check_symbol
@@ -70,7 +72,12 @@ class Layout:
 
     def wanted(self, columns: Sequence[str]) -> list[str]:
         """Which of a file's columns are read."""
-        return [c for c in columns if self.optional is None or c in self.columns or c in self.optional]
+        read = {*self.columns, *(self.optional or ()), *self.quotes(columns)}
+        return [c for c in columns if self.optional is None or c in read]
+
+    def quotes(self, columns: Sequence[str]) -> set[str]:
+        """Those of bars that hold bids and asks, under any usual name; their cells may be empty."""
+        return set(quotes_of(columns).values()) if self.kind == "bars" else set()
 
 
 def recognise(columns: Iterable[str], source: Source) -> Layout:
@@ -169,8 +176,9 @@ def _tidy_bars(frame: pl.DataFrame, source: Source, clock: Clock) -> pl.DataFram
     if not isinstance(frame.schema["symbol"], pl.String | pl.Categorical | pl.Enum):
         raise DolphinError(f"column 'symbol' is {frame.schema['symbol']}, no text", where=source.where)
     numbers = floats(frame, VALUES, source)
-    frame = frame.select(pl.col("symbol").cast(pl.String), clock.ns(frame["ts"]).alias("ts"), *numbers)
-    return frame.select(COLUMNS)  # a symbol that is none is a quality rule of the importer
+    quotes = [quote(frame[name], source).alias(role) for role, name in quotes_of(frame.columns, source).items()]
+    # a symbol that is none is a quality rule of the importer
+    return frame.select(pl.col("symbol").cast(pl.String), clock.ns(frame["ts"]).alias("ts"), *numbers, *quotes)
 
 
 def _one_symbol(time: str, symbol_of: Callable[[Source], str]) -> Make:
@@ -178,7 +186,7 @@ def _one_symbol(time: str, symbol_of: Callable[[Source], str]) -> Make:
 
     def make(frame: pl.DataFrame, source: Source, clock: Clock) -> pl.DataFrame:
         symbol = pl.lit(symbol_of(source)).alias("symbol")
-        return _tidy_bars(frame.select(symbol, pl.col(time).alias("ts"), *VALUES), source, clock)
+        return _tidy_bars(frame.select(symbol, pl.col(time).alias("ts"), pl.exclude(time)), source, clock)
 
     return make
 

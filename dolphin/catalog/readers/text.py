@@ -126,13 +126,14 @@ def _table(block: bytes, names: list[str], layout: Layout, source: Source) -> pl
         columns=[names.index(name) for name in layout.wanted(names)],
     )
     typed = []
+    quotes = layout.quotes(frame.columns)
     for name in frame.columns:
         cell = pl.col(name).str.strip_chars()
         if name in layout.integers:
             typed.append(cell.cast(pl.Int64, strict=False))
         elif name in layout.flags:
             typed.append(cell.str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean))
-        elif name not in layout.decimals and name not in layout.texts:
+        elif name not in layout.decimals and name not in layout.texts and name not in quotes:
             typed.append(cell.cast(pl.Float64, strict=False))
         else:
             typed.append(cell)

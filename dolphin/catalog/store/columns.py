@@ -21,7 +21,7 @@ def row_column(dataset: Dataset, name: str) -> NDArray[np.float64]:
     """A column of the rows on the grid, float64 [T, N], built when missing or damaged; NaN before a symbol's first.
 
     Where a symbol has no row, ``open``, ``high`` and ``low`` are the forward-filled close, ``volume`` is 0,
-    and ``bid`` and ``ask`` are those of the last row.
+    and ``bid`` and ``ask`` are the last ones; so they are where a row has none. Each side stands by itself.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def row_column(dataset: Dataset, name: str) -> NDArray[np.float64]:
         If the rows have no such column.
     """
     days = sorted(dataset.manifest["days"])
-    if name not in (*STANDING, *NOTHING, *QUOTED) or name not in dataset.frame().collect_schema().names():
+    if name not in (*STANDING, *NOTHING, *QUOTED) or name not in dataset.columns:
         raise DolphinError(
             f"its rows have no {name}",
             where=dataset.name,

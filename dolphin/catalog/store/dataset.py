@@ -17,10 +17,10 @@ from dolphin.catalog.store.filling import Filler
 from dolphin.catalog.store.instruments import Instrument
 from dolphin.catalog.store.intact import check_files
 from dolphin.catalog.store.layout import (
-    COLUMNS,
     SCHEMA_VERSION,
     check_name,
     check_sizes,
+    columns_of,
     damaged_files,
     dataset_digest,
     dataset_names,
@@ -101,6 +101,11 @@ class Dataset:
         return str(self.manifest.get("calendar", ALWAYS_OPEN))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its rows: symbol, ts, open, high, low, close, volume; bid and ask where it has quotes."""
+        return columns_of(self.manifest)
+
+    @property
     def label(self) -> str:
         """What opens this very version: the name, or ``name@digest`` if it is pinned."""
         return label_of(self.name, self.digest, current=not self.pinned)
@@ -149,7 +154,7 @@ class Dataset:
         return cached(self.cache_root, key, build, about=about, after=after)
 
     def frame(self) -> pl.LazyFrame:
-        """The rows as they were stored: symbol, ts (close ns), open, high, low, close, volume."""
+        """The rows as they were stored: :attr:`columns`; ``ts`` is the close, ns."""
         return pl.scan_parquet(self.files(), hive_partitioning=False)
 
     def files(self, dates: Sequence[str] | None = None) -> list[Path]:
@@ -166,15 +171,15 @@ class Dataset:
         check_files(folder, ((entry["file"], entry["sha256"]) for entry in entries), mend_of(self.manifest))
         return [folder / entry["file"] for entry in entries]
 
-    def day(self, date: str, columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
-        """The rows (of these columns) of one UTC day, after checking the file against the manifest.
+    def day(self, date: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows (of these columns, by default all) of one UTC day, after checking the file against the manifest.
 
         Raises
         ------
         DolphinError
             If the file is missing or damaged; its name is in the message.
         """
-        return pl.read_parquet(self.files([date])[0], columns=list(columns), hive_partitioning=False)
+        return pl.read_parquet(self.files([date])[0], columns=list(columns or self.columns), hive_partitioning=False)
 
     def _path(self, date: str) -> Path:
         return version_folder(self.root, self.name, self.digest) / self.manifest["days"][date]["file"]
@@ -260,7 +265,7 @@ def from_manifest(catalog: Path, manifest: dict[str, Any], path: Path) -> Datase
             pinned=path != manifest_path(catalog, manifest["name"]),
         )
         identity = ["schema", "spacing_ns", "symbols", "reference", "instruments", "synthetic"]
-        identity += ["calendar"] if "calendar" in manifest else []
+        identity += [key for key in ("calendar", "quotes") if key in manifest]
         digest = dataset_digest({key: manifest[key] for key in identity}, manifest["days"])
         sizes = {entry["file"]: entry["bytes"] for entry in manifest["days"].values()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -291,7 +296,7 @@ def verify(workspace: Workspace, name: str) -> list[str]:
     for date, entry in dataset.manifest["days"].items():
         if dataset._path(date) in damaged:
             continue
-        frame = pl.read_parquet(dataset._path(date), columns=list(COLUMNS), hive_partitioning=False)
+        frame = pl.read_parquet(dataset._path(date), columns=list(dataset.columns), hive_partitioning=False)
         if rows_digest(frame, dataset.symbols) != entry["content"]:
             problems.append(f"{dataset._path(date)}: its rows are not those of the dataset digest")
     return problems

@@ -19,7 +19,6 @@ from typing import Any
 import polars as pl
 
 from dolphin.catalog.store.layout import (
-    COLUMNS,
     VERSION_MANIFEST,
     Identity,
     check_name,
@@ -76,7 +75,7 @@ class Draft:
         with writing(folder):
             folder.mkdir(exist_ok=True)
         path = folder / f"date={date}.parquet"
-        frame = frame.select(COLUMNS)
+        frame = frame.select(self.identity.columns)
         content = rows_digest(frame, self.identity.symbols)
         linked = self._link(date, content, path)
         if linked is not None:
@@ -99,7 +98,7 @@ class Draft:
         """The day's entry if the version that holds now has the very rows, its file linked to ``path``."""
         assert self.identity is not None
         identity, old = self.identity.as_dict(), self.current
-        if any(old.get(key) != identity[key] for key in ("schema", "symbols", "spacing_ns")):
+        if any(old.get(key) != identity.get(key) for key in ("schema", "symbols", "spacing_ns", "quotes")):
             return None
         entry = old.get("days", {}).get(date, {})
         if entry.get("content") != content:

@@ -23,6 +23,8 @@ from dolphin.files import canonical_json, read_json, sha256_bytes, sha256_file
 SCHEMA_VERSION = 1
 COLUMNS = ("symbol", "ts", "open", "high", "low", "close", "volume")
 VALUES = COLUMNS[2:]
+#: The best bid and offer at the close: rows of a dataset have both, or neither; null where nobody quoted.
+QUOTES = ("bid", "ask")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 #: The manifest of a version, inside its folder.
 VERSION_MANIFEST = "manifest.json"
@@ -38,13 +40,21 @@ class Identity:
     instruments: tuple[Instrument, ...]
     synthetic: bool = False
     calendar: str = ALWAYS_OPEN
+    quotes: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its rows."""
+        return columns_of(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """The part of the manifest that the digest covers, days aside."""
-        # a dataset of around the clock does not say so, as it did before there were calendars
+        # a dataset of around the clock, or without quotes, does not say so, as it did before there were others
         calendar = {} if self.calendar == ALWAYS_OPEN else {"calendar": self.calendar}
+        quotes = {"quotes": True} if self.quotes else {}
         return {
             **calendar,
+            **quotes,
             "schema": SCHEMA_VERSION,
             "spacing_ns": self.spacing_ns,
             "symbols": list(self.symbols),
@@ -52,6 +62,11 @@ class Identity:
             "instruments": [i.as_dict() for i in self.instruments],
             "synthetic": self.synthetic,
         }
+
+
+def columns_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of a dataset's rows."""
+    return (*COLUMNS, *QUOTES) if manifest.get("quotes") else COLUMNS
 
 
 def dataset_digest(identity: Mapping[str, Any], days: Mapping[str, Mapping[str, Any]]) -> str:
@@ -64,12 +79,15 @@ def dataset_digest(identity: Mapping[str, Any], days: Mapping[str, Mapping[str, 
 
 
 def rows_digest(frame: pl.DataFrame, symbols: Sequence[str]) -> str:
-    """SHA-256 over the columns of one day, rows sorted by symbol and time, little-endian."""
+    """SHA-256 over the columns of one day, rows sorted by symbol and time, little-endian; no quote is NaN."""
     order = frame["symbol"].cast(pl.Enum(list(symbols))).to_physical().to_numpy()
     digest = hashlib.sha256(np.ascontiguousarray(order, "<i4"))
     digest.update(np.ascontiguousarray(frame["ts"].to_numpy(), "<i8"))
     for name in VALUES:
         digest.update(np.ascontiguousarray(frame[name].to_numpy() + 0.0, "<f8"))
+    for name in (name for name in QUOTES if name in frame.columns):
+        values = frame[name].to_numpy()
+        digest.update(np.ascontiguousarray(np.where(np.isnan(values), np.nan, values + 0.0), "<f8"))
     return digest.hexdigest()
 
 

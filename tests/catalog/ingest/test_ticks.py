@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dolphin.catalog import readers
+from dolphin.catalog import readers, verify
 from dolphin.catalog.derived.aggregator import Bar, BarAggregator
 from dolphin.catalog.derived.tick_bars import bars_of, floats, make_bars, tick_counts, to_float
 from dolphin.catalog.ingest.ticks import import_ticks
@@ -25,6 +25,7 @@ from dolphin.workspace import Workspace
 
 T0 = 1_723_161_599_000  # ms; one second before midnight
 SECOND = 10**9
+PLAIN_DIGEST = "194dfb23b60b968e267914f79b6c35887b26c2c243e77e12fb1c06f42c8f6e22"
 
 
 def line(local: int, stream: str, data: dict[str, Any]) -> str:
@@ -166,6 +167,19 @@ def test_a_tick_on_the_boundary_opens_the_next_bar(workspace: Workspace, tmp_pat
     assert make_bars(workspace, take(workspace, path), "b", SECOND)[1]
 
 
+def test_a_bar_has_the_last_quote_that_came_by_its_close(workspace: Workspace, tmp_path: Path) -> None:
+    path = record(
+        tmp_path, trade(1, T0, "1"), quote(T0 + 1, "0.9", "1.1"), trade(2, T0 + 2, "1"), quote(T0 + 3, "0.8", "1.2"),
+        trade(3, T0 + 4, "1"), quote(T0 + 1000, "0.7", "1.3"), trade(4, T0 + 1001, "1"), name="q.gz",
+    )  # fmt: skip
+    dataset, _ = make_bars(workspace, take(workspace, path), "b", SECOND)
+    rows = dataset.frame().select("bid", "ask").collect().rows()
+    assert rows == [(0.8, 1.2), (0.7, 1.3)] and verify(workspace, "b") == []
+    plain, _ = make_bars(workspace, take(workspace, record(tmp_path, trade(1, T0, "1")), name="p"), "c", SECOND)
+    # of the version before bars had quotes
+    assert plain.digest == PLAIN_DIGEST and plain.frame().collect_schema().names()[-1] == "volume"
+
+
 def test_bars_refuse_what_is_no_tick_or_symbol(workspace: Workspace, tmp_path: Path) -> None:
     table = take(workspace, record(tmp_path, trade(1, T0, "1")))
     with pytest.raises(DolphinError, match=r"no symbol 'BTCUSD'.*did you mean 'BTCUSDT'"):
@@ -181,16 +195,21 @@ tick_lists = st.lists(
         st.one_of(st.integers(0, 40).map(lambda n: n * SECOND), st.integers(0, 40 * SECOND)),
         decimals,
         decimals,
+        st.one_of(st.just((None, None)), st.just((None, Decimal(1))), st.tuples(decimals, decimals)),
     ),
     min_size=1,
     max_size=60,
 )
 
 
-def both(tmp_path: Path, ticks: list[tuple[str, int, Decimal, Decimal]], spacing: int) -> pl.DataFrame:
+Tick = tuple[str, int, Decimal, Decimal, tuple[Decimal | None, Decimal | None]]
+
+
+def both(tmp_path: Path, ticks: list[Tick], spacing: int) -> pl.DataFrame:
     """The bars that DuckDB makes of these ticks, whose trade ids are their places in the list."""
-    schema = {"symbol": pl.String, "ts": pl.Int64, "price": TICK_COLUMNS["price"], "quantity": TICK_COLUMNS["quantity"]}
-    frame = pl.DataFrame(ticks, schema=schema, orient="row").with_row_index("trade_id")
+    schema = {name: TICK_COLUMNS[name] for name in ("symbol", "ts", "price", "quantity", "bid", "ask")}
+    rows = [(*tick, *quote) for *tick, quote in ticks]
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("trade_id")
     files = []
     for (symbol,), part in frame.sort("ts", "trade_id").group_by("symbol"):
         files.append(tmp_path / f"{symbol}.parquet")
@@ -205,7 +224,7 @@ def as_frame(bars: list[Bar], like: pl.DataFrame) -> pl.DataFrame:
 @settings(max_examples=15)
 @given(ticks=tick_lists, spacing=st.sampled_from(["1s", "5s", "10s"]), data=st.data())
 def test_the_stream_gives_the_bars_of_the_file(
-    tmp_path_factory: Any, ticks: list[tuple[str, int, Decimal, Decimal]], spacing: str, data: st.DataObject
+    tmp_path_factory: Any, ticks: list[Tick], spacing: str, data: st.DataObject
 ) -> None:
     ns = parse_spacing(spacing)
     want = both(tmp_path_factory.mktemp("t"), ticks, ns)
@@ -213,15 +232,15 @@ def test_the_stream_gives_the_bars_of_the_file(
     # any order of arrival with enough grace; the order of the exchange with none
     for arrival, grace in ((order, 40 * SECOND), (sorted(order, key=lambda n: (ticks[n][1], n)), 0)):
         stream = BarAggregator(ns, grace)
-        bars = [bar for n in arrival for bar in stream.add(*ticks[n], n)] + stream.flush()
+        bars = [bar for n in arrival for bar in stream.add(*ticks[n][:4], n, *ticks[n][4])] + stream.flush()
         assert stream.late == 0 and as_frame(bars, want).equals(want)
         assert stream.flush() == []
 
 
 @given(ticks=tick_lists)
-def test_no_tick_is_lost_without_a_count(ticks: list[tuple[str, int, Decimal, Decimal]]) -> None:
+def test_no_tick_is_lost_without_a_count(ticks: list[Tick]) -> None:
     stream = BarAggregator(SECOND)
-    bars = [bar for n, tick in enumerate(ticks) for bar in stream.add(*tick, n)] + stream.flush()
+    bars = [bar for n, tick in enumerate(ticks) for bar in stream.add(*tick[:4], n)] + stream.flush()
     assert sum(bar.ticks for bar in bars) + stream.late == len(ticks)
     assert len({(bar.symbol, bar.ts) for bar in bars}) == len(bars)
 
@@ -268,8 +287,10 @@ def test_real_bars_are_those_of_the_stream(books: Any, spacing: str, rows: int) 
     workspace, table = books
     dataset, _ = make_bars(workspace, table, f"b{spacing}", parse_spacing(spacing))
     want = dataset.frame().collect().join(tick_counts(dataset).collect(), on=["symbol", "ts"]).sort("symbol", "ts")
-    ticks = table.frame().sort("received_ts").select("symbol", "ts", "price", "quantity", "trade_id").collect()
+    ticks = table.frame().sort("received_ts").collect()
+    ticks = ticks.select("symbol", "ts", "price", "quantity", "trade_id", "bid", "ask")
     stream = BarAggregator(parse_spacing(spacing))
     bars = [bar for tick in ticks.iter_rows() for bar in stream.add(*tick)] + stream.flush()
+    assert want["bid"].null_count() < rows and (want["bid"] <= want["ask"]).all()
     assert stream.late == 0 and want.height == rows and want["ticks"].sum() == table.manifest["rows"]
     assert as_frame(bars, want).equals(want)
