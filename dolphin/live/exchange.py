@@ -183,10 +183,14 @@ class Exchange(SimulationModule):
         other = level if ask is None else Price(ask, decimals)
         self.exchange.process_quote_tick(QuoteTick(instrument.id, level, other, size, size, ts, ts))
 
-    def show(self, j: int) -> None:
-        """The market stands at the scan price; what hides an order of this bar stays hidden."""
+    def show(self, j: int, *, whole: bool = False) -> None:
+        """The market stands at the scan price; what hides an order of this bar stays hidden.
+
+        With ``whole`` there is all that anybody wants, whatever the bar has.
+        """
         if j not in self._hidden:
-            self.quote(j, float(self._fills.price[j]), self._ts)
+            price = float(self._fills.price[j])
+            self.quote(j, price, self._ts, price if whole else None)
 
     def hide(self, order: Records) -> None:
         """Move the market beside a limit that it would reach: a new order rests until the next bar."""

@@ -92,10 +92,11 @@ class NodeStrategy(KernelStrategy):
             if self._actions:
                 self._actions.popleft()()
             elif session.closed:
-                break
+                KernelStrategy._bar_over(self)
+                if not self._actions:  # else what is left of an order is laid anew
+                    break
             else:
                 await asyncio.sleep(0)
-        KernelStrategy._bar_over(self)
         if self._on_closed is not None:
             self._on_closed()
 
@@ -132,15 +133,25 @@ class NodeStrategy(KernelStrategy):
         kept = order.copy()
         self._later(lambda: KernelStrategy.rest(self, slot, kept))
 
+    def _lay_anew(self, slot: int, order: Records) -> None:
+        """In its turn, and past whatever stands before new orders."""
+        kept = order.copy()
+        self._later(lambda: KernelStrategy.rest(self, slot, kept))
+
     def withdraw(self, slot: int) -> None:
         """Cancel what the slot has in the market, in its turn."""
         self._later(lambda: KernelStrategy.withdraw(self, slot))
 
     def _names(self, slot: int, order: Records, count: int) -> list[ClientOrderId]:
-        """A function of session, bar and slot: what was sent before a kill is known by it after."""
+        """A function of session, bar and slot: what was sent before a kill is known by it after.
+
+        What is left of an order that was filled in part is sent again, and is known by the bar of that, too.
+        """
         called = self.session.is_called(slot)
         bar = self.session.bar if called else int(order["bar"])
         first = f"{self._prefix}-{bar}-{slot}{'m' if called else ''}"
+        if self._exchange.in_parts and not called and bar != self.session.bar:
+            first = f"{first}-{self.session.bar}"
         return [ClientOrderId(first), ClientOrderId(f"{first}b")][:count]
 
 

@@ -110,8 +110,8 @@ def exec_factory(fills: SlippedFills, exchange: Exchange) -> type[LiveExecClient
     return Factory
 
 
-def exec_config(capital: float, hedging: bool) -> SandboxExecutionClientConfig:
-    """The sandbox's account: margin in USDT, sized and limited by nobody but us."""
+def exec_config(capital: float, hedging: bool, in_parts: bool = False) -> SandboxExecutionClientConfig:
+    """The sandbox's account: margin in USDT, sized and limited by nobody but us; books of one level, or several."""
     return SandboxExecutionClientConfig(
         venue=VENUE.value,
         starting_balances=[str(Money(capital, USDT))],
@@ -119,6 +119,7 @@ def exec_config(capital: float, hedging: bool) -> SandboxExecutionClientConfig:
         oms_type="HEDGING" if hedging else "NETTING",
         account_type="MARGIN",
         default_leverage=LEVERAGE,
+        book_type="L2_MBP" if in_parts else "L1_MBP",
         bar_execution=False,
         trade_execution=False,
     )

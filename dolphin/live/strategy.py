@@ -192,14 +192,19 @@ class KernelStrategy(Strategy):
                 self._exchange.hide(order)
             return
         self.withdraw(slot)
+        self._lay_anew(slot, order)
+
+    def _lay_anew(self, slot: int, order: Records) -> None:
+        """What is left of an order, which is no new wish."""
         self.rest(slot, order)
 
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""
-        self._exchange.show(int(order["asset"]))
+        called = self.session.is_called(slot)
+        self._exchange.show(int(order["asset"]), whole=called)
         ids = self._names(slot, order, 1)
         written = self._writer.market(order, ids[0] if ids else None)
-        if self.session.is_called(slot):
+        if called:
             self._exchange.fill_whole(written.client_order_id.value)
         self._submit(slot, written, order)
 

@@ -22,8 +22,13 @@ def climb(case: Case, **more: object):
 
 @pytest.mark.parametrize(
     "case",
-    [case_of(VEL_DIV), case_of(TWO_SLOTS, "next"), rich_case(PAIR_REVERSION, "close", "touch", funded=True, bars=120)],
-    ids=lambda case: case.config.strategy_name,
+    [
+        case_of(VEL_DIV),
+        case_of(TWO_SLOTS, "next"),
+        rich_case(PAIR_REVERSION, "close", "touch", funded=True, bars=120),
+        rich_case(BREAKOUT, "close", "volume_share", funded=True, bars=120),
+    ],
+    ids=lambda case: f"{case.config.strategy_name}-{case.config.friction.fill_model}",
 )
 def test_a_node_decides_what_research_decides_and_its_journal_again(case):
     report = climb(case)
@@ -40,6 +45,17 @@ def test_orders_that_rest_fill_in_a_node_as_in_research(strategy, timing):
     model = "bar_range" if strategy is BREAKOUT else "scan_price"
     passed, sentence, _ = node_rung(rich_case(strategy, timing, model, funded=True, bars=120))
     assert passed, sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", ["close", "next"])
+@pytest.mark.parametrize("strategy", RICH, ids=lambda s: s.name)
+def test_a_node_fills_in_parts_and_its_journal_is_decided_again(strategy, timing):
+    case = rich_case(strategy, timing, "volume_share", funded=True, bars=200)
+    report = climb(case)
+    assert report.passed, [result.detail for result in report.results]
+    whole = rich_case(strategy, timing, "bar_range", funded=True, bars=200)
+    assert len(case.trace.fills) > len(whole.trace.fills), "orders were filled in parts"
 
 
 def test_a_price_that_the_node_saw_otherwise_is_named(tmp_path: Path):

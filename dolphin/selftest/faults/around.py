@@ -45,7 +45,7 @@ AROUND = (
           "            part = self._parts.pop(slot, None)\n", "            part = self._parts.get(slot)\n",
           "rung 2, parts", "data"),
     Fault("nautilus-rest-forgotten", "what is left of a stop that filled in part is not laid anew", _S,
-          "        self.withdraw(slot)\n        self.rest(slot, order)\n", "        self.withdraw(slot)\n",
+          "        self.withdraw(slot)\n        self._lay_anew(slot, order)\n", "        self.withdraw(slot)\n",
           "rung 2, parts", "data"),
     Fault("nautilus-whole-bar-taken", "an order may have the whole volume of a bar", "live/parts.py",
           "lots_below(share * volume, instruments[0])", "lots_below(volume, instruments[0])", "rung 2, parts", "intent"),
