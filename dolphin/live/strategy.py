@@ -187,9 +187,10 @@ class KernelStrategy(Strategy):
         if slot not in self.session.resting:
             return
         order = self.session.order(slot)
+        if int(order["bar"]) == self.session.bar:  # a new one has taken its place, and is laid
+            return
         if int(order["kind"]) == LIMIT:
-            if int(order["bar"]) < self.session.bar:  # otherwise it is a new one
-                self._exchange.hide(order)
+            self._exchange.hide(order)
             return
         self.withdraw(slot)
         self._lay_anew(slot, order)
