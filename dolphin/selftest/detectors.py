@@ -138,6 +138,7 @@ DETECTORS: dict[str, Detector] = {
     "rung 2, bars": bars_agree,
     "rung 2, quotes": quotes_agree,
     "rung 2, parts": _lazy("parts", "parts_agree_in_nautilus"),
+    "rung 3, parts": _lazy("parts", "parts_agree_in_node"),
     "rung 2b": _lazy("parts", "chunks_are_one_run"),
     "inputs, planted": _lazy("parts", "memory_is_seen"),
     "rung 4": _lazy("journals", "replay_agrees"),
