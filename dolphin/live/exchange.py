@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 from nautilus_trader.backtest.models import FillModel
 from nautilus_trader.backtest.modules import SimulationModule, SimulationModuleConfig
+from nautilus_trader.live.execution_client import LiveExecutionClient
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import BookOrder, QuoteTick
@@ -15,6 +16,7 @@ from nautilus_trader.model.enums import BookType, CurrencyType, OrderSide, Order
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
+from nautilus_trader.model.orders import Order
 from numpy.typing import NDArray
 
 from dolphin.catalog import Instrument
@@ -155,6 +157,8 @@ class Exchange(SimulationModule):
 
     #: Whether a bar may have less of an instrument than an order wants.
     in_parts = False
+    #: The node's, which tells of what becomes of orders.
+    client: LiveExecutionClient
 
     def __init__(self, instruments: Sequence[CryptoPerpetual], fills: SlippedFills, model: OurModel) -> None:
         super().__init__(SimulationModuleConfig())
@@ -252,6 +256,12 @@ class Exchange(SimulationModule):
 
     def fill_whole(self, client_id: str) -> None:
         """This order is not to be filled in parts; no other is, here."""
+
+    def let_go(self, order: Order) -> None:
+        """Cancel what is left of an order that the exchange itself does not look at any more; in a node alone."""
+        self.client.generate_order_canceled(
+            order.strategy_id, order.instrument_id, order.client_order_id, order.venue_order_id, self._ts
+        )
 
     def flush(self) -> None:
         """Have the exchange process what it was sent."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nautilus_trader.model.enums import OrderStatus, OrderType
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import CryptoPerpetual
 
@@ -96,9 +97,23 @@ class NodeStrategy(KernelStrategy):
                 if not self._actions:  # else what is left of an order is laid anew
                     break
             else:
+                self._let_go_of_rests()
                 await asyncio.sleep(0)
         if self._on_closed is not None:
             self._on_closed()
+
+    def _let_go_of_rests(self) -> None:
+        """Have what is left of market orders that were filled in part cancelled.
+
+        Nautilus' exchange does so itself for an order that it knows to be open. In a node it does not know that of a
+        market order yet: the event of its fill is still on a queue.
+        """
+        if not self._exchange.in_parts:
+            return
+        for client_id in list(self._slot_of):
+            order = self.cache.order(client_id)
+            if order.order_type == OrderType.MARKET and order.status == OrderStatus.PARTIALLY_FILLED:
+                self._exchange.let_go(order)
 
     async def _quiet(self) -> None:
         """Until Nautilus has carried all that was sent.

@@ -103,6 +103,7 @@ def exec_factory(fills: SlippedFills, exchange: Exchange) -> type[LiveExecClient
             )
             client.exchange.set_fill_model(fills)
             exchange.register_venue(client.exchange)
+            exchange.client = client
             return client
 
     # Nautilus hands the portfolio to a factory of this name alone.
