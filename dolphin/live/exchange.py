@@ -258,10 +258,12 @@ class Exchange(SimulationModule):
         """This order is not to be filled in parts; no other is, here."""
 
     def let_go(self, order: Order) -> None:
-        """Cancel what is left of an order that the exchange itself does not look at any more; in a node alone."""
-        self.client.generate_order_canceled(
-            order.strategy_id, order.instrument_id, order.client_order_id, order.venue_order_id, self._ts
-        )
+        """Answer for an order that the exchange itself does not look at any more; in a node alone."""
+        names = order.strategy_id, order.instrument_id, order.client_order_id
+        if order.venue_order_id is None:
+            self.client.generate_order_rejected(*names, "there is no market", self._ts)
+        else:
+            self.client.generate_order_canceled(*names, order.venue_order_id, self._ts)
 
     def flush(self) -> None:
         """Have the exchange process what it was sent."""

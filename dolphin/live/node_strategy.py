@@ -25,6 +25,9 @@ from dolphin.live.strategy import KernelStrategy
 #: Turns of the event loop that must find all queues empty.
 TURNS = 3
 
+#: Of an order that nothing more will come of, when all queues are empty.
+UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FILLED)
+
 
 class NodeStrategy(KernelStrategy):
     """A :class:`~dolphin.live.strategy.KernelStrategy` for a node.
@@ -103,16 +106,16 @@ class NodeStrategy(KernelStrategy):
             self._on_closed()
 
     def _let_go_of_rests(self) -> None:
-        """Have what is left of market orders that were filled in part cancelled.
+        """Have what is left of market orders let go of: cancelled, or rejected where nothing was filled.
 
-        Nautilus' exchange does so itself for an order that it knows to be open. In a node it does not know that of a
-        market order yet: the event of its fill is still on a queue.
+        Nautilus' exchange does so itself for an order that it knows to be open, or submitted. In a node it does not
+        know that of a market order yet: the events that say so are still on a queue when it looks.
         """
         if not self._exchange.in_parts:
             return
         for client_id in list(self._slot_of):
             order = self.cache.order(client_id)
-            if order.order_type == OrderType.MARKET and order.status == OrderStatus.PARTIALLY_FILLED:
+            if order.order_type == OrderType.MARKET and order.status in UNANSWERED:
                 self._exchange.let_go(order)
 
     async def _quiet(self) -> None:
