@@ -133,7 +133,11 @@ def configured(cell: Cell) -> Config:
 
 
 def risky(market: Market) -> Market:
-    """The market with risk inputs that come and go in stretches: postures, Rm, boost, the book's quality."""
+    """The market with risk inputs that come and go in stretches: postures, Rm, boost, the book's quality.
+
+    Rm's factors stand beside them, and the account's own drawdown joins these; now and then a person imposes a posture,
+    or Rm1 is 0.
+    """
     rng, rows = np.random.default_rng(SEED), len(market.ts)
     risk = np.array(market.risk)
     risk["posture"] = np.repeat(rng.choice([0, 0, 0, 0, 1, 1, 2, 3], rows // 16 + 1), 16)[:rows]
@@ -141,6 +145,8 @@ def risky(market: Market) -> Market:
     risk["boost"] = 1.0 + 0.5 * (rng.random(rows) < 0.3)
     risk["beta"] = 0.5
     risk["quality"] = rng.random(rows)
+    risk["rm1"], risk["others"] = rng.random(rows) >= 0.005, np.array([1.0, 0.9, 0.6, 0.2])[risk["posture"]]
+    risk["imposed"] = np.where(rng.random(rows) < 0.005, 2, 0)
     return market._replace(risk=risk)
 
 

@@ -55,7 +55,8 @@ def ladder(
             progress=progress,
         )  # fmt: skip
 
-    of = {"dataset": dataset.digest, "config": settings.hash, "engine": settings.engine.digest}
+    of = {"strategy": settings.strategy_name, "dataset": dataset.digest, "config": settings.hash}
+    of["engine"] = settings.engine.digest
     so_far = record.add(home.experiments / record.NAME, report, of)
 
     def show() -> None:
@@ -64,8 +65,13 @@ def ladder(
             for r in report.results
         ]
         table(None, ("rung", "through", "verdict", "bars", "seconds", "detail"), rows)
+        for result in report.results:
+            processes = record.processes_of(result.facts)
+            if processes:
+                typer.echo("")
+                table(None, record.Process._fields, processes)
         for rung in report.not_run:
-            typer.echo(f"not run: rung {rung.rung}: {rung.reason}")
+            typer.echo(f"not run: rung {rung.rung}, {rung.name}: {rung.reason}")
         typer.echo(so_far.sentence())
 
     emit(report.as_dict() | {"record": asdict(so_far)}, as_json, show)

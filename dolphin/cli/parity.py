@@ -13,7 +13,7 @@ from dolphin.cli.common import From, Json, Sets, To, emit, load_config, page_out
 if TYPE_CHECKING:
     from dolphin.parity.divergence import Comparison
 
-_SIDE = "Run folder, journal, DATASET@rung0 or @rung2 (with --config), JOURNAL@rung4."
+_SIDE = "Run folder, journal, DATASET@rung0, 2, 3 or 4 (with --config), JOURNAL@rung4."
 
 
 def parity(

@@ -29,7 +29,7 @@ from dolphin.errors import DolphinError
 from dolphin.journal.session import SessionJournal
 from dolphin.live.data_objects import with_bars, with_quotes
 from dolphin.live.exchange import VENUE, Exchange, SlippedFills, perpetual
-from dolphin.live.parts import PartFills, ThinExchange, empty_books
+from dolphin.live.parts import empty_books, exchange_of
 from dolphin.live.scan import SCAN_CLIENT, scans
 from dolphin.live.session import FILL, Session, own_market
 from dolphin.live.strategy import KernelStrategy
@@ -161,7 +161,7 @@ def prepared(
     model = fill_model or SCAN_PRICE
     fees = float(friction["fee"][0]), float(friction["maker_fee"][0])
     perpetuals = [perpetual(instrument, *fees) for instrument in instruments]
-    fills, exchange = exchange_of(instruments, perpetuals, market, friction, model, feed)
+    fills, exchange = exchange_of(instruments, perpetuals, market, friction, model, known_first=feed == "scan")
     data: list = list(scans(market, start, stop, with_prices=feed == "scan"))
     bar_types: list[BarType] = []
     if feed == "bars":
@@ -247,22 +247,6 @@ def run_backtest(
         return run.outcome(backtest, seconds)
     finally:
         backtest.dispose()
-
-
-def exchange_of(
-    instruments: Sequence[Instrument],
-    perpetuals: Sequence[CryptoPerpetual],
-    market: Market,
-    friction: Records,
-    model: FillModel,
-    feed: Feed,
-) -> tuple[SlippedFills, Exchange]:
-    """What fills orders, and the market that is shown to them."""
-    if model.partial:
-        parts = PartFills(instruments, market.instruments, friction, model)
-        return parts, ThinExchange(perpetuals, parts, model)
-    fills = SlippedFills(instruments, market.instruments, friction, model, known_first=feed == "scan")
-    return fills, Exchange(perpetuals, fills, model)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 from nautilus_trader.backtest.models import FillModel
 from nautilus_trader.backtest.modules import SimulationModule, SimulationModuleConfig
+from nautilus_trader.live.execution_client import LiveExecutionClient
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import BookOrder, QuoteTick
@@ -15,6 +16,7 @@ from nautilus_trader.model.enums import BookType, CurrencyType, OrderSide, Order
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
+from nautilus_trader.model.orders import Order
 from numpy.typing import NDArray
 
 from dolphin.catalog import Instrument
@@ -155,6 +157,8 @@ class Exchange(SimulationModule):
 
     #: Whether a bar may have less of an instrument than an order wants.
     in_parts = False
+    #: The node's, which tells of what becomes of orders.
+    client: LiveExecutionClient
 
     def __init__(self, instruments: Sequence[CryptoPerpetual], fills: SlippedFills, model: OurModel) -> None:
         super().__init__(SimulationModuleConfig())
@@ -183,10 +187,14 @@ class Exchange(SimulationModule):
         other = level if ask is None else Price(ask, decimals)
         self.exchange.process_quote_tick(QuoteTick(instrument.id, level, other, size, size, ts, ts))
 
-    def show(self, j: int) -> None:
-        """The market stands at the scan price; what hides an order of this bar stays hidden."""
+    def show(self, j: int, *, whole: bool = False) -> None:
+        """The market stands at the scan price; what hides an order of this bar stays hidden.
+
+        With ``whole`` there is all that anybody wants, whatever the bar has.
+        """
         if j not in self._hidden:
-            self.quote(j, float(self._fills.price[j]), self._ts)
+            price = float(self._fills.price[j])
+            self.quote(j, price, self._ts, price if whole else None)
 
     def hide(self, order: Records) -> None:
         """Move the market beside a limit that it would reach: a new order rests until the next bar."""
@@ -248,6 +256,14 @@ class Exchange(SimulationModule):
 
     def fill_whole(self, client_id: str) -> None:
         """This order is not to be filled in parts; no other is, here."""
+
+    def let_go(self, order: Order) -> None:
+        """Answer for an order that the exchange itself does not look at any more; in a node alone."""
+        names = order.strategy_id, order.instrument_id, order.client_order_id
+        if order.venue_order_id is None:
+            self.client.generate_order_rejected(*names, "there is no market", self._ts)
+        else:
+            self.client.generate_order_canceled(*names, order.venue_order_id, self._ts)
 
     def flush(self) -> None:
         """Have the exchange process what it was sent."""

@@ -73,7 +73,7 @@ def run_node(
     """
     loop = asyncio.new_event_loop() if loop is None else loop
     asyncio.set_event_loop(loop)
-    node = TradingNode(_config(capital, hedging, trader, beside), loop)
+    node = TradingNode(_config(capital, hedging, exchange.in_parts, trader, beside), loop)
 
     def ended(failure: BaseException | None) -> None:
         strategy.ended = True
@@ -131,7 +131,9 @@ def _cancel_what_is_left(loop: asyncio.AbstractEventLoop, source: AsyncIterator[
     loop.run_until_complete(asyncio.sleep(0.0))  # ends of generators that were let go meanwhile
 
 
-def _config(capital: float, hedging: bool, trader: str, beside: Beside | None) -> TradingNodeConfig:
+def _config(
+    capital: float, hedging: bool, in_parts: bool, trader: str, beside: Beside | None
+) -> TradingNodeConfig:  # fmt: skip
     # Without this an exception in one of Nautilus' queues would end the process on the spot.
     calm: dict[str, Any] = {"graceful_shutdown_on_exception": True}
     own = LiveDataClientConfig(routing=RoutingConfig(default=True))
@@ -152,7 +154,7 @@ def _config(capital: float, hedging: bool, trader: str, beside: Beside | None) -
             purge_closed_positions_buffer_mins=0,
         ),
         data_clients={SCAN_CLIENT.value: own} | ({} if beside is None else beside.data_clients()),
-        exec_clients={VENUE.value: exec_config(capital, hedging)},
+        exec_clients={VENUE.value: exec_config(capital, hedging, in_parts)},
         timeout_connection=PATIENCE,
         timeout_reconciliation=PATIENCE,
         timeout_portfolio=PATIENCE,

@@ -14,9 +14,10 @@ from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.records import Market, Records
 from dolphin.journal.session import SessionJournal
 from dolphin.live.backtest import NautilusRun, left_by
-from dolphin.live.exchange import Exchange, SlippedFills, perpetual
+from dolphin.live.exchange import perpetual
 from dolphin.live.node import run_node
 from dolphin.live.node_strategy import NodeStrategy
+from dolphin.live.parts import exchange_of
 from dolphin.live.scan import scans
 from dolphin.live.session import Session, own_market
 
@@ -47,8 +48,7 @@ def run_in_node(
     model = fill_model or SCAN_PRICE
     fees = float(friction["fee"][0]), float(friction["maker_fee"][0])
     perpetuals = [perpetual(instrument, *fees) for instrument in instruments]
-    fills = SlippedFills(instruments, market.instruments, friction, model, known_first=True)
-    exchange = Exchange(perpetuals, fills, model)
+    fills, exchange = exchange_of(instruments, perpetuals, market, friction, model)
     hedging = engine.strategy.slots != 1
     strategy = NodeStrategy(session, perpetuals, exchange, hedging=hedging)
     began = time.perf_counter()

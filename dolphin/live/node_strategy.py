@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nautilus_trader.model.enums import OrderStatus, OrderType
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import CryptoPerpetual
 
@@ -23,6 +24,9 @@ from dolphin.live.strategy import KernelStrategy
 
 #: Turns of the event loop that must find all queues empty.
 TURNS = 3
+
+#: Of an order that nothing more will come of, when all queues are empty.
+UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.PARTIALLY_FILLED)
 
 
 class NodeStrategy(KernelStrategy):
@@ -92,12 +96,27 @@ class NodeStrategy(KernelStrategy):
             if self._actions:
                 self._actions.popleft()()
             elif session.closed:
-                break
+                KernelStrategy._bar_over(self)
+                if not self._actions:  # else what is left of an order is laid anew
+                    break
             else:
+                self._let_go_of_rests()
                 await asyncio.sleep(0)
-        KernelStrategy._bar_over(self)
         if self._on_closed is not None:
             self._on_closed()
+
+    def _let_go_of_rests(self) -> None:
+        """Have what is left of market orders let go of: cancelled, or rejected where nothing was filled.
+
+        Nautilus' exchange does so itself for an order that it knows to be open, or submitted. In a node it does not
+        know that of a market order yet: the events that say so are still on a queue when it looks.
+        """
+        if not self._exchange.in_parts:
+            return
+        for client_id in list(self._slot_of):
+            order = self.cache.order(client_id)
+            if order.order_type == OrderType.MARKET and order.status in UNANSWERED:
+                self._exchange.let_go(order)
 
     async def _quiet(self) -> None:
         """Until Nautilus has carried all that was sent.
@@ -132,15 +151,25 @@ class NodeStrategy(KernelStrategy):
         kept = order.copy()
         self._later(lambda: KernelStrategy.rest(self, slot, kept))
 
+    def _lay_anew(self, slot: int, order: Records) -> None:
+        """In its turn, and past whatever stands before new orders."""
+        kept = order.copy()
+        self._later(lambda: KernelStrategy.rest(self, slot, kept))
+
     def withdraw(self, slot: int) -> None:
         """Cancel what the slot has in the market, in its turn."""
         self._later(lambda: KernelStrategy.withdraw(self, slot))
 
     def _names(self, slot: int, order: Records, count: int) -> list[ClientOrderId]:
-        """A function of session, bar and slot: what was sent before a kill is known by it after."""
+        """A function of session, bar and slot: what was sent before a kill is known by it after.
+
+        What is left of an order that was filled in part is sent again, and is known by the bar of that, too.
+        """
         called = self.session.is_called(slot)
         bar = self.session.bar if called else int(order["bar"])
         first = f"{self._prefix}-{bar}-{slot}{'m' if called else ''}"
+        if self._exchange.in_parts and not called and bar != self.session.bar:
+            first = f"{first}-{self.session.bar}"
         return [ClientOrderId(first), ClientOrderId(f"{first}b")][:count]
 
 

@@ -22,7 +22,7 @@ from dolphin.catalog import Instrument
 from dolphin.core.fill_models import FillModel
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import kernel
-from dolphin.core.records import STOP, Floats, Records
+from dolphin.core.records import STOP, Floats, Market, Records
 from dolphin.live.exchange import DEPTH, Exchange, SlippedFills
 from dolphin.live.session import order_direction
 
@@ -128,3 +128,23 @@ class ThinExchange(Exchange):
 def empty_books(instruments: Sequence[CryptoPerpetual], ts: int) -> list[OrderBookDelta]:
     """What a backtest with books wants to have been told of each instrument before it begins."""
     return [OrderBookDelta.clear(instrument.id, 0, ts, ts) for instrument in instruments]
+
+
+def exchange_of(
+    instruments: Sequence[Instrument],
+    perpetuals: Sequence[CryptoPerpetual],
+    market: Market,
+    friction: Records,
+    model: FillModel,
+    *,
+    known_first: bool = True,
+) -> tuple[SlippedFills, Exchange]:
+    """What fills orders by a configuration's fill model, and the market that is shown to them.
+
+    ``known_first`` says whether a bar's prices are told before the exchange sees them.
+    """
+    if model.partial:
+        parts = PartFills(instruments, market.instruments, friction, model)
+        return parts, ThinExchange(perpetuals, parts, model)
+    fills = SlippedFills(instruments, market.instruments, friction, model, known_first=known_first)
+    return fills, Exchange(perpetuals, fills, model)

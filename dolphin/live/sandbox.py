@@ -103,6 +103,7 @@ def exec_factory(fills: SlippedFills, exchange: Exchange) -> type[LiveExecClient
             )
             client.exchange.set_fill_model(fills)
             exchange.register_venue(client.exchange)
+            exchange.client = client
             return client
 
     # Nautilus hands the portfolio to a factory of this name alone.
@@ -110,8 +111,8 @@ def exec_factory(fills: SlippedFills, exchange: Exchange) -> type[LiveExecClient
     return Factory
 
 
-def exec_config(capital: float, hedging: bool) -> SandboxExecutionClientConfig:
-    """The sandbox's account: margin in USDT, sized and limited by nobody but us."""
+def exec_config(capital: float, hedging: bool, in_parts: bool = False) -> SandboxExecutionClientConfig:
+    """The sandbox's account: margin in USDT, sized and limited by nobody but us; books of one level, or several."""
     return SandboxExecutionClientConfig(
         venue=VENUE.value,
         starting_balances=[str(Money(capital, USDT))],
@@ -119,6 +120,7 @@ def exec_config(capital: float, hedging: bool) -> SandboxExecutionClientConfig:
         oms_type="HEDGING" if hedging else "NETTING",
         account_type="MARGIN",
         default_leverage=LEVERAGE,
+        book_type="L2_MBP" if in_parts else "L1_MBP",
         bar_execution=False,
         trade_execution=False,
     )

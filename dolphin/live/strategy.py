@@ -187,19 +187,25 @@ class KernelStrategy(Strategy):
         if slot not in self.session.resting:
             return
         order = self.session.order(slot)
+        if int(order["bar"]) == self.session.bar:  # a new one has taken its place, and is laid
+            return
         if int(order["kind"]) == LIMIT:
-            if int(order["bar"]) < self.session.bar:  # otherwise it is a new one
-                self._exchange.hide(order)
+            self._exchange.hide(order)
             return
         self.withdraw(slot)
+        self._lay_anew(slot, order)
+
+    def _lay_anew(self, slot: int, order: Records) -> None:
+        """What is left of an order, which is no new wish."""
         self.rest(slot, order)
 
     def send(self, slot: int, order: Records) -> None:
         """A market order at this bar's price."""
-        self._exchange.show(int(order["asset"]))
+        called = self.session.is_called(slot)
+        self._exchange.show(int(order["asset"]), whole=called)
         ids = self._names(slot, order, 1)
         written = self._writer.market(order, ids[0] if ids else None)
-        if self.session.is_called(slot):
+        if called:
             self._exchange.fill_whole(written.client_order_id.value)
         self._submit(slot, written, order)
 

@@ -21,6 +21,7 @@ Rung = Callable[[Case], tuple[bool, str, dict[str, Any]]]
 #: A rung's name: its number, or R for the one in plain Python.
 Label = int | str
 
+BARS, QUOTES, CHUNKS = "Nautilus, bars", "Nautilus, quotes", "2b: BacktestNode, catalog in chunks"
 NODE, REPLAY = "Nautilus node, lockstep", "journal of the node"
 
 #: Those that are climbed unless told, and all.
@@ -43,7 +44,7 @@ class RungResult:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A rung that is not there for this configuration, and why."""
+    """A rung, or a way of one, that is not there for this configuration, and why."""
 
     rung: Label
     name: str
@@ -112,7 +113,7 @@ def ladder(
     Raises
     ------
     DolphinError
-        On an unknown rung or an empty window, or if no wanted rung is there for the configuration.
+        On an unknown rung or an empty window.
     """
     asked = list(rungs)
     wanted = [rung for rung in ALL if rung in asked]
@@ -127,20 +128,12 @@ def ladder(
     if journals is None and {3, 4} <= {*wanted}:  # rung 4 reads what rung 3 wrote
         with tempfile.TemporaryDirectory(prefix="dolphin-ladder-") as folder:
             kept = replace(case, journals=Path(folder))
-            return _climb(kept, config, wanted, full_bars, progress)
-    return _climb(case, config, wanted, full_bars, progress)
+            return _climb(kept, wanted, full_bars, progress)
+    return _climb(case, wanted, full_bars, progress)
 
 
-def _climb(
-    case: Case, config: Config, wanted: list[Label], full_bars: int | None, progress: Progress | None
-) -> LadderReport:  # fmt: skip
-    missing = tuple(_missing(config, wanted))
-    absent = {rung.rung for rung in missing}
-    planned = list(_plan(case, [rung for rung in wanted if rung not in absent], full_bars))
-    if not planned:
-        raise DolphinError(
-            f"rung {missing[0].rung}: {missing[0].reason}", where=config.strategy_name, mend="run rung 0"
-        )
+def _climb(case: Case, wanted: list[Label], full_bars: int | None, progress: Progress | None) -> LadderReport:
+    planned = list(_plan(case, wanted, full_bars))
     results = []
     for done, (rung, name, of, climb) in enumerate(planned):
         if progress:
@@ -149,18 +142,24 @@ def _climb(
         passed, detail, facts = climb(of)
         seconds, bars = time.perf_counter() - began, facts.get("bars", of.bars)
         results.append(RungResult(rung, name, passed, bars, seconds, detail, facts))
-    return LadderReport(tuple(results), missing)
+    return LadderReport(tuple(results), tuple(_left_out(case, wanted)))
 
 
-def _missing(config: Config, rungs: list[Label]) -> Iterator[NotRun]:
-    """The rungs that do not know what this configuration does."""
-    if config.friction.model.partial:
-        # Seen: of a market order that a book of one level does not cover, it fills the rest one tick worse. Rung 2
-        # shows books of several levels instead, which our node does not show its sandbox yet (docs/parity.md).
-        reason = "the sandbox exchange of a Nautilus node fills the rest of an order one tick worse at once"
-        for rung, name in ((3, NODE), (4, REPLAY)):
-            if rung in rungs:
-                yield NotRun(rung, name, reason)
+def _left_out(case: Case, rungs: list[Label]) -> Iterator[NotRun]:
+    """The ways of rung 2 that do not know what this configuration does."""
+    reason = _more_than_a_close(case)
+    if reason and 2 in rungs:
+        for name in (BARS, QUOTES, CHUNKS):
+            yield NotRun(2, name, reason)
+
+
+def _more_than_a_close(case: Case) -> str | None:
+    """Why bars and quotes, which say no more than a close, do not do: None where they do."""
+    if case.config.friction.model.columns:
+        return f"fill model '{case.config.friction.fill_model}' reads more of a bar than its close"
+    if case.has_limits and not case.on_ticks:
+        return "a limit needs a whole tick beyond it, and closes here lie between ticks"
+    return None
 
 
 def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tuple[Label, str, Case, Rung]]:
@@ -180,12 +179,11 @@ def _plan(case: Case, rungs: list[Label], full_bars: int | None) -> Iterator[tup
         yield 1, "vectorbt's books", case, vectorbt_rung
     if 2 in rungs:
         yield 2, "Nautilus, scans", case, fast_rung
-        # Bars and quotes say no more than a close, and a limit needs a whole tick beyond it.
-        if not case.config.friction.model.columns and (case.on_ticks or not case.has_limits):
+        if _more_than_a_close(case) is None:
             few = case.excerpt(full_bars or default_full_bars(case))
-            yield 2, "Nautilus, bars", few, full_rung
-            yield 2, "Nautilus, quotes", few, quoted_rung
-            yield 2, "2b: BacktestNode, catalog in chunks", few, node_chunks_rung
+            yield 2, BARS, few, full_rung
+            yield 2, QUOTES, few, quoted_rung
+            yield 2, CHUNKS, few, node_chunks_rung
     if 3 in rungs:
         yield 3, NODE, case, node_rung
     if 4 in rungs:

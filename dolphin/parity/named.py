@@ -21,6 +21,9 @@ from dolphin.workspace import Workspace
 #: Opens what a rung runs: dataset, market, resolved config, first row, row after the last.
 Prepare = Callable[[str], tuple[Dataset, Market, Config, int, int]]
 
+#: Rungs of a dataset that leave a journal to compare.
+JOURNALED = (2, 3, 4)
+
 _RUNG = re.compile(r"^(?P<name>.+)@rung(?P<rung>\d)$")
 
 
@@ -38,13 +41,13 @@ def side(name: str, workspace: Workspace | None, prepare: Prepare | None, folder
     what, rung = found["name"], int(found["rung"])
     if rung == 4 and Path(what).exists():
         return ReplayedSide(open_journal(Path(what)), workspace.research if workspace is not None else None)
-    if rung not in (0, 2):
-        mend = "compare @rung0 and @rung2 of a dataset, or @rung4 of a journal; 'dolphin ladder' climbs the others"
+    if rung not in (0, *JOURNALED):
+        mend = "compare @rung0, 2, 3 or 4 of a dataset, or @rung4 of a journal; 'dolphin ladder' climbs the others"
         raise BadInput(f"rung {rung} keeps no digests of its own to compare", where=name, mend=mend)
     if prepare is None or workspace is None:
         raise BadInput("a rung needs a config to run", where=name, mend="add --config F.toml, inside a workspace")
     case = Case(*prepare(what), journals=folder)
-    return _batch(name, case, workspace) if rung == 0 else _nautilus(case, workspace)
+    return _batch(name, case, workspace) if rung == 0 else _nautilus(case, workspace, rung)
 
 
 def _batch(name: str, case: Case, workspace: Workspace) -> RunSide:
@@ -57,14 +60,17 @@ def _batch(name: str, case: Case, workspace: Workspace) -> RunSide:
     return RunSide(name, about, ts, case.batch.digests, workspace, ready=ready)
 
 
-def _nautilus(case: Case, workspace: Workspace) -> JournalSide:
-    """Rung 2: the step inside Nautilus, from the journal that it writes."""
+def _nautilus(case: Case, workspace: Workspace, rung: int) -> Side:
+    """Rung 2 or 3: the step inside Nautilus, from the journal that it writes; rung 4: that of rung 3 decided again."""
+    from dolphin.parity.rung_node import JOURNAL, node_rung
     from dolphin.parity.rungs_nautilus import fast_rung
 
     assert case.journals is not None
-    passed, detail, _ = fast_rung(case)
-    journal = Journal(case.journals / "nautilus-scan.arrow")
+    passed, detail, _ = fast_rung(case) if rung == 2 else node_rung(case)
+    journal = Journal(case.journals / ("nautilus-scan.arrow" if rung == 2 else JOURNAL))
     if not journal.bars:
-        raise DolphinError(f"rung 2 closed no bar: {detail}", where=case.dataset.name)
+        raise DolphinError(f"rung {rung} closed no bar: {detail}", where=case.dataset.name)
     assert passed or detail  # a difference is what is to be looked into
+    if rung == 4:
+        return ReplayedSide(journal, workspace.research)
     return JournalSide(journal, workspace.research, case.config)

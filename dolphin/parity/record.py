@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dolphin.errors import Damaged
 from dolphin.files import canonical_json
@@ -47,7 +47,7 @@ class Total:
 
 
 def add(path: Path, report: LadderReport, about: Mapping[str, str]) -> Total:
-    """Append one ladder to the record and add it up; ``about`` says of what (dataset, config, engine).
+    """Append one ladder to the record and add it up; ``about`` says of what (strategy, dataset, config, engine).
 
     Raises
     ------
@@ -64,6 +64,7 @@ def add(path: Path, report: LadderReport, about: Mapping[str, str]) -> Total:
             "time": format_time(time.time_ns()),
             **about,
             "rungs": rungs,
+            **_processes(report),
             "compared": compared,
             "differed": differed,
             "previous": previous,
@@ -82,6 +83,59 @@ def total(path: Path) -> Total:
         If a line was changed or is missing.
     """
     return _read(path)[0]
+
+
+class Process(NamedTuple):
+    """A process of rung 5: what it was, and what it came to (the last two as the first 16 digits of a SHA-256)."""
+
+    name: str
+    machine: str
+    cpu: str
+    python: str
+    numba: str
+    numpy: str
+    threads: str
+    hash_seed: str
+    final_digest: str
+    digests: str
+    features: str
+
+    @property
+    def outcome(self) -> tuple[str, str, str]:
+        """What must be equal: the last digest, all of them, the feature rows."""
+        return self.final_digest, self.digests, self.features
+
+
+def processes_of(facts: Mapping[str, Any]) -> list[Process]:
+    """Those that a rung's facts tell of."""
+    return [
+        Process(**{name: str(row[name])[:16] if name in ("digests", "features") else str(row[name])
+                   for name in Process._fields})
+        for row in facts.get("processes", ())
+    ]  # fmt: skip
+
+
+def processes(path: Path) -> list[tuple[str, list[Process]]]:
+    """What rung 5 found, ladder by ladder: of what (strategy, config and dataset), and its processes.
+
+    Raises
+    ------
+    Damaged
+        If the record's chain does not hold.
+    """
+    _read(path)
+    found = []
+    for line in lines_of(path)[0]:
+        entry = json.loads(line)
+        if "processes" in entry:
+            of = f"{entry.get('strategy', 'a strategy')}, {entry['config'][:8]} on {entry['dataset'][:8]}"
+            found.append((of, [Process(**one) for one in entry["processes"]]))
+    return found
+
+
+def _processes(report: LadderReport) -> dict[str, Any]:
+    found = [one._asdict() for result in report.results for one in processes_of(result.facts)]
+    return {"processes": found} if found else {}
 
 
 def _read(path: Path) -> tuple[Total, str]:

@@ -70,6 +70,13 @@ def parts_agree_in_nautilus() -> Finding | None:
     return found(fast_rung(thin_case()))
 
 
+def parts_agree_in_node() -> Finding | None:
+    """Rung 3 where orders fill in parts: what is left of one is sent and laid again from a node."""
+    from dolphin.parity.rung_node import node_rung
+
+    return found(node_rung(thin_case()))
+
+
 def chunks_are_one_run() -> Finding | None:
     """Rung 2b of vel_div's two sleeves."""
     from dolphin.parity.rungs_nautilus import node_chunks_rung

@@ -47,7 +47,8 @@ class GuardedStrategy(NodeStrategy):
         session = self.session
         if session.bar >= 0 and ((session.state.slots["side"] != 0).any() or session.resting):
             self._ts = int(session.market.ts[session.bar])
-            self._exchange.begin(session.market.price[session.bar].copy(), {}, self._ts)
+            columns = {name: getattr(session.market, name)[session.bar].copy() for name in self._asked_for}
+            self._exchange.begin(session.market.price[session.bar].copy(), columns, self._ts)
             for slot in np.flatnonzero(session.state.slots["side"]).tolist():
                 self._actions.append(functools.partial(self._bring_back, slot))
             for slot in session.resting:
@@ -80,8 +81,10 @@ class GuardedStrategy(NodeStrategy):
             order[name] = position[name]
         client_id = ClientOrderId(f"{self._prefix}-back-{self.session.bar}-{slot}")
         self._restored[client_id] = slot
-        self._fills.exact[client_id.value] = float(position["entry_price"])
-        self._exchange.quote(int(order["asset"]), float(position["entry_price"]), self._ts)
+        entered = float(position["entry_price"])
+        self._fills.exact[client_id.value] = entered
+        self._exchange.quote(int(order["asset"]), entered, self._ts, entered)
+        self._exchange.fill_whole(client_id.value)
         self.submit_order(self._writer.market(order, client_id))
         self._exchange.flush()
 

@@ -13,10 +13,11 @@ import numpy as np
 from nautilus_trader.model.data import CustomData
 
 from dolphin.live.dressing import NEUTRAL
-from dolphin.live.exchange import Exchange, SlippedFills, perpetual
+from dolphin.live.exchange import perpetual
 from dolphin.live.feed import Row
 from dolphin.live.feeds.klines import KlineFeed
 from dolphin.live.node import run_node
+from dolphin.live.parts import exchange_of
 from dolphin.live.scan import BARRIER_NS, SCAN_TYPE, Scan, layout
 from dolphin.locks import hold
 from dolphin.stores import open_store
@@ -100,8 +101,7 @@ class PaperSession(Bars):
         self._after = None if found is None else found.ts or None
         self._start(found)
         session = self.session
-        fills = SlippedFills(self.feed.instruments, session.market.instruments, friction, model, known_first=True)
-        exchange = Exchange(perpetuals, fills, model)
+        fills, exchange = exchange_of(self.feed.instruments, perpetuals, session.market, friction, model)
         hedging = config.engine.strategy.slots != 1
         self.strategy = GuardedStrategy(
             session, perpetuals, exchange, fills, self.guard, self.marks, hedging=hedging, prefix=self._prefix(),

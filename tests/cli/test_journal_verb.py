@@ -88,6 +88,9 @@ def test_rungs_are_run_and_compared(call, runs):
     assert answer.code == 0 and answer.out.strip() == "all 180 bars are equal, bit for bit", answer
     answer = call(runs, "parity", "m@rung2", "m@rung0", *where, "--set", "fee_bps=3", "--json")
     assert answer.code == 0 and answer.json["bars"] == 180
+    for name in ("m@rung3", "m@rung4"):  # a node, and its journal decided again
+        answer = call(runs, "parity", "m@rung0", name, *where, "--json")
+        assert answer.code == 0 and answer.json["bars"] == 180, answer
 
 
 def test_the_ladder_writes_the_journals_of_nautilus(call, runs, tmp_path):

@@ -22,8 +22,13 @@ def climb(case: Case, **more: object):
 
 @pytest.mark.parametrize(
     "case",
-    [case_of(VEL_DIV), case_of(TWO_SLOTS, "next"), rich_case(PAIR_REVERSION, "close", "touch", funded=True, bars=120)],
-    ids=lambda case: case.config.strategy_name,
+    [
+        case_of(VEL_DIV),
+        case_of(TWO_SLOTS, "next"),
+        rich_case(PAIR_REVERSION, "close", "touch", funded=True, bars=120),
+        rich_case(BREAKOUT, "close", "volume_share", funded=True, bars=120),
+    ],
+    ids=lambda case: f"{case.config.strategy_name}-{case.config.friction.fill_model}",
 )
 def test_a_node_decides_what_research_decides_and_its_journal_again(case):
     report = climb(case)
