@@ -34,5 +34,8 @@ class House:
     def interrupted(self, orders: Sequence[str]) -> None:
         """The session is to end, and waits for the row at hand; these orders of it are on their way."""
 
+    def refused(self, client_id: str, symbol: str, why: str) -> None:
+        """The exchange did not take an order."""
+
     def closed(self) -> None:
         """The row is closed and every order of it settled."""

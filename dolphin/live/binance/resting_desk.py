@@ -258,6 +258,9 @@ class RestingDesk:
         del self.of[slot]
         await self._settle(one)
         self._book_late(one)
+        for leg in one.legs:
+            if leg.refused:
+                trader.house.refused(leg.client_id, one.symbol, leg.refused)
         return "; ".join(refused)
 
     async def _submit(self, one: Resting, leg: Leg) -> None:
