@@ -2,7 +2,8 @@
 
 ``KILL=bar:phase`` ends it there: intent (written, not sent), sent (sent, not filled), filled (filled, not booked). Of
 orders that rest: lay (written, not sent), laid (the exchange has it, unheard), part (filled, not booked), leave (on
-its way out), rest (a row is closed and orders work). At midnight: day (before the row's journal), named (behind it). ``CONFIG`` is a JSON document of another strategy.
+its way out), rest (a row is closed and orders work). At midnight: day (before the journal that begins with the row),
+named (behind it). ``CONFIG`` is a JSON document of another strategy.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from dolphin.live.backtest import NautilusRun, left_by
 from dolphin.live.exchange import Exchange, SlippedFills, perpetual
 from dolphin.live.node import run_node
 from dolphin.live.node_strategy import NodeStrategy
+from dolphin.live.rows import own_market
 from dolphin.live.scan import scans
-from dolphin.live.session import Session, own_market
+from dolphin.live.session import Session
 
 
 def run_in_node(

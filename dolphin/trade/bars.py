@@ -13,7 +13,8 @@ from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.dressing import market_before
 from dolphin.live.feed import Row
 from dolphin.live.feeds.klines import KlineFeed
-from dolphin.live.session import ROOM, Session, roomy_market
+from dolphin.live.rows import ROOM, roomy_market
+from dolphin.live.session import Session
 from dolphin.times import DAY_NS, format_time, parse_time
 from dolphin.trade.collecting import Collector
 from dolphin.trade.control import Wanted
@@ -188,7 +189,8 @@ class Bars(Kept):
             self._archive()  # a day that closed while another was written
             self._archiving.join()
         status: dict[str, Any] = {}
-        if self._bars or (told is not None and told["bar"] >= 0):  # a kill may have left nothing to do, and none of these
+        # A kill may have left nothing to do, and neither of these.
+        if self._bars or (told is not None and told["bar"] >= 0):
             self.days.write(session, closed=False)
             status = self._status("interrupted" if interrupted else "the feed ended")
         self._files.finish()

@@ -82,7 +82,8 @@ class DayFigures:
         document = json_value({
             "date": format_day(self.day), "closed": closed, "begin": self._from,
             "capital": float(account["capital"]), "equity": float(account["equity"]),
-            "pnl": float(account["equity"]) - self._from["equity"], "trades": int(account["trades"]) - int(self._from["trades"]),
+            "pnl": float(account["equity"]) - self._from["equity"],
+            "trades": int(account["trades"]) - int(self._from["trades"]),
             "fees": float(account["fees_paid"]) - self._from["fees_paid"], "boost": float(risk["boost"]),
             "posture": POSTURES[int(risk["posture"])], "last_bar": session.bar,
             "digest": f"{int(account['digest']):016x}",

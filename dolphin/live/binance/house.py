@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dolphin.core.records import Records
+from dolphin.live.answers import Given
 from dolphin.live.feed import Row
-from dolphin.live.session import Given, Session
+from dolphin.live.session import Session
 
 
 class House:

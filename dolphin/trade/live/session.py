@@ -18,6 +18,7 @@ from dolphin.catalog import Instrument
 from dolphin.config import columns_needed
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
+from dolphin.live.answers import Given
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
@@ -32,7 +33,7 @@ from dolphin.live.binance.safety import check_account, check_strategy
 from dolphin.live.binance.trader import LiveTrader, Unfinished
 from dolphin.live.binance.vigil import Vigil
 from dolphin.live.feed import History, Row
-from dolphin.live.session import Given, Session
+from dolphin.live.session import Session
 from dolphin.locks import hold
 from dolphin.trade.bars import Ended
 from dolphin.trade.champion import Runs

@@ -1,4 +1,4 @@
-"""Bad days of a live session, each caused for real: one line to the user, what the session does, and its books after."""
+"""Bad days of a live session, each caused for real: a line to the user, what the session does, its books after."""
 
 from __future__ import annotations
 
