@@ -2,8 +2,7 @@
 
 ``KILL=bar:phase`` ends it there: intent (written, not sent), sent (sent, not filled), filled (filled, not booked). Of
 orders that rest: lay (written, not sent), laid (the exchange has it, unheard), part (filled, not booked), leave (on
-its way out), rest (a row is closed and orders work). At midnight: day (before the journal that begins with the row),
-named (behind it). ``CONFIG`` is a JSON document of another strategy.
+its way out), rest (a row is closed and orders work). ``CONFIG`` is a JSON document of another strategy.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from dolphin.config import parse_config
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.market_desk import MarketDesk
 from dolphin.live.binance.resting_desk import RestingDesk
-from dolphin.trade import kept
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.live.session import trade_live
 from dolphin.trade.live.venue import Venue
@@ -50,9 +48,6 @@ def die_at(bar, phase):
         if desk._trader.session.bar == bar:
             os.kill(os.getpid(), 9)
 
-    if phase in ("day", "named"):
-        die_at_midnight(bar, phase)
-        return
     send, finish = MarketDesk.send, MarketDesk._finish
     if phase in RESTING:
         die_resting(bar, RESTING[phase])
@@ -65,19 +60,6 @@ def die_at(bar, phase):
         )
     else:
         MarketDesk._finish = lambda desk, outcome: (dies(desk), finish(desk, outcome))
-
-
-def die_at_midnight(bar, phase):
-    """Before a day's journal is begun with a row, or when it has its name."""
-    begin = kept.begin_day
-
-    def dies(path, shape, header, market, row, *given, **named):
-        made = begin(path, shape, header, market, row, *given, **named) if phase == "named" else None
-        if row == bar:
-            os.kill(os.getpid(), 9)
-        return made or begin(path, shape, header, market, row, *given, **named)
-
-    kept.begin_day = dies
 
 
 def die_resting(bar, name):

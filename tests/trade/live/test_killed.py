@@ -94,45 +94,31 @@ PHASES = ["lay", "laid", "rest", "part", "leave"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [LIMITS, STOPS], ids=["limits", "stops"])
-def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path, config):
-    kills = [f"{START + 1}:{PHASES[0]}", *(f"+2:{phase}" for phase in PHASES[1:])]
-    assert survived(pristine, dataset, tmp_path, config, START, START + 39, kills) == len(PHASES)
-
-
-def survived(pristine, dataset, tmp_path, config, first, last, kills):
-    """How often a session over rows ``first`` to ``last`` was killed; then it is sound.
-
-    ``kills`` are ``bar:phase`` (``+n``: so many bars behind the kill before), one for each life.
-    """
-    state, left, done = tmp_path / "state", list(kills), 0
+@pytest.mark.parametrize(("config", "phases"), [(LIMITS, PHASES), (STOPS, PHASES)], ids=["limits", "stops"])
+def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path, config, phases):
+    state, last, left = tmp_path / "state", START + 39, list(phases)
     tape = tape_of_rows(dataset, 0, last + 1, ranged=config is STOPS)
-    tape.at = first
+    tape.at, kills = START, 0
     with ExchangeThread(tape) as thread:
-        process = session(thread, state, pristine.root, left.pop(0), config, last)
-        for bar in range(first, last + 1):
+        process = session(thread, state, pristine.root, f"{START + 1}:{left.pop(0)}", config, last)
+        for bar in range(START, last + 1):
             until(lambda process=process: listening(thread, len(dataset.symbols), process), "nobody listens")
             thread.control(bar=1)
-            while closed(state) < bar:
-                until(lambda bar=bar, process=process: closed(state) >= bar or process.poll() is not None, f"bar {bar}")
-                if process.poll() is not None and closed(state) < last:
-                    assert process.returncode == -9, process.stderr.read().decode()[-2000:]
-                    process.stderr.close()
-                    done += 1
-                    kill = left.pop(0) if left else ""
-                    if kill.startswith("+"):
-                        more, _, phase = kill[1:].partition(":")
-                        kill = f"{bar + int(more)}:{phase}"
-                    process = session(thread, state, pristine.root, kill, config, last)
+            until(lambda bar=bar, process=process: closed(state) >= bar or process.poll() is not None, f"bar {bar}")
+            if process.poll() is not None and closed(state) < last:
+                assert process.returncode == -9, process.stderr.read().decode()[-2000:]
+                process.stderr.close()
+                kills += 1
+                process = session(
+                    thread, state, pristine.root, f"{bar + 2}:{left.pop(0)}" if left else "", config, last
+                )  # fmt: skip
         assert process.wait(60) == 0, process.stderr.read().decode()[-2000:]
         process.stderr.close()
         found = thread.control()
-    sound(state, found)
-    return done
-
-
-def sound(state, found):
-    """Every day replays, nothing was sent twice, positions and fills are the exchange's."""
+    assert kills == len(phases)
+    journal = journal_in(state)
+    again = replay(journal)
+    assert again.equal, again.sentence
     for kind, name in (("orders", "clientOrderId"), ("conditionals", "clientAlgoId")):
         sent = [one[name] for one in found[kind]]
         assert len(sent) == len(set(sent)), f"{kind} were sent twice"
@@ -142,11 +128,7 @@ def sound(state, found):
         books[one["symbol"]] = books.get(one["symbol"], 0.0) + one["side"] * one["quantity"]
     assert books == pytest.approx({symbol: float(amount) for symbol, amount in found["positions"].items()})
     assert status["hibernates"] == [] and len(found["trades"]) >= 4
-    filled, total = sum(float(one["qty"]) for one in found["trades"]), 0.0
-    for path in StateFolder(state).sessions_journals():
-        journal = Journal(path)
-        again = replay(journal)
-        assert again.equal, again.sentence
-        records = hold(journal, journal.index()).bookings.records
-        total += float(records[(records["action"] != NONE) & np.isin(records["status"], [3, 4])]["qty"].sum())
-    assert total == pytest.approx(filled)
+    filled = sum(float(one["qty"]) for one in found["trades"])
+    records = hold(journal, journal.index()).bookings.records
+    fills = records[(records["action"] != NONE) & np.isin(records["status"], [3, 4])]
+    assert float(fills["qty"].sum()) == pytest.approx(filled)
