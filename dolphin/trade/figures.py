@@ -58,9 +58,9 @@ def line_of(status: dict[str, Any]) -> str:
 def account_of(state: State) -> dict[str, float]:
     """What a day's figures count from: capital, equity, fees paid, trades."""
     account = state.account[0]
-    return {name: float(account[name]) for name in ("capital", "equity", "fees_paid")} | {
-        "trades": int(account["trades"])
-    }  # fmt: skip
+    found = {name: float(account[name]) for name in ("capital", "equity", "fees_paid")}
+    found["trades"] = int(account["trades"])
+    return found
 
 
 class DayFigures:
