@@ -32,12 +32,17 @@ def publish(target: Path) -> Iterator[Path]:
         try:
             yield part
             sync(part)
-            part.chmod(0o644)
+            part.chmod(mode_in(target.parent))
             part.replace(target)
             sync(target.parent)
         finally:
             part.unlink(missing_ok=True)
             os.close(handle)
+
+
+def mode_in(folder: Path) -> int:
+    """The permissions of a new file there: its owner's alone where the folder is (0600), else to be read by all."""
+    return 0o644 if folder.stat().st_mode & 0o077 else 0o600
 
 
 def _part_of(target: Path) -> tuple[int, Path]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dolphin.files import sha256_bytes, sync
+from dolphin.files import mode_in, sha256_bytes, sync
 
 #: What the first line carries as the hash of the one before it.
 GENESIS = "0" * 64
@@ -79,7 +79,7 @@ def append(path: Path, line: bytes, end: int) -> None:
         If it cannot be written, as on a full disk: what was written of it is taken back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, mode_in(path.parent))
     try:
         os.ftruncate(handle, end)
         os.lseek(handle, end, os.SEEK_SET)

@@ -183,8 +183,9 @@ def read(state: Path) -> dict[str, Any]:
         fills += [tuple(b.item()) for b in held.bookings.records]
         again = again and replay(journal).equal
     status = json.loads((state / "status.json").read_text())
+    days = [json.loads(path.read_text()) for path in sorted(StateFolder(state).days.glob("*.json"))]
     return {
-        "rows": rows, "orders": orders, "fills": fills, "again": again,
+        "days": days, "rows": rows, "orders": orders, "fills": fills, "again": again,
         "end": [status[name] for name in ("positions", "capital", "equity", "trades", "digest")],
     }  # fmt: skip
 

@@ -29,7 +29,8 @@ from dolphin.live.binance.node import run_node
 from dolphin.live.binance.trader import LiveTrader
 from dolphin.live.dressing import Dresser
 from dolphin.live.feed import History
-from dolphin.live.session import Session, own_market
+from dolphin.live.rows import own_market
+from dolphin.live.session import Session
 
 #: Strategies whose orders rest: limits with an expiry, and brackets.
 COSTS = {"slippage_bps": 0.0, "fee_bps": 5.0, "maker_fee_bps": 2.0}

@@ -10,7 +10,7 @@ from typing import Any
 from drill_for_tests import ExchangeThread, tape_of_rows
 
 from dolphin.catalog import Dataset
-from dolphin.config import Config
+from dolphin.config import Config, columns_needed
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
 from dolphin.live.binance.keys import Keys
@@ -33,12 +33,13 @@ class LiveDrill:
     def __init__(self, home: Workspace, dataset: Dataset, config: Config, start: int, stop: int, state: Path) -> None:
         self.home, self.dataset, self.config, self.state = home, dataset, config, state
         self.start, self.stop = start, stop
-        tape = tape_of_rows(dataset, 0, stop)
+        tape = tape_of_rows(dataset, 0, stop, ranged="high" in columns_needed(config))
         tape.at = start
         self.thread = ExchangeThread(
             tape, balance=config.account.initial_capital, key=KEYS.key, secret=KEYS.secret
         )  # fmt: skip
         self.said: list[str] = []
+        self.skip: dict[int, int] = {}  # so many bars that what happens before a row plays itself
         self.check_every = 0.05
 
     def __enter__(self) -> LiveDrill:
@@ -60,30 +61,39 @@ class LiveDrill:
         self, first: int, last: int, during: During | None = None, settings: Settings | None = None, **venue: Any
     ) -> Any:  # fmt: skip
         """One process's life of the session over rows ``first`` to ``last``."""
+        keys = venue.pop("keys", KEYS)
         venue = {"url": self.exchange.url, "ask_after": 1.0, "check_every": self.check_every} | venue
         playing = self.thread.spawn(self._play(first, last, during or {}))
         try:
             ended = trade_live(
                 self.home, Runs(self.config, UNFROZEN, "busy"), Venue(self.dataset, **venue), self.state,
-                settings or Settings(fsync="never", snapshot_bars=10), KEYS, say=self.said.append, stop_at=last,
+                settings or Settings(fsync="never", snapshot_bars=10), keys, say=self.said.append, stop_at=last,
             )  # fmt: skip
         except BaseException:
             playing.cancel()
             raise
-        playing.result(60)
+        if ended.interrupted:
+            playing.cancel()
+        else:
+            playing.result(60)
         return ended
 
     async def _play(self, first: int, last: int, during: During) -> None:
-        for bar in range(first, last + 1):
+        bar = first
+        while bar <= last:
             await self._listened()
             if (what := during.get(bar)) is not None:
                 if callable(what):
                     await asyncio.to_thread(what, self)
                 else:
                     await self.exchange.control(what)
+                if bar in self.skip:
+                    bar += self.skip[bar]
+                    await self._listened()
             await self.exchange.close_bar()
             while (self.closed() or -1) < bar:
                 await asyncio.sleep(0.01)
+            bar += 1
 
     async def _listened(self) -> None:
         while self.exchange.state()["kline_listeners"] < len(self.dataset.symbols) or not self.exchange.streams.users:

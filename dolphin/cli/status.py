@@ -27,7 +27,8 @@ def status(state: State = None, as_json: Json = False) -> None:
     found = look(_folder(state), POINTS)
 
     def tell() -> None:
-        say(f"{found['account']} on {found['feed']}: {'running' if found['running'] else found['state']}")
+        stands = "running" if found["running"] else found["state"].replace("running", "killed")
+        say(f"{found['account']} on {found['feed']}: {stands}")
         say(line_of(found))
         for alert in alerts_of(found):
             say(f"ALERT {alert['about']}: {alert['text']}")

@@ -63,6 +63,7 @@ def paper(
     else:
         long = ", and it may buy" if may_buy(runs.config) else ""
         note(f"dolphin: {runs.account}: UNFROZEN, no gate has seen this configuration{long}")
+    note(f"dolphin: {runs.account} on {feed}, state in {folder}; Ctrl-C ends it, positions stay")
     ended = trade_paper(
         home, runs, opened, folder, chosen, feed=feed, say=lambda line: note(f"dolphin: {line}"), store=store
     )

@@ -54,13 +54,14 @@ def live(
     from dolphin import workspace
     from dolphin.catalog import open_dataset
     from dolphin.gate.champions import open_champion
-    from dolphin.live.binance.keys import read_keys
+    from dolphin.live.binance.keys import leave_no_core, read_keys
     from dolphin.trade.champion import champion_to_run, require_long_record
     from dolphin.trade.live.session import trade_live
     from dolphin.trade.live.venue import Venue
     from dolphin.trade.settings import read_settings
 
     check_environment(environment)
+    leave_no_core()
     home, keys, chosen = workspace.find(), read_keys(), read_settings(settings)
     runs = champion_to_run(home, champion)
     require_long_record(home, runs)
@@ -142,10 +143,11 @@ def _session(
     from dolphin import workspace
     from dolphin.live.binance.asking import Client
     from dolphin.live.binance.hooks import REST
-    from dolphin.live.binance.keys import read_keys
+    from dolphin.live.binance.keys import leave_no_core, read_keys
     from dolphin.trade.folder import find_state
 
     check_environment(environment)
+    leave_no_core()
     folder = find_state(state or state_of(workspace.find(), champion, None))
     return folder, Client(exchange_url or REST[environment], read_keys())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,12 @@ async def _skew_ms(exchange: FakeExchange, value: Any) -> None:
 @control
 async def _hedge(exchange: FakeExchange, value: Any) -> None:
     exchange.orders.hedge = bool(value)
+
+
+@control
+async def _status(exchange: FakeExchange, value: Any) -> None:
+    for symbol, status in value.items():
+        exchange.rules[symbol] = replace(exchange.rules[symbol], status=str(status))
 
 
 @control

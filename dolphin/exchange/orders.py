@@ -131,6 +131,7 @@ class Orders:
         away = abs(order.price / market - 1) > rules.most_away
         for wrong, code in (
             ((asked.get("positionSide", "BOTH") == "BOTH") == self.hedge, -4061),
+            (rules.status != "TRADING" and not order.reduces, -4140),
             (order.quantity <= 0, -4003),
             (too_fine(order.quantity, rules.quantity_decimals), -1111),
             (limit and too_fine(order.price, rules.price_decimals), -1111),

@@ -31,6 +31,7 @@ MESSAGES = {
     -4061: "Order's position side does not match user's setting.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
+    -4140: "Invalid symbol status for opening position.",
     -4164: "Order's notional must be no smaller than 5 (unless you choose reduce only).",
     -5022: "Due to the order could not be executed as maker, the Post Only order will be rejected.",
 }

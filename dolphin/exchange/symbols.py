@@ -21,6 +21,8 @@ class SymbolRules:
         At first; requests change it.
     most_away : Decimal
         How far on the market's other side a limit may be, as a fraction of the price.
+    status : str
+        ``TRADING``, or what it is instead (``SETTLING``): then nothing is opened in it.
     """
 
     symbol: str
@@ -29,6 +31,7 @@ class SymbolRules:
     min_notional: Decimal = Decimal(5)
     leverage: int = 20
     most_away: Decimal = Decimal("0.05")
+    status: str = "TRADING"
 
     @property
     def price_decimals(self) -> int:
@@ -54,7 +57,7 @@ class SymbolRules:
         largest = self.step * 10**9
         return {
             "symbol": self.symbol, "pair": self.symbol, "contractType": "PERPETUAL", "deliveryDate": 4133404800000,
-            "onboardDate": 1569398400000, "status": "TRADING", "maintMarginPercent": "2.5000",
+            "onboardDate": 1569398400000, "status": self.status, "maintMarginPercent": "2.5000",
             "requiredMarginPercent": "5.0000", "baseAsset": base, "quoteAsset": "USDT", "marginAsset": "USDT",
             "pricePrecision": self.price_decimals, "quantityPrecision": self.quantity_decimals,
             "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN", "underlyingSubType": [],

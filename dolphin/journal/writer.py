@@ -18,7 +18,7 @@ import numpy as np
 from dolphin.core.records import NONE, Market, Records, State, Words
 from dolphin.core.snapshot import to_arrays
 from dolphin.errors import BadInput, Busy, DolphinError
-from dolphin.files import canonical_json
+from dolphin.files import canonical_json, mode_in
 from dolphin.journal.schema import (
     RISK_VALUES,
     Shape,
@@ -128,7 +128,7 @@ class JournalWriter:
         self.path, self.shape = Path(path), shape
         self.policy, self.clock = Policy(policy), clock
         try:
-            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | flags, 0o644)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | flags, mode_in(self.path.parent))
         except FileExistsError:
             raise DolphinError("there is a journal already", where=str(path), mend="name a new file") from None
         except OSError as error:

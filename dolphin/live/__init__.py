@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME = {"NautilusRun": "backtest", "Session": "session", "own_market": "session", "run_backtest": "backtest"}
+_HOME = {"NautilusRun": "backtest", "Session": "session", "own_market": "rows", "run_backtest": "backtest"}
 
 __all__ = ["NautilusRun", "Session", "own_market", "run_backtest"]
 

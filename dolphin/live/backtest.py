@@ -27,11 +27,13 @@ from dolphin.core.fill_models import SCAN_PRICE, FillModel
 from dolphin.core.records import Floats, Market, Records, State, Words
 from dolphin.errors import DolphinError
 from dolphin.journal.session import SessionJournal
+from dolphin.live.answers import FILL
 from dolphin.live.data_objects import with_bars, with_quotes
 from dolphin.live.exchange import VENUE, Exchange, SlippedFills, perpetual
 from dolphin.live.parts import empty_books, exchange_of
+from dolphin.live.rows import own_market
 from dolphin.live.scan import SCAN_CLIENT, scans
-from dolphin.live.session import FILL, Session, own_market
+from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 
 #: Where the strategy reads prices: in the scan object, or from one bar or quote per instrument before it.

@@ -24,7 +24,7 @@ from dolphin.core.fill_models import TOUCH
 from dolphin.core.fill_models import FillModel as OurModel
 from dolphin.core.grid import slipped_price
 from dolphin.core.records import LIMIT, STOP, Floats, Records
-from dolphin.live.session import order_direction
+from dolphin.live.answers import order_direction
 
 VENUE = Venue("SIM")
 

@@ -18,8 +18,9 @@ from dolphin.live.exchange import perpetual
 from dolphin.live.node import run_node
 from dolphin.live.node_strategy import NodeStrategy
 from dolphin.live.parts import exchange_of
+from dolphin.live.rows import own_market
 from dolphin.live.scan import scans
-from dolphin.live.session import Session, own_market
+from dolphin.live.session import Session
 
 
 def run_in_node(

@@ -14,7 +14,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.orders import LimitOrder, Order, StopMarketOrder
 
 from dolphin.core.records import CLOSE, LIMIT, REDUCE, STOP, Records
-from dolphin.live.session import order_direction
+from dolphin.live.answers import order_direction
 
 
 class OrderWriter:

@@ -23,8 +23,8 @@ from dolphin.core.fill_models import FillModel
 from dolphin.core.grid import lots_below
 from dolphin.core.jit import kernel
 from dolphin.core.records import STOP, Floats, Market, Records
+from dolphin.live.answers import order_direction
 from dolphin.live.exchange import DEPTH, Exchange, SlippedFills
-from dolphin.live.session import order_direction
 
 
 @kernel(_nrt=False)

@@ -7,7 +7,6 @@ its fill model: after the orders that work, after a margin call, after the new o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,100 +15,12 @@ from dolphin.core.declaration import Plugged
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine
 from dolphin.core.logarithm import ln_array
-from dolphin.core.records import CLOSE, MARKET, NONE, OPEN, REDUCE, Floats, Ints, Market, Records, State
+from dolphin.core.records import CLOSE, MARKET, NONE, OPEN, Floats, Ints, Market, Records, State
 from dolphin.journal.schema import CANCELLED, EXPIRED, FILLED, PARTLY_FILLED
 from dolphin.journal.session import SessionJournal
+from dolphin.live.answers import Answer, Given, Late, Transport, order_direction
 from dolphin.live.own_features import OwnFeatures
-
-#: A fill as it was booked: ``direction`` +1 bought, -1 sold; ``commission`` is the exchange's own.
-FILL = np.dtype(
-    [
-        ("bar", "i8"), ("slot", "i8"), ("action", "i8"), ("asset", "i8"), ("direction", "i8"),
-        ("qty", "f8"), ("price", "f8"), ("fee", "f8"), ("passive", "i8"), ("commission", "f8"),
-    ]
-)  # fmt: skip
-
-
-#: Rows that a session whose end nobody knows makes room for at a time, and that it keeps behind it.
-ROOM = 1 << 14
-
-
-def own_market(source: Market, start: int, stop: int) -> Market:
-    """A market whose rows before ``start`` are known and whose others are still to come (NaN, -1)."""
-    rows = {
-        name: np.full((stop, *values.shape[1:]), np.nan, values.dtype)
-        for name, values in source.by_row().items()
-        if values.dtype.kind == "f"
-    }
-    rows["ts"] = np.zeros(stop, np.int64)
-    rows["age"] = np.full((stop, source.age.shape[1]), -1, np.int32)
-    rows["risk"] = np.zeros(stop, source.risk.dtype)
-    for name, theirs in source.by_row().items():
-        rows[name][:start] = theirs[:start]
-    return source._replace(**rows)
-
-
-def roomy_market(source: Market, first: int, start: int) -> Market:
-    """A market that knows rows ``first`` to ``start`` and has room for more; rows before use no memory."""
-    rows: dict[str, NDArray[np.void]] = {}
-    for name, values in source.by_row().items():
-        out = np.empty((start + ROOM, *values.shape[1:]), values.dtype)
-        out[first:start] = values[first:start]
-        rows[name] = out
-    rows["ts"] = np.zeros(start + ROOM, np.int64)
-    rows["ts"][first:start] = source.ts[first:start]
-    rows["age"][start:] = -1
-    return source._replace(**rows)  # type: ignore[arg-type]
-
-
-def order_direction(order: Records) -> int:
-    """+1 if the order buys, -1 if it sells."""
-    side = int(order["side"])
-    return -side if order["action"] in (CLOSE, REDUCE) else side
-
-
-class Transport(Protocol):
-    """What carries a session's orders to an exchange."""
-
-    def send(self, slot: int, order: Records) -> None:
-        """A market order, which is to be answered within the bar."""
-
-    def rest(self, slot: int, order: Records) -> None:
-        """An order that waits in the market from the next bar on."""
-
-    def withdraw(self, slot: int) -> None:
-        """The slot's waiting order is not wanted any more."""
-
-
-class Answer(NamedTuple):
-    """What an exchange gave for an order in one bar."""
-
-    qty: float
-    price: float
-    commission: float
-    ts: int | None
-    passive: bool
-    ids: Mapping[str, str] | None = None
-
-
-class Late(NamedTuple):
-    """What an order was given that was on its way out of the market; ``order`` as it worked."""
-
-    slot: int
-    order: Records
-    answer: Answer
-
-
-class Given(NamedTuple):
-    """What an account holds and its session did not know of: so much bought (``direction`` +1) or sold for a slot."""
-
-    slot: int
-    asset: int
-    direction: int
-    qty: float
-    price: float
-    fee: float
-    trade_id: str
+from dolphin.live.rows import ROOM
 
 
 def named(actions: Ints) -> list[int]:

@@ -14,7 +14,7 @@ from dolphin.config import Config
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import NO_TRADES, Engine, Recording
 from dolphin.core.records import NONE, Market, Records, Words
-from dolphin.live.session import order_direction
+from dolphin.live.answers import order_direction
 from dolphin.study.measure.run import flat_state
 
 #: An order as it was filled: ``direction`` +1 bought, -1 sold; ``passive`` 1 if it gave liquidity.

@@ -18,7 +18,8 @@ from dolphin.journal.header import header_of, instruments_of, shape_for
 from dolphin.journal.held import hold
 from dolphin.journal.of_run import write_run_journal
 from dolphin.journal.schema import FILLED, PARTLY_FILLED
-from dolphin.live.session import Session, own_market
+from dolphin.live.rows import own_market
+from dolphin.live.session import Session
 from dolphin.parity.case import Case
 from dolphin.selftest.detectors import Finding
 from dolphin.selftest.orders import case_of_orders

@@ -53,6 +53,7 @@ def archive_closed(workspace: Workspace, folder: StateFolder) -> list[str]:
             shutil.rmtree(there)  # of another session that was here
         if not there.exists():
             out.mkdir(parents=True, exist_ok=True)
+            out.chmod(0o700)  # as the state folder
             export(path, there)
             made.append(path.stem)
     return made

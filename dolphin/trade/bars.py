@@ -13,7 +13,8 @@ from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.dressing import market_before
 from dolphin.live.feed import Row
 from dolphin.live.feeds.klines import KlineFeed
-from dolphin.live.session import ROOM, Session, roomy_market
+from dolphin.live.rows import ROOM, roomy_market
+from dolphin.live.session import Session
 from dolphin.times import DAY_NS, format_time, parse_time
 from dolphin.trade.collecting import Collector
 from dolphin.trade.control import Wanted
@@ -61,7 +62,7 @@ class Bars(Kept):
     def _go_on_from(self, found: Recovered) -> dict[str, Any]:
         self.guard.wanted = Wanted(**{k: v for k, v in found.halted.items() if k in ("halted", "flatten", "reason")})
         self.guard.lost = self._lost = bool(found.halted.get("lost", False))
-        self.guard.day_equity = found.day_equity
+        self.guard.day_equity = found.day_begin["equity"]
         self.guard.remember(found.entries)
         self._resumed, self._resumed_why = found.row, found.why_not
         if self.risk is not None:
@@ -82,6 +83,9 @@ class Bars(Kept):
                 self.feed.history(max(self.dresser.needed, self.lookback + 2), self._after)
             )
             features = self.dresser.take_history(history)
+            if not self.dresser.warm:
+                dresser = self.dresser
+                self._say(f"warming up: {dresser.rows} of {dresser.needed} rows are there; nothing is opened before")
         if found is None:
             known = market_before(config, self.feed, history, features, self.columns)
             first, start = history.first, history.first + len(history.ts)
@@ -100,7 +104,7 @@ class Bars(Kept):
         self._day = -1
         if found is not None:
             self._day = parse_time(found.journal.path.stem) // DAY_NS
-            self.days.begin(self._day, self.session)
+            self.days.begin(self._day, found.day_begin)
             if not found.index.ended:
                 self.session.journal = go_on(
                     found.journal, found.index, found.tail, policy=self.settings.fsync, clock=time.time_ns
@@ -185,7 +189,8 @@ class Bars(Kept):
             self._archive()  # a day that closed while another was written
             self._archiving.join()
         status: dict[str, Any] = {}
-        if self._bars:
+        # A kill may have left nothing to do, and neither of these.
+        if self._bars or (told is not None and told["bar"] >= 0):
             self.days.write(session, closed=False)
             status = self._status("interrupted" if interrupted else "the feed ended")
         self._files.finish()

@@ -76,8 +76,15 @@ def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, Text]]:
 
 
 def alerts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its alerts, and that it says nothing any more."""
+    """Its alerts, what a live one sees at the exchange, that it says nothing any more, or was killed."""
     alerts = list(found.get("alerts", ()))
+    if found.get("hibernates"):
+        text = f"{'; '.join(found['hibernates'])}; see: dolphin trade adopt --reason, dolphin trade flatten --reason"
+        alerts.append({"about": "HIBERNATE", "text": text})
+    if found.get("blocked"):
+        alerts.append({"about": "account", "text": f"{found['blocked']}; no entries"})
+    if not found["running"] and found["state"] == "running":
+        alerts.append({"about": "session", "text": "it was killed; the same command goes on"})
     if found["running"] and found["status_age_seconds"] > OLD:
         alerts.append({"about": "session", "text": f"it runs and said nothing for {found['status_age_seconds']:.0f} s"})
     return alerts

@@ -58,6 +58,8 @@ class Opened:
         Close of its first row, where that is part of what the session is.
     live : bool
         Whether rows come as they happen, so that it can be silent.
+    paced : bool
+        Whether its rows follow each other as the clock does.
     store, store_url : Store, str, optional
         What it reads, if that is a store: no process opens one twice.
     skew : callable, optional
@@ -72,6 +74,7 @@ class Opened:
     data: dict[str, Any]
     first_ts: int | None = None
     live: bool = True
+    paced: bool = False
     store: Store | None = None
     store_url: str | None = None
     skew: Skew | None = None

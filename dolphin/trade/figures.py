@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dolphin.core.hooks import risk_at
-from dolphin.core.records import POSTURES
-from dolphin.files import json_value, read_json, write_json
+from dolphin.core.records import POSTURES, State
+from dolphin.files import json_value, write_json
 from dolphin.live.session import Session
 from dolphin.times import format_day, format_time
 from dolphin.trade.folder import StateFolder
@@ -55,33 +55,35 @@ def line_of(status: dict[str, Any]) -> str:
     )
 
 
+def account_of(state: State) -> dict[str, float]:
+    """What a day's figures count from: capital, equity, fees paid, trades."""
+    account = state.account[0]
+    found = {name: float(account[name]) for name in ("capital", "equity", "fees_paid")}
+    found["trades"] = int(account["trades"])
+    return found
+
+
 class DayFigures:
-    """Gathers what a UTC day brought; survives a restart by the summary of the day so far."""
+    """Gathers what a UTC day brought."""
 
     def __init__(self, folder: StateFolder) -> None:
         self._folder = folder
         self.day = -1
+        self._from: dict[str, float] = {}
 
-    def begin(self, day: int, session: Session) -> None:
-        """A day begins with the session as it is."""
-        account = session.state.account[0]
-        self.day = day
-        self._from = {name: float(account[name]) for name in ("capital", "equity", "fees_paid")}
-        self._trades, self._boost = int(account["trades"]), 1.0
-        path = self._folder.days / f"{format_day(day)}.json"
-        if path.is_file():  # a restart within the day
-            held = read_json(path)["begin"]
-            self._from = {name: float(held[name]) for name in self._from}
-            self._trades = int(held["trades"])
+    def begin(self, day: int, account: dict[str, float]) -> None:
+        """A day began with the account like this (:func:`account_of`)."""
+        self.day, self._from = day, dict(account)
 
     def write(self, session: Session, *, closed: bool) -> dict[str, Any]:
         """The summary so far, or of the whole day."""
         account = session.state.account[0]
         risk = risk_at(session.state, session.market, session.bar)
         document = json_value({
-            "date": format_day(self.day), "closed": closed, "begin": {**self._from, "trades": self._trades},
+            "date": format_day(self.day), "closed": closed, "begin": self._from,
             "capital": float(account["capital"]), "equity": float(account["equity"]),
-            "pnl": float(account["equity"]) - self._from["equity"], "trades": int(account["trades"]) - self._trades,
+            "pnl": float(account["equity"]) - self._from["equity"],
+            "trades": int(account["trades"]) - int(self._from["trades"]),
             "fees": float(account["fees_paid"]) - self._from["fees_paid"], "boost": float(risk["boost"]),
             "posture": POSTURES[int(risk["posture"])], "last_bar": session.bar,
             "digest": f"{int(account['digest']):016x}",

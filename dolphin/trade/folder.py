@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def claim(folder: StateFolder, about: dict[str, Any]) -> dict[str, Any]:
         If another session is here: what differs is named.
     """
     if folder.about.is_file():
+        keep_private(folder)  # one that was copied, or is of an earlier version
         held = read_json(folder.about)
         differ = [
             f"{key} is {_short(about.get(key))}, there {_short(held.get(key))}"
@@ -113,8 +115,27 @@ def claim(folder: StateFolder, about: dict[str, Any]) -> dict[str, Any]:
         raise DolphinError("holds other files than a session", where=str(folder.root), mend=mend)
     for path in (folder.journals, folder.snapshots, folder.days):
         path.mkdir(parents=True, exist_ok=True)
+    keep_private(folder)
     write_json(folder.about, about)
     return about
+
+
+def keep_private(folder: StateFolder) -> None:
+    """Its owner alone may look into a session's folder; what is written there from now on is his alone, too.
+
+    Raises
+    ------
+    DolphinError
+        If it is somebody else's.
+    """
+    try:
+        for path in (folder.root, *folder.root.rglob("*")):
+            with suppress(FileNotFoundError):  # an operator's command has just renamed it
+                path.chmod(0o700 if path.is_dir() else 0o600)
+    except OSError as error:
+        raise DolphinError(
+            f"cannot be kept private: {error.strerror}", where=str(folder.root), mend="copy it, or own it"
+        ) from None
 
 
 def _short(value: Any) -> str:

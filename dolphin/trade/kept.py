@@ -23,7 +23,7 @@ from dolphin.trade.champion import Runs
 from dolphin.trade.control import Control
 from dolphin.trade.describing import Say, header_of_day
 from dolphin.trade.feeds import Opened
-from dolphin.trade.figures import DayFigures, status_of
+from dolphin.trade.figures import DayFigures, account_of, status_of
 from dolphin.trade.folder import StateFolder, session_day
 from dolphin.trade.limits import Guard
 from dolphin.trade.marks import Marks
@@ -60,7 +60,7 @@ class Kept:
         self.alerts = Alerts(say, self._note_alert)
         self.watch = Watch(
             self.alerts, self.guard, self.feed.spacing_ns, settings.fresh_spacings, risk=risk, live=opened.live,
-            skew=opened.skew, skew_ms=settings.skew_ms,
+            skew=opened.skew, skew_ms=settings.skew_ms, paced=opened.paced,
         )  # fmt: skip
         self._files = Background()
         self._said = time.monotonic()
@@ -106,6 +106,7 @@ class Kept:
         session, day = self.session, session_day(row.ts)
         if session.journal is not None:
             session.journal.writer.close()
+        if self._day >= 0:  # also one whose journal was ended, and nothing more, before a kill
             closed = self.days.write(session, closed=True)
             self._snapshot()
             self._files.finish()
@@ -124,7 +125,7 @@ class Kept:
         self._day = day
         self.guard.begin_day(float(session.state.account["equity"][0]))
         self._lost = False
-        self.days.begin(day, session)
+        self.days.begin(day, account_of(session.state))
 
     def _in_header(self) -> dict[str, Any]:
         """What a day's journal begins with beside market and config."""

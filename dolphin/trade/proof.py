@@ -16,7 +16,7 @@ from dolphin.errors import DolphinError, NotFound
 from dolphin.files import read_json
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
-from dolphin.journal.schema import RISK_VALUES
+from dolphin.journal.schema import FILLED, PARTLY_FILLED, RISK_VALUES
 from dolphin.market.assemble import open_market
 from dolphin.parity.divergence import Comparison, compare
 from dolphin.parity.journal_side import JournalSide
@@ -191,7 +191,8 @@ def _stopped(journals: list[Journal], until: int | None) -> list[str]:
         held = hold(journal, journal.index())
         times = dict(zip(held.bars.tolist(), held.ts.tolist(), strict=True))
         for event in held.events:
-            if event.ids.get("why") and (until is None or event.bar <= until):
+            stopped = event.ids.get("why") and int(event["status"]) not in (FILLED, PARTLY_FILLED)
+            if stopped and (until is None or event.bar <= until):
                 found.append(f"{format_time(times.get(event.bar, event.ts))}: {event.ids['why']}")
     return found
 

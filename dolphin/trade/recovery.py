@@ -19,6 +19,7 @@ from dolphin.journal.schema import RISK_VALUES
 from dolphin.live.dressing import Dresser
 from dolphin.live.feed import Feed, Row
 from dolphin.times import format_time
+from dolphin.trade.figures import account_of
 from dolphin.trade.folder import StateFolder
 from dolphin.trade.limits import MINUTE_NS
 from dolphin.trade.snapshot import Snapshot, snapshots
@@ -39,6 +40,8 @@ class Recovered:
         The row that was journaled and not closed; ``why_not`` says why nothing may be opened on it, if so.
     risk : dict of arrays
         What the snapshot says of the risk inputs; empty without one.
+    day_begin : dict of float
+        Capital, equity, fees paid and trades with which the journal's day began.
     replayed : int
         Bars that were decided again; ``cold`` says that no snapshot could be used.
     """
@@ -57,7 +60,7 @@ class Recovered:
     tail: list[dict[str, Any]]
     halted: dict[str, Any]
     entries: list[int]
-    day_equity: float
+    day_begin: dict[str, float]
     replayed: int
     cold: bool
 
@@ -102,7 +105,7 @@ def recover(folder: StateFolder, config: Config, feed: Feed, dresser: Dresser) -
         journal=journal, index=index, state=state, bar=bar, ts=ts, market=market,
         first=int(numbers.min()) if len(numbers) else bar + 1, dressed=dressed,
         row=row, why_not=why_not, risk={} if taken is None else taken.parts["risk"], tail=tail_of(journal, index, last),
-        halted=_halted(journal, index), entries=_entries(held), day_equity=begin.equity, replayed=replayed,
+        halted=_halted(journal, index), entries=_entries(held), day_begin=begin.account, replayed=replayed,
         cold=taken is None,
     )  # fmt: skip
 
@@ -115,7 +118,7 @@ class _Begin:
     bar: int
     ts: int
     record: int
-    equity: float
+    account: dict[str, float]
 
 
 def _begin(journal: Journal, index: Index, player: Replayer) -> _Begin:
@@ -123,15 +126,13 @@ def _begin(journal: Journal, index: Index, player: Replayer) -> _Begin:
     closing = index.of("decision")
     states = [k for k in index.of("state").tolist() if not len(closing) or k < closing[0]]
     if not states:
-        capital = float(journal.header["initial_capital"])
-        state = player.engine.new_state(player.assets, capital)
+        state = player.engine.new_state(player.assets, float(journal.header["initial_capital"]))
         before = index.of("header", "history")
-        return _Begin(state, int(first["row"]) - 1, 0, int(before[-1]), capital)
+        return _Begin(state, int(first["row"]) - 1, 0, int(before[-1]), account_of(state))
     of, place = index.templates[int(index.which[states[-1]])], int(index.places[states[-1]]) * 8
     values = journal.record_at(place, of)
     state = player.unpacked(journal.text_at(place, of))
-    equity = float(state.account["equity"][0])
-    return _Begin(state, int(values["bar"]), int(values["ts"]), states[-1], equity)
+    return _Begin(state, int(values["bar"]), int(values["ts"]), states[-1], account_of(state))
 
 
 def _bars_of(journal: Journal, index: Index, records: Ints) -> Ints:

@@ -16,8 +16,16 @@ from dolphin.trade.risk_inputs import SessionRisk
 #: Seconds between two looks, between two questions for the exchange's clock, and that an answer may take.
 EVERY, CLOCK_EVERY, PATIENCE = 0.5, 30.0, 5.0
 
+#: A clock that goes on while the machine sleeps, where the system has one.
+_AWAKE_OR_NOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 #: This machine's clock minus the exchange's, ms.
 Skew = Callable[[], Awaitable[float]]
+
+
+def elapsed() -> float:
+    """Seconds, also those in which the machine slept or the process stood still."""
+    return time.clock_gettime(_AWAKE_OR_NOT)
 
 
 class Watch:
@@ -33,6 +41,8 @@ class Watch:
     risk : SessionRisk, optional
     live : bool
         Whether rows come as they happen: only then the feed can be silent.
+    paced : bool
+        Whether its rows follow each other as the clock does, so that one that comes long after it was due is old.
     skew : callable, optional
         Asks the exchange; then the age of rows is told by its clock.
     skew_ms : float
@@ -41,13 +51,14 @@ class Watch:
 
     def __init__(
         self, alerts: Alerts, guard: Guard, spacing_ns: int, fresh_spacings: float, *, risk: SessionRisk | None,
-        live: bool, skew: Skew | None, skew_ms: float,
+        live: bool, skew: Skew | None, skew_ms: float, paced: bool = False,
     ) -> None:  # fmt: skip
         self.alerts, self._guard, self._risk = alerts, guard, risk
         self._live, self._skew, self._most = live, skew, skew_ms
         self._patience_ns = int(fresh_spacings * spacing_ns)
         self._spacings = fresh_spacings
-        self._row_at = time.monotonic()
+        self._row_at, self._paced = elapsed(), paced
+        self._promptest: tuple[float, int] | None = None
         self._clock_at = float("-inf")
         self.skew: float | None = None
         self.row_age: float | None = None
@@ -55,22 +66,35 @@ class Watch:
 
     def row(self, row: Row) -> None:
         """A row has come."""
-        self._row_at = time.monotonic()
+        self._row_at = elapsed()
         if not self._live or not row.trade:  # one that was missed is old, and opens nothing anyway
             return
-        text = None
-        if self._skew is not None and row.local:
-            by_exchange = row.local - int((self.skew or 0.0) * 1e6)
-            age = by_exchange - row.ts
+        text, age = None, self._age(row)
+        if age is not None:
             self.row_age = age / SECOND_NS
             if age > self._patience_ns:
                 text = f"the newest row closed {age / SECOND_NS:.1f} s ago ({self._spacings:g} spacings are fresh)"
         self.alerts.set("feed", text)
 
+    def _age(self, row: Row) -> int | None:
+        """How long ago a row closed, ns: by the exchange's clock, or by what passed here since the promptest row came.
+
+        A process that was stopped, or slept, finds the rows of meanwhile in its sockets and takes one after the other.
+        """
+        if self._skew is not None:
+            return row.local - int((self.skew or 0.0) * 1e6) - row.ts if row.local else None
+        if not self._paced:
+            return None
+        at, ts = (self._row_at, row.ts) if self._promptest is None else self._promptest
+        age = int((self._row_at - at) * SECOND_NS) - (row.ts - ts)
+        if age <= 0:
+            self._promptest = self._row_at, row.ts
+        return max(age, 0)
+
     @property
     def silent_seconds(self) -> float:
         """Since the last row."""
-        return time.monotonic() - self._row_at
+        return elapsed() - self._row_at
 
     async def run(self, after_each: Callable[[], Any]) -> None:
         """Look until cancelled; ``after_each`` is called after every look."""

@@ -11,7 +11,8 @@ from thorough import thorough
 from dolphin.core.records import MARKET
 from dolphin.journal import Journal, JournalWriter, SessionJournal, replay
 from dolphin.journal.header import header_of, shape_for
-from dolphin.live.session import Session, own_market
+from dolphin.live.rows import own_market
+from dolphin.live.session import Session
 from dolphin.parity.case import ORDER_FILLED
 from dolphin.strategies.breakout import BREAKOUT
 

@@ -16,7 +16,7 @@ from dolphin.core.jit import inline
 from dolphin.core.records import Market
 from dolphin.features import Feature
 from dolphin.live.own_features import OwnFeatures
-from dolphin.live.session import own_market
+from dolphin.live.rows import own_market
 from dolphin.market import plugins as own_features
 from dolphin.market.assemble import open_market
 from dolphin.parity.checks import append_only, lookahead, warmup

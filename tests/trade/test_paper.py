@@ -103,8 +103,16 @@ def test_in_two_halves_it_is_the_same_session_and_rerunning_changes_nothing(pris
     assert rest.recovered["replayed"] < 25 and not rest.recovered["cold"] and "going on after bar" in said[0]
     assert bars_of(moved) == bars_of(state)
     assert rest.status["digest"] == whole.status["digest"] and rest.status["positions"] == whole.status["positions"]
+    folder, days = StateFolder(moved), sorted((moved / "days").glob("*.json"))
+    told = [json.loads(path.read_text()) for path in days]
+    for path in (folder.status, days[-1]):  # a kill behind the last row leaves neither
+        path.unlink()
     again, _ = trade(pristine, moved)
-    assert again.bars == 0 and bars_of(moved) == bars_of(state)
+    assert again.bars == 0 and bars_of(moved) == bars_of(state) and folder.status.is_file()
+    assert [json.loads(path.read_text()) for path in days] == told
+    assert told == [json.loads(path.read_text()) for path in sorted((state / "days").glob("*.json"))]
+    for path in (moved, *moved.rglob("*")):  # nobody else may look
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_without_a_good_snapshot_it_goes_on_from_the_journal(pristine, traded, tmp_path):

@@ -136,6 +136,7 @@ class Client(Requests):
         return await self._until_heard(symbol, client_id, conditional, ends=True)
 
     async def _until_heard(self, symbol: str, client_id: str, conditional: bool, *, ends: bool) -> Answer:
+        told = False
         while True:
             try:
                 if conditional:
@@ -145,7 +146,9 @@ class Client(Requests):
             except ExchangeError as error:
                 if error.code == NO_SUCH_ORDER:
                     return Answer(False, "never reached the exchange", ())
-                found = None
+                if not told:
+                    self.tell(f"nothing is known of {client_id}, it is asked for until it is: {error}")
+                found, told = None, True
             if found is not None:
                 return found
             await asyncio.sleep(AGAIN)

@@ -14,7 +14,7 @@ from dolphin.core.records import Floats, Ints
 from dolphin.errors import BadInput
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Fetched, Late
-from dolphin.live.binance.refetching import Refetcher
+from dolphin.live.binance.refetching import SIDE_BY_SIDE, Refetcher
 from dolphin.live.feed import History, Row
 
 #: Kline intervals of the exchange by spacing, ns.
@@ -174,13 +174,14 @@ class BinanceFeed:
 
     async def history(self, rows: int, after: int | None) -> History:
         """See :class:`~dolphin.live.feed.Feed`."""
-        bars = await self._all_bars(rows, after)
+        # One end for all: bars that close while symbols are asked one after the other are the next rows'.
+        last = await self.newest() if after is None else after // _MS
+        bars = [] if last is None else await self._all_bars(rows, last)
         known = [close for one in bars for close in one]
-        if not known:
-            nothing, none = np.zeros(0, np.int64), np.empty((0, len(bars)))
+        if last is None or not known:
+            nothing, none = np.zeros(0, np.int64), np.empty((0, len(self.symbols)))
             columns = dict.fromkeys((*self.columns, *self._others), none)
             return History(0, nothing, none, none.astype(np.int32), columns)
-        last = max(known) if after is None else after // _MS
         spacing = self.spacing_ns // _MS
         # Research knows nothing before row 0.
         first = max(min(known), last - (rows - 1) * spacing, self._anchor // _MS)
@@ -209,21 +210,34 @@ class BinanceFeed:
         number = self.number(int(grid[0]) * _MS)
         return History(number, grid * _MS, price, age, columns, whole=number == 0)
 
-    async def _all_bars(self, rows: int, after: int | None) -> list[dict[int, Sequence[float]]]:
-        """Bars of every symbol, close and columns by time; a kline that is still open is none."""
-        now, spacing = await self._client.server_time(), self.spacing_ns // _MS
-        found = []
-        for symbol in self.symbols:
-            bars = await self._bars(symbol, rows, after)
-            if bars and now < (newest := max(bars)) <= now + spacing:
-                del bars[newest]
-            found.append(bars)
-        return found
+    async def newest(self) -> int | None:
+        """The close of the newest kline that is closed, ms; None where there is none yet.
 
-    async def _bars(self, symbol: str, rows: int, after: int | None) -> dict[int, Sequence[float]]:
+        The exchange also tells of the one that is not. More than one ahead of its own clock are closed all the same:
+        a drill plays faster than the clock.
+        """
+        found = await self._client.klines(self.reference, self.interval, 3)
+        closes = [int(one[6]) + 1 for one in found]
+        now = await self._client.server_time()
+        ahead = [close for close in closes if close > now]
+        if len(ahead) == 1:
+            closes.remove(ahead[0])
+        return max(closes, default=None)
+
+    async def _all_bars(self, rows: int, last: int) -> list[dict[int, Sequence[float]]]:
+        """Bars of every symbol up to the close ``last`` (ms), close and columns by time."""
+        free = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def ask(symbol: str) -> dict[int, Sequence[float]]:
+            async with free:
+                return await self._bars(symbol, rows, last)
+
+        return list(await asyncio.gather(*map(ask, self.symbols)))
+
+    async def _bars(self, symbol: str, rows: int, last: int) -> dict[int, Sequence[float]]:
         """Bars of the last rows by time, ms, in pages."""
         spacing = self.spacing_ns // _MS
-        end = None if after is None else after // _MS - spacing
+        end = last - spacing
         found: dict[int, Sequence[float]] = {}
         while len(found) < rows:
             limit = min(rows - len(found), _PAGE)
@@ -267,12 +281,11 @@ class BinanceFeed:
         assembler, spacing = self._assembler, self.spacing_ns // _MS
         if assembler is None or assembler.last_ms is None:
             return
-        newest = await self._client.klines(self.reference, self.interval, 1)
-        last = int(newest[-1][6]) + 1 if newest else 0
+        last = await self.newest() or 0
         missed = (last - assembler.last_ms) // spacing
         if missed <= 0:
             return
-        bars = await self._all_bars(missed, last * _MS)
+        bars = await self._all_bars(missed, last)
         # What came by the stream meanwhile is no less fresh for being there already.
         fresh = min((at for _, at, *_ in self._waiting or ()), default=1 << 62)
         times = sorted({at for one in bars for at in one if assembler.last_ms < at < fresh})

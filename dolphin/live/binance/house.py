@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dolphin.core.records import Records
+from dolphin.live.answers import Given
 from dolphin.live.feed import Row
-from dolphin.live.session import Given, Session
+from dolphin.live.session import Session
 
 
 class House:
@@ -33,6 +34,9 @@ class House:
 
     def interrupted(self, orders: Sequence[str]) -> None:
         """The session is to end, and waits for the row at hand; these orders of it are on their way."""
+
+    def refused(self, client_id: str, symbol: str, why: str) -> None:
+        """The exchange did not take an order."""
 
     def closed(self) -> None:
         """The row is closed and every order of it settled."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 
 from dolphin.errors import DolphinError
 
 KEY, SECRET = "BINANCE_API_KEY", "BINANCE_API_SECRET"
 _SERVICE = "dolphin"
+
+#: ``PR_SET_DUMPABLE`` of Linux.
+_SET_DUMPABLE = 4
 
 
 class Keys:
@@ -50,6 +56,13 @@ def read_keys(environment: Mapping[str, str] | None = None) -> Keys:
                 f"{name} is not set", mend="export it, or keep it in the keyring under the service 'dolphin'"
             )
     return Keys(str(values[0]).strip(), str(values[1]).strip())
+
+
+def leave_no_core() -> None:
+    """Have the system write no memory of this process to a file, whatever kills it: the keys are in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, AttributeError):  # a pipe that takes core dumps is told by this alone; Linux has it
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _of_keyring(name: str) -> str | None:

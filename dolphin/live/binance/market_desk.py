@@ -176,6 +176,7 @@ class MarketDesk:
         if filled.qty:
             session.filled(outcome.slot, filled.qty, filled.price, filled.commission, filled.ts, filled.passive)
         else:
+            self._trader.house.refused(outcome.client_id, outcome.symbol, outcome.why)
             session.refused(outcome.slot)
         self._trader.wake()
 

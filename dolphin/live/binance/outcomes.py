@@ -16,11 +16,12 @@ from typing import NamedTuple
 CERTAIN = frozenset(
     {
         -1013, -1015, -1021, -1022, -1102, -1106, -1111, -1116, -1121, -2010, -2014, -2015, -2018, -2019, -2020, -2021,
-        -2022, -2027, -4003, -4004, -4005, -4014, -4016, -4023, -4024, -4061, -4131, -4164, -5022,
+        -2022, -2027, -4003, -4004, -4005, -4014, -4016, -4023, -4024, -4061, -4131, -4140, -4164, -5022,
     }
 )  # fmt: skip
 
 _CODE = re.compile(r"""['"]code['"]:\s*(-?\d+)""")
+_MESSAGE = re.compile(r"""['"]msg['"]:\s*(?:'([^']*)'|"([^"]*)")""")
 
 
 class Part(NamedTuple):
@@ -48,6 +49,12 @@ def code_of(reason: str) -> int | None:
     """The exchange's code in the words of a rejection; None if there is none."""
     found = _CODE.search(reason)
     return int(found.group(1)) if found else None
+
+
+def words_of(reason: str) -> str:
+    """A rejection in the exchange's words, with its code."""
+    code, found = code_of(reason), _MESSAGE.search(reason)
+    return f"code {code} ({found.group(1) or found.group(2)})" if found else f"code {code}"
 
 
 def is_certain(reason: str) -> bool:
@@ -105,7 +112,7 @@ class Outcome:
     def reject(self, reason: str) -> None:
         """A rejection: an end if it is certain and nothing was filled, else a doubt."""
         if is_certain(reason) and not self.parts:
-            self._settle(f"rejected: code {code_of(reason)}")
+            self._settle(f"rejected: {words_of(reason)}")
         else:
             self.doubt(f"rejected without certainty: {reason}")
 

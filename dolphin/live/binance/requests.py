@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,8 +18,16 @@ from dolphin.live.binance.keys import Keys
 #: The receive window of every signed request, ms.
 RECV_WINDOW_MS = 2000
 
-#: Seconds between two questions, and the longest wait after "too many requests".
+#: Seconds between two questions, and the longest wait after "too many requests" (429).
 AGAIN, LONGEST_WAIT = 0.5, 60.0
+
+#: What an operator does about an answer, by its code.
+MENDS = {
+    -1021: "set this machine's clock (NTP)",
+    -1022: "the secret is not this key's: check BINANCE_API_SECRET",
+    -2014: "check BINANCE_API_KEY",
+    -2015: "check the key, its allowed addresses and its permission for futures, and that it is of this --environment",
+}
 
 
 class ExchangeError(DolphinError):
@@ -28,7 +36,10 @@ class ExchangeError(DolphinError):
     def __init__(self, code: int, status: int, message: str, where: str) -> None:
         self.code, self.status = code, status
         if code or status:
-            super().__init__(f"the exchange answers {code or status}: {message}", where=where)
+            down = "it is down or in maintenance: wait, then the same command" if status >= 500 else None
+            super().__init__(
+                f"the exchange answers {code or status}: {message}", where=where, mend=MENDS.get(code, down)
+            )
         else:
             super().__init__(
                 f"the exchange does not answer: {message}", where=where, mend="is it up, and the address right?"
@@ -52,6 +63,9 @@ class Requests:
         self._url, self._keys = url.rstrip("/"), keys
         self._http = httpx.AsyncClient(timeout=timeout)
         self.skew_ms = 0
+        #: Is told in a line when the exchange makes us wait, and when it does not any more.
+        self.tell: Callable[[str], None] = lambda line: None
+        self._waits, self._not_before = False, 0.0
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -65,15 +79,32 @@ class Requests:
         ExchangeError
             For any other answer than 200, and for none.
         """
+        waited = False
         while True:
+            while (left := self._not_before - time.monotonic()) > 0.0:
+                await asyncio.sleep(left)
             response = await self._once(method, path, signed, asked)
             if response.status_code not in (429, 418):
                 break
-            await asyncio.sleep(min(_seconds(response.headers.get("Retry-After")), LONGEST_WAIT))
+            waited = True
+            self._wait(response)
+        if waited and self._waits:
+            self._waits = False
+            self.tell("the exchange takes requests again")
         if response.status_code != 200:
             code, message = _error(response)
             raise ExchangeError(code, response.status_code, message, path)
         return response.json()
+
+    def _wait(self, refusal: httpx.Response) -> None:
+        """Too many requests: none goes out for a while; said once. Who asks while banned is banned for longer."""
+        banned, wait = refusal.status_code == 418, _seconds(refusal.headers.get("Retry-After"))
+        wait = wait if banned else min(wait, LONGEST_WAIT)
+        self._not_before = time.monotonic() + wait
+        if not self._waits:
+            self._waits = True
+            what = "this address is banned (418)" if banned else "too many requests (429)"
+            self.tell(f"{what}: the exchange is asked nothing for {wait:g} s")
 
     async def _once(self, method: str, path: str, signed: bool, asked: Mapping[str, Any]) -> httpx.Response:
         headers = {}

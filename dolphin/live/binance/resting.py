@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dolphin.core.records import CLOSE, LIMIT, REDUCE, STOP, Records
+from dolphin.live.answers import order_direction
 from dolphin.live.binance.outcomes import Filled, Part, total
-from dolphin.live.session import order_direction
 
 ZERO = Decimal(0)
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from nautilus_trader.model.identifiers import ClientOrderId
 
 from dolphin.core.records import Records
+from dolphin.live.answers import Answer as Given
+from dolphin.live.answers import Late
 from dolphin.live.binance.asking import BEYOND_MS, Answer
 from dolphin.live.binance.market_desk import KILLED
 from dolphin.live.binance.outcomes import Part, is_certain
 from dolphin.live.binance.requests import AGAIN, RECV_WINDOW_MS
 from dolphin.live.binance.resting import Leg, Resting, is_over, not_carried, resting_of
 from dolphin.live.binance.writing import limit_order, stop_order
-from dolphin.live.session import Answer as Given
-from dolphin.live.session import Late
 
 if TYPE_CHECKING:
     from dolphin.live.binance.trader import LiveTrader
@@ -258,6 +258,9 @@ class RestingDesk:
         del self.of[slot]
         await self._settle(one)
         self._book_late(one)
+        for leg in one.legs:
+            if leg.refused:
+                trader.house.refused(leg.client_id, one.symbol, leg.refused)
         return "; ".join(refused)
 
     async def _submit(self, one: Resting, leg: Leg) -> None:

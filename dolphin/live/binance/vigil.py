@@ -15,6 +15,9 @@ from dolphin.live.binance.safety import MOST_SKEW_MS
 #: Seconds between two looks (RISK section 3), and until a difference is looked at again before it counts.
 EVERY, AGAIN = 10.0, 0.5
 
+#: Seconds that a look may take before the exchange counts as one that cannot be asked.
+PATIENCE = 20.0
+
 #: Good looks in a row that end a trip.
 GOOD_LOOKS = 2
 
@@ -76,20 +79,28 @@ class Vigil:
     async def look(self) -> None:
         """Once; where orders are on their way nothing can be said."""
         try:
-            found = await self._differences()
-            if found:
-                if self._refresh is not None:
-                    await self._refresh()
-                await asyncio.sleep(AGAIN)  # what was just filled may not have come to all of the exchange
-                found = await self._differences()
-            skew = await self._skew()
+            async with asyncio.timeout(PATIENCE):
+                found, skew = await self._seen()
         except ExchangeError as error:
             self._block(f"the exchange cannot be asked: {error}")
+            return
+        except TimeoutError:
+            self._block(f"the exchange cannot be asked: no answer within {PATIENCE:g} s")
             return
         self._block(f"this machine's clock is {-skew:.0f} ms ahead" if abs(skew) > MOST_SKEW_MS else "")
         if found is not None:
             self.looks += 1
             self._judge(found)
+
+    async def _seen(self) -> tuple[tuple[Difference, ...] | None, float]:
+        """What differs, if it still does half a second later, and the clocks."""
+        found = await self._differences()
+        if found:
+            if self._refresh is not None:
+                await self._refresh()
+            await asyncio.sleep(AGAIN)  # what was just filled may not have come to all of the exchange
+            found = await self._differences()
+        return found, await self._skew()
 
     async def _differences(self) -> tuple[Difference, ...] | None:
         before, client = self._books(), self._client

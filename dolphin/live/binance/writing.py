@@ -12,7 +12,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.orders import Order
 
 from dolphin.core.records import CLOSE, REDUCE, Records
-from dolphin.live.session import order_direction
+from dolphin.live.answers import order_direction
 
 
 def market_order(factory: OrderFactory, instrument: Instrument, order: Records, client_id: str) -> Order:

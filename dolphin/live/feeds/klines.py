@@ -177,15 +177,11 @@ class KlineFeed:
         return max(count, 0)
 
     async def _newest(self) -> int:
-        """The close of the newest kline that is closed, ns; the exchange also tells of the one that is not."""
-        found = await self.client.klines(self.reference, self._inner.interval, 3)
-        closes = [int(one[6]) + 1 for one in found]
-        if not closes:
+        """The close of the newest kline that is closed, ns."""
+        found = await self._inner.newest()
+        if found is None:
             raise DolphinError("the exchange has no klines yet", where=self.reference, mend="wait until it has")
-        now = await self.client.server_time()
-        ahead = [close for close in closes if close > now]
-        # More than one ahead of its own clock: a drill that plays faster than the clock, and they are closed.
-        return (closes[-1] if len(ahead) != 1 or len(closes) == 1 else closes[-2]) * _MS
+        return found * _MS
 
     async def rows(self, after: int | None) -> AsyncIterator[Row]:
         """See :class:`~dolphin.live.feed.Feed`; what closed before the streams were open is asked for."""

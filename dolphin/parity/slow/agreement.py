@@ -13,7 +13,7 @@ import numpy as np
 from dolphin.core.digest import STAGES
 from dolphin.core.engine import Engine
 from dolphin.core.records import NONE, TRADE, Market, Records, State
-from dolphin.live.session import order_direction
+from dolphin.live.answers import order_direction
 from dolphin.parity.slow.book import NONE as NOTHING
 from dolphin.parity.slow.book import REVERSE
 from dolphin.parity.slow.engine import WISH, Case, SlowRun

@@ -8,9 +8,10 @@ from decimal import Decimal
 import numpy as np
 
 from dolphin.catalog import Instrument
+from dolphin.live.answers import order_direction
 from dolphin.live.binance.reconcile import OpenIntent
 from dolphin.live.binance.resting import Resting, unbooked
-from dolphin.live.session import Session, order_direction
+from dolphin.live.session import Session
 from dolphin.trade.recovery import Recovered
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from dolphin.catalog import Instrument
 from dolphin.core.records import CLOSE, REDUCE, Records
+from dolphin.live.answers import Given, order_direction
 from dolphin.live.feed import Row
-from dolphin.live.session import Given, Session, order_direction
+from dolphin.live.session import Session
 
 ZERO = Decimal(0)
 

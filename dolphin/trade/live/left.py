@@ -13,10 +13,10 @@ from dolphin.core.records import MARKET, NONE, ORDER
 from dolphin.journal import Journal
 from dolphin.journal.bookings import AT, ids_of
 from dolphin.journal.schema import FILLED, PARTLY_FILLED, SUBMITTED
+from dolphin.live.answers import Given
 from dolphin.live.binance.funding import noted
 from dolphin.live.binance.market_desk import order_id
 from dolphin.live.binance.resting import leg_names
-from dolphin.live.session import Given
 from dolphin.trade.folder import StateFolder
 from dolphin.trade.recovery import Recovered
 

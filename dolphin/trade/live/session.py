@@ -18,6 +18,7 @@ from dolphin.catalog import Instrument
 from dolphin.config import columns_needed
 from dolphin.core.records import HIBERNATE, NONE, Records, neutral_risk
 from dolphin.errors import DolphinError, Refused
+from dolphin.live.answers import Given
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import Late
 from dolphin.live.binance.feed import BinanceFeed
@@ -32,7 +33,7 @@ from dolphin.live.binance.safety import check_account, check_strategy
 from dolphin.live.binance.trader import LiveTrader, Unfinished
 from dolphin.live.binance.vigil import Vigil
 from dolphin.live.feed import History, Row
-from dolphin.live.session import Given, Session
+from dolphin.live.session import Session
 from dolphin.locks import hold
 from dolphin.trade.bars import Ended
 from dolphin.trade.champion import Runs
@@ -103,12 +104,13 @@ class LiveSession(PaperSession, House):
     ) -> None:  # fmt: skip
         self._venue, self._keys, self._stop_at = venue, keys, stop_at
         self._client = Client(venue.address, keys)
+        self._client.tell = say
         dataset, feed = venue.dataset, feed_of(self._client, venue, self._late, columns_needed(runs.config))
         data = {
             "name": dataset.name, "digest": dataset.digest, "spacing_ns": dataset.spacing_ns,
             "synthetic": dataset.synthetic,
         }  # fmt: skip
-        opened = Opened(feed, data, live=True)
+        opened = Opened(feed, data, live=True, paced=True)
         about = claim(folder, about_session(runs, opened, venue.name, None))
         super().__init__(folder, runs, opened, settings, about, say, workspace=workspace)
         self.name = self._prefix()
@@ -141,13 +143,21 @@ class LiveSession(PaperSession, House):
             run_node(trader, clients, self._keys, self._venue.environment, self._venue.url, loop=self._loop)
         except BaseException:
             if not begun:
-                self._await(self._client.close())
+                self._await(self._let_tasks_go())
             self._stopped()
             raise
         return self._end(told)
 
     def _await(self, work: Any) -> Any:
         return self._loop.run_until_complete(work)
+
+    async def _let_tasks_go(self) -> None:
+        """What an interrupt cut short before the node was there: nobody waits for it any more."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.close()
 
     def _stopped(self) -> None:
         """Something ended it: what was written stays, and its status says so."""
@@ -308,6 +318,10 @@ class LiveSession(PaperSession, House):
             f"ends when it is known what became of {', '.join(orders) or 'the orders of this row'}; asked once more it "
             "ends at once, and the next start asks the exchange"
         )
+
+    def refused(self, client_id: str, symbol: str, why: str) -> None:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        self._say(f"{symbol}: the exchange did not take {client_id}: {self._keys.hidden(why)}")
 
     def stops(self, session: Session, order: Records) -> str | None:
         """The account's limits, and what the exchange's one-way mode cannot carry."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from drill_for_tests import ExchangeThread, tape_of_rows
@@ -40,6 +42,13 @@ def test_keys_come_from_the_environment_and_are_never_shown():
     assert keys.hidden("a ghijkl b abcdef") == "a *** b ***"
     with pytest.raises(DolphinError, match="BINANCE_API_SECRET is not set"):
         read_keys({"BINANCE_API_KEY": "x"})
+
+
+def test_a_process_that_has_keys_leaves_no_core():
+    code = "import ctypes, resource; from dolphin.live.binance.keys import leave_no_core; leave_no_core();"
+    code += "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["(0,", "0)", "0"]
 
 
 def test_an_account_that_is_not_what_was_frozen_is_refused_with_each_mismatch(exchange, dataset):
