@@ -186,9 +186,9 @@ class Quality:
         """Set aside rows that broke a rule, after counting them (unless they are already)."""
         if count:
             self.count(name, rows, file)
-        columns = [pl.lit(file).alias("file"), pl.lit(name).alias("rule"), "symbol", "ts", *VALUES]
         quotes = [column for column in QUOTES if column in rows.columns]
-        self._aside.setdefault(name, []).append(rows.select(*columns, *quotes))
+        columns = [pl.lit(file).alias("file"), pl.lit(name).alias("rule"), "symbol", "ts", *VALUES, *quotes]
+        self._aside.setdefault(name, []).append(rows.select(columns))
         self.rejected[name] += rows.height
         self._held += rows.height
         if self._held > SPILL_ROWS:
