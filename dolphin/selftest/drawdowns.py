@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ BAR_NS = DAY_NS // 12
 BARS, GAP_AT, GAP_DAYS = 800, 350, 4
 
 #: Losses come quickly at this leverage, and are not made good.
-LEVERED = {"soft_cap": 4.0, "abs_cap": 12.0, "base_leverage": 3.0}
+LEVERED: dict[str, Any] = {"soft_cap": 4.0, "abs_cap": 12.0, "base_leverage": 3.0}
 
 
 def weighed_market() -> Market:
