@@ -269,7 +269,7 @@ WORDS: dict[str, tuple[str, list[str]]] = {
     "unknown verb": ("scna m", ["scna", "--help"]),
     "unknown verb below": ("data lst", ["lst", "--help"]),
     "missing argument": ("scan", ["Missing argument", "--help"]),
-    "missing option": ("stress m --config {home}/config.toml", ["--out", "--help"]),
+    "missing option": ("report {home}/runs/run", ["--out", "--help"]),
     "too many arguments": ("scan m n", ["n", "--help"]),
     "option without value": ("backtest m --config", ["--config", "--help"]),
     "unknown preset of a market": ("data generate --name k --preset boom", ["'boom'", "edge", "--help"]),

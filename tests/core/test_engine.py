@@ -254,7 +254,8 @@ def test_a_new_account_is_flat():
 
 def test_a_state_begins_with_a_cache_line():
     for field in engine_for(VEL_DIV.weighing).new_state(7, 100.0, days=3):
-        assert field.ctypes.data % 64 == 0 and field.flags.c_contiguous and field.flags.writeable
+        assert field.size == 0 or field.ctypes.data % 64 == 0
+        assert field.flags.c_contiguous and field.flags.writeable
 
 
 WEIGHING = engine_for(VEL_DIV.weighing)

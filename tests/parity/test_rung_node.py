@@ -47,6 +47,17 @@ def test_orders_that_rest_fill_in_a_node_as_in_research(strategy, timing):
     assert passed, sentence
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", ["close", "next"])
+@pytest.mark.parametrize("strategy", RICH, ids=lambda s: s.name)
+def test_a_node_fills_in_parts_and_its_journal_is_decided_again(strategy, timing):
+    case = rich_case(strategy, timing, "volume_share", funded=True, bars=200)
+    report = climb(case)
+    assert report.passed, [result.detail for result in report.results]
+    whole = rich_case(strategy, timing, "bar_range", funded=True, bars=200)
+    assert len(case.trace.fills) > len(whole.trace.fills), "orders were filled in parts"
+
+
 def test_a_price_that_the_node_saw_otherwise_is_named(tmp_path: Path):
     case = case_of(VEL_DIV)
     price = case.market.price.copy()

@@ -35,6 +35,14 @@ from dolphin.trade.settings import Limits, Settings
 
 WINDOW = "2025-01-01T23:00:00Z", "2025-01-02T01:00:00Z"
 CONFIG = parse_config(BUSY, where="busy")
+#: Entries that rest as stops, exits as brackets; under volume_share nearly all of them fill in parts.
+RESTING = {
+    "strategy": "breakout",
+    "params": {
+        "channel": 6, "range_bars": 4, "stop_atr": 1.0, "target_atr": 1.5, "trail_bars": 3, "max_hold_bars": 30,
+    },
+}  # fmt: skip
+FEES = {"fee_bps": 3.0, "maker_fee_bps": 1.0, "slippage_bps": 2.0}
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -113,6 +121,26 @@ def test_in_two_halves_it_is_the_same_session_and_rerunning_changes_nothing(pris
     assert told == [json.loads(path.read_text()) for path in sorted((state / "days").glob("*.json"))]
     for path in (moved, *moved.rglob("*")):  # nobody else may look
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["bar_range", "volume_share"])
+def test_orders_that_rest_or_fill_in_parts_are_gone_on_with(pristine, tmp_path, model):
+    config = parse_config(RESTING | {"friction": FEES | {"fill_model": model, "volume_share": 0.0005}}, where="resting")
+
+    def feed(stop):
+        return open_feed(pristine, "replay:m", config, FeedOptions(0.0, parse_time(WINDOW[0]), parse_time(stop)))
+
+    whole, _ = trade(pristine, tmp_path / "whole", feed(WINDOW[1]), config=config)
+    assert whole.status["trades"] > 5
+    for stop in ("2025-01-01T23:31:00Z", "2025-01-01T23:40:00Z", "2025-01-02T00:12:00Z"):
+        trade(pristine, tmp_path / "parts", feed(stop), config=config)
+    trade(pristine, tmp_path / "parts", feed(WINDOW[1]), config=config)
+    assert bars_of(tmp_path / "parts") == bars_of(tmp_path / "whole")
+    for state in ("whole", "parts"):
+        proof = prove(pristine, tmp_path / state)
+        assert proof.equal and proof.bars == 120, proof.sentence
+        assert stops_of(tmp_path / state) == []
 
 
 def test_without_a_good_snapshot_it_goes_on_from_the_journal(pristine, traded, tmp_path):

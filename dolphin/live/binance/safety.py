@@ -33,6 +33,11 @@ def check_strategy(config: Config) -> None:
         raise Refused("cannot be traded live", where=f"strategy '{strategy.name}'", details=reasons)
 
 
+def clock_off(skew_ms: float) -> str:
+    """The line for an exchange whose clock is ``skew_ms`` before this machine's."""
+    return f"this machine's clock is {abs(skew_ms):.0f} ms {'behind' if skew_ms > 0 else 'ahead of'} the exchange's"
+
+
 async def check_account(client: Client, instruments: Sequence[Instrument], leverage: int | None) -> None:
     """Refuse an account or a market that is not what the champion was made for.
 
@@ -53,7 +58,7 @@ async def check_account(client: Client, instruments: Sequence[Instrument], lever
     server = await client.server_time()
     skew = server - (before + time.time()) * 500.0
     if abs(skew) > MOST_SKEW_MS:
-        raise Refused(f"this machine's clock is {-skew:.0f} ms ahead of the exchange's", where="clock")
+        raise Refused(clock_off(skew), where="clock")
     reasons = ["the account is in hedge mode; set it to one-way"] if await client.hedged() else []
     reasons += grid_differences(instruments, await client.exchange_info())
     if leverage is not None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.reconcile import Difference, OpenIntent, reconcile
 from dolphin.live.binance.requests import ExchangeError
-from dolphin.live.binance.safety import MOST_SKEW_MS
+from dolphin.live.binance.safety import MOST_SKEW_MS, clock_off
 
 #: Seconds between two looks (RISK section 3), and until a difference is looked at again before it counts.
 EVERY, AGAIN = 10.0, 0.5
@@ -87,7 +87,7 @@ class Vigil:
         except TimeoutError:
             self._block(f"the exchange cannot be asked: no answer within {PATIENCE:g} s")
             return
-        self._block(f"this machine's clock is {-skew:.0f} ms ahead" if abs(skew) > MOST_SKEW_MS else "")
+        self._block(clock_off(skew) if abs(skew) > MOST_SKEW_MS else "")
         if found is not None:
             self.looks += 1
             self._judge(found)
