@@ -1,4 +1,4 @@
-"""numba before dolphin: not a bit differs, or it is refused in one line."""
+"""numba before dolphin: not a bit differs, or it is refused in one line; blocks that only kernels call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import numba
 import pytest
+
+from dolphin.core.jit import inline
 
 RUN = """\
 import sys
@@ -56,3 +59,24 @@ def test_a_numba_that_runs_with_svml_is_refused() -> None:
     done = python(f"import numba\nnumba.config.USING_SVML = True\n{command}")
     assert done.returncode == 2 and done.stderr.startswith("dolphin: numba is running with Intel's SVML")
     assert len(done.stderr.splitlines()) == 1
+
+
+@inline
+def doubled(x):
+    return 2.0 * x
+
+
+@inline
+def one_more(x):
+    return doubled(x) + 1.0
+
+
+def test_a_block_has_no_entry_of_its_own_and_can_be_called_all_the_same() -> None:
+    @numba.njit
+    def kernel_of(x):
+        return one_more(x)
+
+    assert kernel_of(3.0) == 7.0
+    assert all("no_cpython_wrapper" in block.targetoptions for block in (doubled, one_more))
+    # Compiled into a kernel before or not: what Python gets is the same, and no address of nothing is jumped to.
+    assert (one_more(3.0), doubled(4.0), doubled(5)) == (7.0, 8.0, 10.0)
