@@ -195,8 +195,9 @@ class Orders:
 
     async def settled(self) -> None:
         """Until all that fills at once is filled."""
-        while self._tasks and not self.fill_delay:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Of those that are done the set may still hold some: their callbacks run when this coroutine waits for something.
+        while not self.fill_delay and (filling := [task for task in self._tasks if not task.done()]):
+            await asyncio.wait(filling)
 
     def _fill_soon(self, order: Order, *, maker: bool = False) -> None:
         order.filling = True

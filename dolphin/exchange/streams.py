@@ -53,8 +53,8 @@ class Streams:
 
     async def flushed(self) -> None:
         """Until what was told is on its way, but for what a fault makes late."""
-        while telling := self._telling:
-            await asyncio.gather(*telling, return_exceptions=True)
+        while telling := [task for task in self._telling if not task.done()]:
+            await asyncio.wait(telling)
 
     async def _pass(self, kind: str, text: str, sockets: Iterable[web.WebSocketResponse]) -> None:
         rule = self.faults.take(kind, text)
