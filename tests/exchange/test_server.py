@@ -14,6 +14,8 @@ import pytest
 
 from dolphin.errors import BadInput
 from dolphin.exchange import FakeExchange, SymbolRules, Tape
+from dolphin.exchange.faults import Faults
+from dolphin.exchange.streams import Streams
 
 MINUTE = 60_000
 RULES = (SymbolRules("AAUSDT"), SymbolRules("BBUSDT", Decimal("0.1"), Decimal(1)))
@@ -320,3 +322,16 @@ def test_the_control_says_what_it_does_not_know():
 def test_a_tape_speaks_only_the_exchanges_intervals():
     with pytest.raises(BadInput, match="no klines of 5000 ms"):
         Tape(RULES, 5000, np.array([5000]), np.ones((1, 2)))
+
+
+def test_what_is_done_is_not_waited_for():
+    """A task that has ended stays in the set until its callback runs, which wants the loop."""
+
+    async def waits():
+        streams = Streams(Faults())
+        told = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+        streams._telling.add(told)
+        await asyncio.wait([told])
+        await streams.flushed()
+
+    asyncio.run(waits())
