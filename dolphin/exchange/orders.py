@@ -195,7 +195,7 @@ class Orders:
 
     async def settled(self) -> None:
         """Until all that fills at once is filled."""
-        # Of those that are done the set may still hold some: their callbacks run when this coroutine waits for something.
+        # The set may still hold some that are done: their callbacks run when this coroutine waits for something.
         while not self.fill_delay and (filling := [task for task in self._tasks if not task.done()]):
             await asyncio.wait(filling)
 

@@ -19,7 +19,7 @@ pytestmark = [
 
 PAGES = ("/", "/datasets", "/datasets/m", "/runs", "/compare?run=slow&run=deep/busy", "/run/slow", "/studies",
          "/study/look", "/verdicts", "/champions", "/sessions", "/session/blue", "/explore/slow")  # fmt: skip
-PAGE = "document.querySelector('.explorer').dataset"
+PAGE = "(document.querySelector('.explorer')?.dataset ?? {})"
 
 
 @pytest.fixture

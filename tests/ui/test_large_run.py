@@ -44,7 +44,8 @@ def decide(state, params, market, i):
 
 FLIP = Strategy("flip", decide, Params, ("vel_div",), ("", "NEXT"), lambda p: 1)
 """
-PAGE = "document.querySelector('.explorer').dataset"
+#: Nothing yet while the page is on its way.
+PAGE = "(document.querySelector('.explorer')?.dataset ?? {})"
 #: Bytes of one answer to the browser, and of a page.
 ANSWER, SHEET = 600_000, 1_500_000
 
