@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from drill_for_tests import ExchangeThread, tape_of_rows
 
 from dolphin.catalog import Dataset
 from dolphin.config import Config, columns_needed
+from dolphin.journal import replay
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
 from dolphin.live.binance.keys import Keys
@@ -114,3 +116,19 @@ class LiveDrill:
                 held = hold(journal, journal.index())
                 found += zip(held.bars.tolist(), held.digests.tolist(), strict=True)
         return found
+
+
+def sound(drill):
+    """Every day replays, no order went out twice, our books are the exchange's; the events of the journals."""
+    state, events, books = drill.exchange.state(), [], {}
+    sent = [one["clientOrderId"] for one in state["orders"]]
+    assert len(sent) == len(set(sent))
+    for path in drill.folder.sessions_journals():
+        journal = Journal(path)
+        again = replay(journal)
+        assert again.equal, again.sentence
+        events += hold(journal, journal.index()).events
+    for one in json.loads(drill.folder.status.read_text())["positions"]:
+        books[one["symbol"]] = books.get(one["symbol"], 0.0) + one["side"] * one["quantity"]
+    assert books == {symbol: float(amount) for symbol, amount in state["positions"].items()}
+    return events

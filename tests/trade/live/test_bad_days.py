@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 from drill_for_tests import until
-from live_drill_for_tests import KEYS, LiveDrill
+from live_drill_for_tests import KEYS, LiveDrill, sound
 from small_market import BUSY
 
 from dolphin.config import parse_config
 from dolphin.errors import Busy, Damaged, DolphinError
-from dolphin.journal import Journal, replay
+from dolphin.journal import Journal
 from dolphin.journal.held import hold
 from dolphin.live.binance.keys import Keys
 from dolphin.locks import hold as hold_lock
@@ -40,21 +40,9 @@ def drill(pristine, dataset, tmp_path):
 
 
 def stops(drill):
-    """Why orders were stopped, by bar; every journal replays, no order went out twice, books are the exchange's."""
-    found, state, books = {}, drill.exchange.state(), {}
-    sent = [one["clientOrderId"] for one in state["orders"]]
-    assert len(sent) == len(set(sent))
-    for path in drill.folder.sessions_journals():
-        journal = Journal(path)
-        again = replay(journal)
-        assert again.equal, again.sentence
-        for event in hold(journal, journal.index()).events:
-            if event.ids.get("why") and not event.ids.get("trade_id"):
-                found[event.bar] = event.ids["why"]
-    for one in json.loads(drill.folder.status.read_text())["positions"]:
-        books[one["symbol"]] = books.get(one["symbol"], 0.0) + one["side"] * one["quantity"]
-    assert books == {symbol: float(amount) for symbol, amount in state["positions"].items()}
-    return found
+    """Why orders were stopped, by bar, of a session that is :func:`sound`."""
+    events = [event for event in sound(drill) if event.ids.get("why") and not event.ids.get("trade_id")]
+    return {event.bar: event.ids["why"] for event in events}
 
 
 def secretive(drill, text=""):
@@ -225,7 +213,7 @@ def test_a_disk_that_fills_in_mid_session_ends_it_in_a_line_and_the_next_start_g
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     drill.trade(drill.exchange.tape.at, STOP - 1)
-    stops(drill)
+    sound(drill)
     proof = prove(pristine, drill.state)
     assert proof.bars == STOP - START and all("a row that was missed" in line for line in proof.stopped), proof.stopped
     secretive(drill)

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from drill_for_tests import until
-from live_drill_for_tests import KEYS, LiveDrill
+from live_drill_for_tests import KEYS, LiveDrill, sound
 from small_market import BUSY
 
 from dolphin.config import parse_config
 from dolphin.core.records import HIBERNATE
 from dolphin.errors import DolphinError, Refused
-from dolphin.journal import Journal, replay
+from dolphin.journal import Journal
 from dolphin.journal.held import hold
 from dolphin.journal.schema import REJECTED
 from dolphin.live.binance.asking import Client
@@ -37,22 +37,10 @@ def drill(pristine, dataset, tmp_path):
         yield one
 
 
-def sound(drill):
-    """Every day replays, no order went out twice, our books are the exchange's; what was stopped, and why."""
-    state, stops, books = drill.exchange.state(), [], {}
-    sent = [one["clientOrderId"] for one in state["orders"]]
-    assert len(sent) == len(set(sent))
-    for path in drill.folder.sessions_journals():
-        journal = Journal(path)
-        found = replay(journal)
-        assert found.equal, found.sentence
-        for event in hold(journal, journal.index()).events:
-            if event["status"] == REJECTED and event.ids.get("why"):
-                stops.append((event.bar, event.ids["why"]))
-    for one in json.loads(drill.folder.status.read_text())["positions"]:
-        books[one["symbol"]] = books.get(one["symbol"], 0.0) + one["side"] * one["quantity"]
-    assert books == {symbol: float(amount) for symbol, amount in state["positions"].items()}
-    return stops
+def stops(drill):
+    """Bars and reasons of what was stopped, of a session that is :func:`sound`."""
+    events = [event for event in sound(drill) if event["status"] == REJECTED and event.ids.get("why")]
+    return [(event.bar, event.ids["why"]) for event in events]
 
 
 def asked(drill, work, *arguments):
@@ -104,7 +92,7 @@ def test_in_two_lives_with_a_position_between_it_is_what_research_decides(drill,
     assert [bar for bar, _ in drill.digests()] == list(range(START, STOP))
     proof = prove(pristine, drill.state)
     assert proof.equal and proof.bars == STOP - START, proof.sentence
-    assert sound(drill) == [] and third.status["trades"] >= 1
+    assert stops(drill) == [] and third.status["trades"] >= 1
     assert first.status["order_latency_us"]["orders"] == 1
     texts = [path.read_bytes() for path in drill.state.rglob("*") if path.is_file()] + ["".join(drill.said).encode()]
     assert not any(KEYS.key.encode() in text or KEYS.secret.encode() in text for text in texts)
@@ -116,8 +104,8 @@ def test_what_was_missed_is_made_up_for_from_the_exchange(drill, pristine):
     drill.thread.control(bar=2)
     ended = drill.trade(START + 5, START + 6)
     assert ended.bars == 4 and [bar for bar, _ in drill.digests()] == list(range(START, START + 7))
-    stops = sound(drill)
-    assert stops == [] or stops[0][1] == "a row that was missed"
+    stopped = stops(drill)
+    assert stopped == [] or stopped[0][1] == "a row that was missed"
     journal = Journal(drill.folder.newest_journal())
     held = hold(journal, journal.index())
     assert (held.market(3, 5).age[START + 3 : START + 5] == 0).all()
@@ -137,7 +125,7 @@ def test_over_midnight_the_days_are_files_of_their_own(pristine, dataset, tmp_pa
 def test_a_limit_and_a_halt_stop_entries_and_a_halt_flattens(drill):
     limits = Settings(fsync="never", limits=Limits(order_notional=1.0))
     drill.trade(START, HELD - 1, settings=limits)
-    assert [why for bar, why in sound(drill) if bar == HELD - 1] and "above 1" in sound(drill)[0][1]
+    assert [why for bar, why in stops(drill) if bar == HELD - 1] and "above 1" in stops(drill)[0][1]
 
     def halts(drill):
         order(drill.folder, Wanted(True, True, "a drill"), "halt")
@@ -199,7 +187,7 @@ def test_flatten_closes_all_and_the_next_start_books_it(drill):
     assert line["action"] == "flatten" and drill.exchange.state()["positions"] == {}
     ended = drill.trade(HELD + 1, HELD + 2)
     assert ended.status["trades"] == 1 and not (drill.state / "adopt.json").exists()
-    assert sound(drill) == []
+    assert stops(drill) == []
     assert [line["action"] for line in read_audit(drill.folder)] == ["flatten begins", "flatten"]
 
 
@@ -210,7 +198,7 @@ def test_a_clock_that_runs_away_stops_entries(drill):
         said(drill, "no entries: this machine's clock")
 
     drill.trade(START, HELD, {START + 2: skews})
-    assert "clock" in dict(sound(drill))[HELD - 1]
+    assert "clock" in dict(stops(drill))[HELD - 1]
 
 
 @pytest.mark.slow
@@ -221,7 +209,7 @@ def test_two_positions_at_once_are_traded(drill, pristine):
     )
     ended = drill.trade(START, STOP - 1)
     proof = prove(pristine, drill.state)
-    assert sound(drill) == [] and proof.equal, proof.sentence
+    assert stops(drill) == [] and proof.equal, proof.sentence
     slots = {one["clientOrderId"].split("-")[3] for one in drill.exchange.state()["orders"]}
     assert slots == {"0", "1"} and ended.status["trades"] >= 1
 
