@@ -20,10 +20,10 @@ from numba.core import types
 from dolphin.core.mistakes import StrategyError
 from dolphin.core.records import INSTRUMENT, ORDER, RISK, SLOT, Market, State
 from dolphin.core.strategy import Strategy
+from dolphin.core.unfit import kind, unfit
 
 INLINE = "decorate it with dolphin.core.jit.inline"
 NAME_SYMBOLS = "name it in Strategy(symbols=...), its column is market.symbols[0].NAME"
-NO_ALLOCATION = "kernels allocate nothing: keep numbers in state.memory, or in state.scratch within a bar"
 
 #: Python's own names that kernels may use.
 BUILTINS = ("abs", "bool", "float", "int", "len", "max", "min", "range", "round")
@@ -117,7 +117,7 @@ def told(function: Any, signature: tuple[Any, ...], files: Iterable[str], params
 
 def _place(error: Exception, files: set[str]) -> tuple[str, int] | None:
     """File and line of the innermost of the strategy's statements that the compiler was at."""
-    for file, line in re.findall(r"at (\S.*?) \((\d+)\)", str(error)):
+    for file, line in re.findall(r"(?:at|Raised from) (\S.*?) \((\d+)\)", str(error)):
         if str(file) in files:
             return file, int(line)
     found = None
@@ -153,6 +153,8 @@ def _reason(error: Exception, function: Any, params: set[str]) -> tuple[str, str
         found = re.search(pattern, text)
         if found:
             return tell(found, function)
+    if (wrong := unfit(str(error))) is not None:
+        return wrong
     lines = [line.strip() for line in text.splitlines()]
     skip = ("Failed in", "During", "File ", "- ", ">>>", "^")
     first = next((line for line in lines if line and not line.startswith(skip)), type(error).__name__)
@@ -168,18 +170,18 @@ def _record_name(fields: list[str], params: set[str]) -> str:
 
 
 def _attribute(found: re.Match[str], function: Any) -> tuple[str, str | None]:
-    name, kind = found.groups()
-    fields = {"State": State._fields, "Market": Market._fields}.get(kind)
+    name, of = found.groups()
+    fields = {"State": State._fields, "Market": Market._fields}.get(of)
     if fields is None:
-        return f"{kind} has no attribute '{name}'", None
-    return f"{kind.lower()} has no field '{name}'", _nearest(name, fields)
+        return f"{kind(of)} has no attribute '{name}'", None
+    return f"{of.lower()} has no field '{name}'", _nearest(name, fields)
 
 
 def _untyped(found: re.Match[str], function: Any) -> tuple[str, str | None]:
-    name, kind = found.groups()
-    if kind == "function":
+    name, of = found.groups()
+    if of == "function":
         return f"calls '{name}', which is a plain Python function", INLINE
-    return f"reads '{name}', a {kind}, which compiled code cannot", "numbers, tuples of numbers and arrays can be read"
+    return f"reads '{name}', a {of}, which compiled code cannot", "numbers, tuples of numbers and arrays can be read"
 
 
 def _undefined(found: re.Match[str], function: Any) -> tuple[str, str | None]:
@@ -189,35 +191,34 @@ def _undefined(found: re.Match[str], function: Any) -> tuple[str, str | None]:
 
 #: What numba says, and how it is told. The first that matches counts.
 _TELL: tuple[tuple[str, Callable[[re.Match[str], Any], tuple[str, str | None]]], ...] = (
-    (r"Unknown attribute '(\w+)' of type (\w+)", _attribute),
+    (r"Unknown attribute '(\w+)' of type (\w+(?:\[\w+\]\([^)]*\))?)", _attribute),
     (r"Untyped global name '(\w+)':.*<class '([\w.]+)'>", _untyped),
     (r"NameError: name '(\w+)' is not defined", _undefined),
     (r"array index type Literal\[str\]\(([^)]*)\)", lambda m, _: (f"uses the text '{m[1]}' as an index", NAME_SYMBOLS)),
     (r"array index type unicode_type", lambda m, _: ("uses a text as an index", NAME_SYMBOLS)),
     (r"array index type (\w+)", lambda m, _: (f"uses a {m[1]} as an index", "an index is a whole number")),
-    (r"NRT required|Only accept returning of array|numba/np/arrayobj", lambda m, _: (
-        "allocates memory", NO_ALLOCATION,
-    )),
     (r"Cannot unify (\S+) and (\S+) for '(\$?\w+)", lambda m, _: (
-        f"{'a value' if m[3][0] == '$' else repr(m[3])} is both {_kind(m[1])} and {_kind(m[2])}", None,
+        f"{'a value' if m[3][0] == '$' else repr(m[3])} is both {kind(m[1])} and {kind(m[2])}", None,
     )),
-    (r"Cannot cast (\S+) to (\w+)", lambda m, _: (f"puts {_kind(m[1])} where a {m[2]} belongs", None)),
+    (r"Cannot cast (\S+) to (\w+)", lambda m, _: (f"puts {kind(m[1])} where {kind(m[2])} belongs", None)),
     (r"No definition for lowering (State|Market)\(\.\.\.\)\.(\w+) =", lambda m, _: (
         f"assigns to {m[1].lower()}.{m[2]}", "write into its elements; of market and params nothing may be written",
     )),
     (r"(?:Cannot modify|Cannot store).*(?:readonly|read-only)", lambda m, _: (
         "writes into an array of market", "decide writes state.intents, state.memory and state.scratch only",
     )),
+    (r"Invalid use of getiter with parameters \((.*)\)", lambda m, _: (
+        f"goes through {kind(m[1])}, which has no elements", None,
+    )),
+    (r"Invalid use of (array)\(", lambda m, _: ("calls an array", "its elements are read with [ ]")),
+    (r"unsupported opcode \(IMPORT_NAME\)", lambda m, _: (
+        "imports within a function", "import above it, in the module",
+    )),
+    (r"module 'numpy' has no attribute '(\w+)'", lambda m, _: (f"numpy has no '{m[1]}'", None)),
     (r"Cannot bind 'args=.*?(missing a required argument: '\w+'|too many positional arguments)", lambda m, _: (
         f"calls a function with the wrong arguments: {m[1]}", None,
     )),
 )  # fmt: skip
-
-
-def _kind(text: str) -> str:
-    """A numba type in plain words."""
-    literal = re.match(r"Literal\[(\w+)\]\((.*?)\)", text)
-    return (f"the text '{literal[2]}'" if literal[1] == "str" else literal[2]) if literal else text
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:

@@ -55,8 +55,8 @@ CACHE_LINE = 64
 def zeros_on_lines(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Zeros that begin with a cache line.
 
-    A state is written in every bar, by stores of 32 and 64 bytes. Where the allocator happens to put it across two
-    lines, or two pages, a bar takes up to a fifth longer (measured).
+    A state is written in every bar, by stores of 32 and 64 bytes. Runs of one kernel differed by up to a fifth from
+    process to process; a state across two lines or two pages may be why. That this mends it was not shown.
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize

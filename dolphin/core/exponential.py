@@ -60,7 +60,7 @@ def _scaled(y, k):  # type: ignore[no-untyped-def]
     return bits_float(float_bits(y) + (np.uint64(k) << EXPONENT_SHIFT))
 
 
-@kernel("void(float64[::1], float64[::1])")
+@kernel()
 def exp_into(x, out):  # type: ignore[no-untyped-def]
     """Write ``exp(x[i])`` to ``out[i]`` for every i."""
     for i in range(x.size):

@@ -59,7 +59,7 @@ def ln(x):  # type: ignore[no-untyped-def]
     return k * LN2_HI - ((half_square - (s * (half_square + (odd + even)) + k * LN2_LO)) - f)
 
 
-@kernel("void(float64[::1], float64[::1])")
+@kernel()
 def ln_into(x, out):  # type: ignore[no-untyped-def]
     """Write ``ln(x[i])`` to ``out[i]`` for every i."""
     for i in range(x.size):
