@@ -84,6 +84,7 @@ def test_a_mistake_is_one_line(
     assert answer.code == 2 and complaint in answer.complaint
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_is_here_and_the_next_run_goes_on(tmp_path: Path, archive: Archive) -> None:
     last = [p for p in archive.files if p.endswith(".zip")][-1]
     archive.faults[last] = [("drop", 100)] + [503] * 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from command_line import CONFIG, dolphin
 
 STUDY = """\
@@ -18,6 +19,7 @@ tp_pct = { low = 0.001, high = 0.01 }
 """
 
 
+@pytest.mark.slow
 def test_from_study_to_risk_table(home: Path, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "caps.toml").write_text(STUDY)

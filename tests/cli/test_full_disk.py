@@ -20,6 +20,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", thorough([1_000, 5, 100, 5_000, 20_000, 100_000]))
 def test_the_line_is_in_clear_words(home: Path, limit: int) -> None:
     before = tree(home)

@@ -52,6 +52,7 @@ def without_litter(files: dict[str, bytes | None]) -> dict[str, bytes | None]:
     return {name: data for name, data in files.items() if not any(part.startswith(".") for part in Path(name).parts)}
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_where_it_stopped(home: Path, call: Call) -> None:
     study = home / "study.toml"
     study.write_text(STUDY.format(trials=6_000))
@@ -160,6 +161,7 @@ def kill_scan(home: Path, call: Call, delay: float) -> None:
     assert without_litter(tree(home / "data_catalog" / "scans" / "m")) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", thorough([0.0, 0.02]))
 def test_a_killed_scan_is_completed_by_the_next(home: Path, call: Call, delay: float) -> None:
     kill_scan(home, call, delay)
@@ -187,6 +189,7 @@ FULL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", thorough(sorted(FULL)))
 def test_a_full_disk_leaves_the_old_state(imported: Path, tmp_path: Path, verb: str) -> None:
     if verb == "scan":

@@ -36,6 +36,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob(".*") if path.suffix in (".part", ".old"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", thorough(["registered", "writing"]))
 def test_a_backtest_is_registered_once(home: Path, call: Call, moment: str) -> None:
     before = rows(home).height
@@ -50,6 +51,7 @@ def test_a_backtest_is_registered_once(home: Path, call: Call, moment: str) -> N
     assert call(home, "report", home / "runs" / "k", "--out", home / "x.html").code == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_aside_comes_back(home: Path, call: Call) -> None:
     run = home / "runs" / "run"
     old = {path.name: path.read_bytes() for path in run.iterdir()}

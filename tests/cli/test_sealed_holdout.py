@@ -33,6 +33,7 @@ def place(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_sealed_opened_and_judged(place: Path) -> None:
     run = ("backtest", "m", "--config", place / "c.toml", "--out", place / "run")
     refused = dolphin(place, *run)

@@ -118,6 +118,7 @@ def test_other_data_under_resume_are_refused_and_forked(home: Path, call: Call) 
     assert (forked["study"], forked["forked_from"], forked["ran"]) == ("study-2", "study", 50)
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_the_exact_command_to_go_on(home: Path, call: Call) -> None:
     study = home / "long.toml"
     study.write_text(STUDY.format(trials=50_000))

@@ -33,6 +33,7 @@ def test_it_prints_an_address_answers_and_ends_in_one_line(home) -> None:
     assert running.returncode == 130 and out == "" and err.count("\n") == 1 and err.startswith("dolphin: interrupted")
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_one_line(home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

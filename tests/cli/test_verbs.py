@@ -240,6 +240,7 @@ def test_check_as_a_process(home: Path) -> None:
     assert (done.code, done.err, done.json["passed"]) == (0, "", True)
 
 
+@pytest.mark.slow
 def test_gate_and_promotion_refuse_a_short_market(home: Path, call: Call) -> None:
     before = tree(home / "promote")
     gate = dolphin(home, "gate", home / "config.toml", "--data", "m", "--junit", home / "gate.xml", "--json")

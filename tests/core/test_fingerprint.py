@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 
 import pytest
+from thorough import thorough
 
 from dolphin.core import fingerprint, kernels
 from dolphin.core.fingerprint import IMPORTED, SCANNER, STEP, Place, of_framework, of_functions
@@ -114,7 +115,7 @@ def test_comments_docstrings_and_layout_do_not(package: Path) -> None:
     assert of_framework(ROOTS, package) == before
 
 
-@pytest.mark.parametrize("module", ["snapshot", "compiling", "bounds", "rank", "mistakes"])
+@pytest.mark.parametrize("module", thorough(["snapshot", "compiling", "bounds", "rank", "mistakes"]))
 def test_what_is_not_reached_may_change(package: Path, module: str) -> None:
     before = of_framework(ROOTS, package)
     file = package / "core" / f"{module}.py"

@@ -58,6 +58,7 @@ def test_parallel_is_streaming_to_the_bit(
     assert_same_bits(parallel, streamed(ts, close, windows))
 
 
+@pytest.mark.slow
 def test_many_assets_on_all_cores() -> None:
     ts, close = make_market(900, 401, 5, spacing=10 * MINUTE)
     with pytest.MonkeyPatch.context() as patch:

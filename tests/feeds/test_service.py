@@ -87,6 +87,7 @@ def test_a_feed_runs_says_how_it_is_and_stops(tmp_path: Path) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.slow
 def test_a_feed_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
     async def feed(home: Path) -> asyncio.subprocess.Process:
         environment = {**os.environ, "DOLPHIN_HOME": str(home)}

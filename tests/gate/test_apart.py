@@ -69,6 +69,7 @@ def judged(home: Workspace, config: str) -> GateReport:
         return found
 
 
+@pytest.mark.slow
 def test_a_module_that_makes_its_own_gate_say_yes(workspace: Workspace, tmp_path: Path) -> None:
     """The floors hold by what the process of the strategy says; by its fills they do not."""
     home, config = with_module(workspace, tmp_path, PATCHES)
@@ -143,11 +144,13 @@ def left(workspace: Workspace, candidate: Candidate, tmp_path_factory: pytest.Te
     return folder, ask | {"tier2": True, "parity": False}, found
 
 
+@pytest.mark.slow
 def test_what_follows_from_the_fills_is_believed(workspace: Workspace, left: Any) -> None:
     check = second_look(workspace, *left)
     assert check.passed, check.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -174,6 +177,7 @@ def test_what_does_not_is_not(workspace: Workspace, left: Any, change: Any, said
     assert not check.passed and said in check.detail, check.detail
 
 
+@pytest.mark.slow
 def test_another_window_or_no_edge_is_not_believed(workspace: Workspace, left: Any) -> None:
     folder, ask, found = left
     check = second_look(workspace, folder, ask | {"start": "2025-01-02"}, found)

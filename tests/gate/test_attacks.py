@@ -73,6 +73,7 @@ def test_a_peek_in_windows_that_begin_late(cheats: Workspace, candidate: Candida
     assert "same in every state" not in broken(found)
 
 
+@pytest.mark.slow
 def test_decide_that_writes_account_sums(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.WRITES)
     assert {"decisions write wishes only", "recounted from fills and prices"} <= broken(found)
@@ -86,6 +87,7 @@ def test_decide_that_writes_an_entry_price(cheats: Workspace, candidate: Candida
     assert "where the close gives" in found["recounted from fills and prices"].detail
 
 
+@pytest.mark.slow
 def test_a_table_of_dates(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.DATED)
     assert "calendar" in broken(found) and "% of" in found["calendar"].detail

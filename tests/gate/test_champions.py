@@ -272,6 +272,7 @@ def test_recovery_has_nothing_to_do_after_a_clean_move(workspace: Workspace, two
     assert state.completed == () and state.problems == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", thorough(["torn", "before", "after"]))
 @pytest.mark.parametrize("action", ["promote", "rollback"])
 def test_killed_at_any_point(workspace: Workspace, two: tuple[Champion, Champion], action: str, mode: str) -> None:
@@ -300,6 +301,7 @@ def test_killed_at_any_point(workspace: Workspace, two: tuple[Champion, Champion
     assert any("moved blue" in line for row in rows for line in row["completed"])
 
 
+@pytest.mark.slow
 def test_movers_take_turns(workspace: Workspace) -> None:
     mover = Path(__file__).with_name("mover.py")
     running = [subprocess.Popen([sys.executable, mover, workspace.root, who, "6"]) for who in ("ada", "bob", "cy")]

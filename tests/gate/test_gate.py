@@ -168,6 +168,7 @@ def test_too_short_a_window_fails_with_the_reason(workspace: Workspace, config_f
     assert found.as_dict()["floors"][0]["value"] == "nan"
 
 
+@pytest.mark.slow
 def test_no_trades_fails_every_floor(workspace: Workspace, candidate: Candidate) -> None:
     quiet = dataclasses.replace(
         candidate, config=candidate.config.with_values({"short_threshold": -9.0, "short_extreme": -9.5})
@@ -207,6 +208,7 @@ def test_rolling_window_is_the_worst_of_all(candidate: Candidate) -> None:
     assert measure.over(Window("rolling", 2, rolling=True)).metrics["roi"] == worst
 
 
+@pytest.mark.slow
 def test_rolling_floor_is_soft_only_for_a_champion_that_breaches_it(
     workspace: Workspace, candidate: Candidate, champion: Champion
 ) -> None:
@@ -224,6 +226,7 @@ def test_rolling_floor_is_soft_only_for_a_champion_that_breaches_it(
     assert "champion's own worst" in rolling.reason
 
 
+@pytest.mark.slow
 def test_champion_holds_the_evidence(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
     assert {p.name for p in champion.folder.iterdir()} == {
         *("config.json", "config.toml", "digests.parquet", "files.json", "floors.toml", "gate.html"),
@@ -245,6 +248,7 @@ def test_champion_holds_the_evidence(workspace: Workspace, candidate: Candidate,
     assert runtime_problems(workspace, champion) == []
 
 
+@pytest.mark.slow
 def test_weaker_rules_are_named_first_and_need_a_word(
     workspace: Workspace, candidate: Candidate, report: GateReport
 ) -> None:
@@ -260,6 +264,7 @@ def test_weaker_rules_are_named_first_and_need_a_word(
     assert "--weaker-policy" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_show_and_verify(workspace: Workspace, champion: Champion) -> None:
     shown = show(workspace)
     assert shown["pointers"]["blue"]["champion"] == champion.hash
@@ -298,6 +303,7 @@ def test_full_verification_gathers_the_evidence_again(workspace: Workspace, cham
         gate.chmod(0o444)
 
 
+@pytest.mark.slow
 def test_blue_is_compared_bit_for_bit(workspace: Workspace, champion: Champion) -> None:
     blue = Candidate.from_pointer(workspace)
     changed = blue.digests.copy()
@@ -310,6 +316,7 @@ def test_blue_is_compared_bit_for_bit(workspace: Workspace, champion: Champion) 
     assert same.passed and "engine sources differ" in same.detail
 
 
+@pytest.mark.slow
 def test_worse_than_champion_is_refused(workspace: Workspace, candidate: Candidate, champion: Champion) -> None:
     theirs = measure_of(candidate).over(Window("55d", 5)).metrics["roi"]
     for hold in (2, 5, 10, 300, 600):

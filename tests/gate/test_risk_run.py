@@ -38,6 +38,7 @@ def test_a_run_is_judged_with_its_own_table(home: Workspace, busy: Config, tmp_p
         backtest(home, "m", config, out=out)
 
 
+@pytest.mark.slow
 def test_red_at_the_end_refuses(home: Workspace, busy: Config) -> None:
     dataset = open_dataset(home, "m")
     config = parse_config({"params": busy.params.model_dump(), "risk": {"table": "red", "mode": "observe"}}, where="t")

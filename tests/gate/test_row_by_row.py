@@ -125,6 +125,7 @@ def walked(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> It
     yield measure, spans, books
 
 
+@pytest.mark.slow
 def test_an_honest_strategy_decides_the_same(walked: Any) -> None:
     measure, spans, books = walked
     for span in spans:
@@ -133,6 +134,7 @@ def test_an_honest_strategy_decides_the_same(walked: Any) -> None:
         assert _unlike(measure.market.ts, span, books.engines[span], recording.trades, recording.equity) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -39,6 +39,7 @@ def test_parts_late_fills_rejections_and_cancellations(tmp_path_factory, seed, w
     assert found.bars == len(digests)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), shuffle=st.integers(0, 10_000))
 def test_another_order_of_arrival_and_repetitions_change_nothing(tmp_path_factory, seed, shuffle):

@@ -58,6 +58,7 @@ def test_a_recorder_behind_the_exchange_knows_nothing_early(home: Workspace, tmp
     assert "1.250 s behind" in table.manifest["notes"][0]
 
 
+@pytest.mark.slow
 def test_real_books(home: Workspace, shared_data: Path) -> None:
     table = make_books(home, "b", [shared_data / "books"])
     assert table.symbols == ("BTCUSDT", "BTCUSDTPERP")

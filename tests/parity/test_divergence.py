@@ -187,6 +187,7 @@ def test_a_digest_that_no_code_here_gives(home: Workspace, base: Path, tmp_path:
     assert "decided again here, both agree: one run was made by other code or other data" in found.notes
 
 
+@pytest.mark.slow
 def test_the_answer_is_json_and_in_one_order(home: Workspace, base: Path) -> None:
     other = record(home, "other", CONFIG.with_values({"fee_bps": 2.5}))
     program = (

@@ -29,6 +29,7 @@ def same_sources(copy: Copy) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_one_fault_is_caught_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[int, int, str]] = []
     report = selftest([CHEAP], root=tmp_path, progress=lambda *told: heard.append(told))

@@ -52,6 +52,7 @@ def bits(value):
     return np.float64(value).tobytes()
 
 
+@pytest.mark.slow
 def test_the_end_of_a_day_is_the_start_of_the_next_to_the_last_bit(pristine, three_days):
     state, ended = three_days
     days = [json.loads(path.read_text()) for path in sorted((state / "days").glob("*.json"))]
@@ -71,6 +72,7 @@ def test_the_end_of_a_day_is_the_start_of_the_next_to_the_last_bit(pristine, thr
     assert json.loads((state / "session.json").read_text())["initial_capital"] == 25_000.0
 
 
+@pytest.mark.slow
 def test_the_ledger_has_the_days_and_the_first_capital_stays(three_days):
     state, _ = three_days
     kept = list(LocalLedger(state / "ledger.jsonl").records())
@@ -82,6 +84,7 @@ def test_the_ledger_has_the_days_and_the_first_capital_stays(three_days):
         assert bits(capital) == bits(json.loads((state / "days" / f"{date}.json").read_text())["capital"])
 
 
+@pytest.mark.slow
 def test_closed_days_are_asked_in_sql(home, three_days, tmp_path):
     assert archive_closed(home, StateFolder(three_days[0])) == []  # not of this workspace
     state = home.root / "runs" / "trade" / "blue"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from acting_feed import ActingFeed
 from small_market import BUSY
+from thorough import thorough
 
 from dolphin.config import parse_config
 from dolphin.errors import Busy, Damaged, DolphinError
@@ -209,7 +210,7 @@ def _first_held(state):
 
 @pytest.mark.parametrize(
     ("limits", "says"),
-    [
+    thorough([
         ({"symbols": ("NONEUSDT",)}, "is not allowed"),
         ({"order_notional": 10.0}, "is above 10"),
         ({"total_notional": 10.0}, "in all is above"),
@@ -217,8 +218,8 @@ def _first_held(state):
         ({"price_collar": 1e-9}, "away from"),
         ({"balance": 1e9}, "capital is below"),
         ({"disk_mb": 1e12}, "MB are free"),
-    ],
-)
+    ], fast=2),
+)  # fmt: skip
 def test_each_limit_stops_an_order_with_its_reason(pristine, tmp_path, limits, says):
     ended, _ = trade(pristine, tmp_path / "s", feed_of(pristine, "2025-01-01T23:25:00Z"), settings_of(**limits))
     stops = stops_of(tmp_path / "s")
@@ -226,6 +227,7 @@ def test_each_limit_stops_an_order_with_its_reason(pristine, tmp_path, limits, s
     assert ended.status["trades"] == 0 and ended.status["positions"] == []
 
 
+@pytest.mark.slow
 def test_orders_per_minute_and_the_daily_loss(pristine, traded, tmp_path):
     slow = trade(pristine, tmp_path / "a", settings=settings_of(orders_per_minute=1))[0]
     assert slow.status["digest"] == traded[1].status["digest"]  # bars are a minute apart

@@ -200,6 +200,7 @@ def test_bad_requests(workspace: Workspace, arguments: dict, says: str) -> None:
     assert not (workspace.catalog / "bars").exists()
 
 
+@pytest.mark.slow
 def test_another_target_makes_the_same_bits(markets: dict[str, Dataset]) -> None:
     """A generic CPU, without wide vectors, in a process of its own."""
     program = """

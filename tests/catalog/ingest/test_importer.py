@@ -272,6 +272,7 @@ def test_a_failed_first_import_leaves_no_trace(
     assert not (workspace.catalog / "bars" / "k").exists()
 
 
+@pytest.mark.slow
 def test_real_klines_have_the_known_levels_and_grid(
     workspace: Workspace, shared_data: Path, shared_vectors: Path
 ) -> None:

@@ -273,6 +273,7 @@ def books(shared_data: Path, tmp_path_factory: Any) -> Iterator[Any]:
     yield workspace, take(workspace, *sorted((shared_data / "books").glob("*.gz")))
 
 
+@pytest.mark.slow
 def test_real_trades(books: Any) -> None:
     _, table = books
     assert table.manifest["rows"] == 9757 + 21313 and table.symbols == ("BTCUSDT", "BTCUSDTPERP")

@@ -110,6 +110,7 @@ def test_keys_stay_in_the_folder(tmp_path: Path, key: str) -> None:
         cached(tmp_path, key, Builder())
 
 
+@pytest.mark.slow
 def test_builders_at_the_same_time(tmp_path: Path) -> None:
     """Several processes spoil, rebuild and read the same entry; none ever sees half of it."""
     program = f"""
@@ -260,6 +261,7 @@ def test_opening_notes_the_time_of_use_and_after_runs_once(tmp_path: Path) -> No
     assert (tmp_path / "k" / "used").stat().st_mtime_ns > 10**18
 
 
+@pytest.mark.slow
 def test_building_and_reading_take_no_memory_of_their_own(tmp_path: Path) -> None:
     """320 MB are written, checked, mapped and read; a copy of them would be seen."""
     program = """

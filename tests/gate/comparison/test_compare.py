@@ -50,6 +50,7 @@ def test_a_side_that_began_later_gives_no_return_of_its_first_day() -> None:
         pair(side("g", np.zeros(2)), side("b", np.zeros(2), first=FIRST + 9))
 
 
+@pytest.mark.slow
 def test_the_three_verdicts_and_which_comes_first_stays() -> None:
     rng = np.random.default_rng(5)
     noise, zero = rng.normal(0.0, 0.01, 400), np.zeros(400)

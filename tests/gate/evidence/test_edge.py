@@ -36,6 +36,7 @@ def judged(searched: Any, candidate: Any = None, policy: Policy | None = None) -
     return judge_case(searched.workspace, case, measured, policy or read_policy(searched.workspace))
 
 
+@pytest.mark.slow
 def test_a_planted_edge_is_found_and_the_verdict_says_why(searched: Any) -> None:
     report = evaluate(searched.workspace, searched.candidate(), tier2=False, parity=False)
     edge = report.evidence["edge"]
@@ -70,6 +71,7 @@ def test_a_verdict_can_be_had_again_bit_for_bit(searched: Any, monkeypatch: pyte
     assert judged(searched).document() == first
 
 
+@pytest.mark.slow
 def test_an_interrupted_rerun_goes_on(searched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, calls = Rerun.best, []
 

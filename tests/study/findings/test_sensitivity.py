@@ -120,6 +120,7 @@ def test_skill_lasts_and_luck_does_not() -> None:
     assert stability(luck[:5]) is None and stability(luck[:, :10]) is None
 
 
+@pytest.mark.slow
 def test_importance_finds_the_only_parameter_that_matters() -> None:
     trials = tried(400)
     found = importances(trials, NAMES, hill(trials))

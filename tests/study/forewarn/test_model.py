@@ -77,6 +77,7 @@ def made(seed: int, signal: float, windows: int = 400, many: int = 8) -> Example
     return Examples(x.astype(np.float32), bad, window, starts, starts + 10 * HOURS - 1, ("a", "b", "c"))
 
 
+@pytest.mark.slow
 def test_training_finds_what_is_there_and_says_where_nothing_is() -> None:
     there = train(made(1, 3.0)).validation
     assert there["has_skill"] and there["has_market_skill"] and next(iter(there["importance"])) == "a"

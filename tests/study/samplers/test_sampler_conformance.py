@@ -130,6 +130,7 @@ def test_several_objectives_where_it_says_so(name: str) -> None:
             make(name, objectives=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if sampler_class(name).LEARNS])
 def test_what_learns_beats_chance_on_a_smooth_function(name: str) -> None:
     space = Space({key: Range(-1.0, 1.0) for key in "abcd"} | {"n": Range(0, 40, 1)})

@@ -163,6 +163,7 @@ def test_a_segment_without_a_link_does_not_count(registry: Registry) -> None:
     assert registry.trials().collect().height == 5 and registry.problems() == []
 
 
+@pytest.mark.slow
 def test_writers_in_several_processes_lose_nothing(registry: Registry) -> None:
     home = registry.folder.parent.parent
     running = [writer(home, name, 6, 5) for name in "abc"]
@@ -174,6 +175,7 @@ def test_writers_in_several_processes_lose_nothing(registry: Registry) -> None:
     assert sorted(counts.rows()) == [(name, 30, 30) for name in "abc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_kill_at_any_moment_leaves_a_readable_chain(registry: Registry, seed: int) -> None:
     registry.append(rows(2))
