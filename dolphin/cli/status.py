@@ -21,7 +21,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record. Mand
 def status(state: State = None, as_json: Json = False) -> None:
     """How a session is: capital, positions, posture, whether it is halted, the days so far."""
     from dolphin.trade.dashboard import POINTS, alerts_of, rows_of
-    from dolphin.trade.figures import day_line, line_of
+    from dolphin.trade.lines import day_line, line_of
     from dolphin.trade.looking import look
 
     found = look(_folder(state), POINTS)

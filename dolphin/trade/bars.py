@@ -18,10 +18,10 @@ from dolphin.live.session import Session
 from dolphin.times import DAY_NS, format_time, parse_time
 from dolphin.trade.collecting import Collector
 from dolphin.trade.control import Wanted
-from dolphin.trade.figures import line_of
 from dolphin.trade.folder import session_day
 from dolphin.trade.hosting import GuardedStrategy
 from dolphin.trade.kept import Kept
+from dolphin.trade.lines import line_of
 from dolphin.trade.recovery import Recovered
 from dolphin.trade.writing import go_on
 

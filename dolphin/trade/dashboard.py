@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dolphin.trade.figures import day_line, line_of
 from dolphin.trade.folder import StateFolder
+from dolphin.trade.lines import day_line, line_of
 from dolphin.trade.looking import look
 
 #: Bars of the sparkline, and the seconds beyond which a running session's status is old.

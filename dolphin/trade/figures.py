@@ -45,16 +45,6 @@ def status_of(
     })  # type: ignore[no-any-return]  # fmt: skip
 
 
-def line_of(status: dict[str, Any]) -> str:
-    """The same in a line."""
-    held = ", ".join(f"{'long' if p['side'] > 0 else 'short'} {p['symbol']}" for p in status["positions"]) or "flat"
-    marks = "".join(f" {mark}" for mark in ("HALTED",) if status["halted"])
-    return (
-        f"{status['time']}  equity {status['equity']:,.2f}  roi {status['roi']:+.2%}  drawdown {status['drawdown']:.2%}"
-        f"  trades {status['trades']}  {held}  {status['posture']}{marks}"
-    )
-
-
 def account_of(state: State) -> dict[str, float]:
     """What a day's figures count from: capital, equity, fees paid, trades."""
     account = state.account[0]
@@ -90,11 +80,3 @@ class DayFigures:
         })  # fmt: skip
         write_json(self._folder.days / f"{format_day(self.day)}.json", document)
         return dict(document)
-
-
-def day_line(document: dict[str, Any]) -> str:
-    """A day in a line."""
-    return (
-        f"{document['date']}: P&L {document['pnl']:+,.2f}, {document['trades']} trades, fees {document['fees']:,.2f}, "
-        f"capital {document['capital']:,.2f}, boost {document['boost']:g}, {document['posture']}"
-    )

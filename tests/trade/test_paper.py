@@ -28,8 +28,8 @@ from dolphin.times import parse_time
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.control import Wanted, order, read_audit
 from dolphin.trade.feeds import FeedOptions, open_feed
-from dolphin.trade.figures import day_line, line_of
 from dolphin.trade.folder import StateFolder, find_state
+from dolphin.trade.lines import day_line, line_of
 from dolphin.trade.paper import trade_paper
 from dolphin.trade.proof import prove
 from dolphin.trade.settings import Limits, Settings
