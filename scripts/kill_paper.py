@@ -69,7 +69,7 @@ def plan(place: str, after: int, rng: random.Random) -> None:
     elif place == "day named":
         Death(1).behind(kept, "begin_day")
     else:
-        Death.within(1.5, rng)
+        death.within(1.5, rng)
 
 
 def live(home: Workspace, state: Path, doing: Any = None) -> int:

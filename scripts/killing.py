@@ -36,17 +36,25 @@ def die() -> None:
 class Death:
     """This process dies at the ``after``-th time that it comes to a place.
 
-    A place is behind or before a method, in the middle of a snapshot, or any moment.
+    A place is behind or before a method, in the middle of a snapshot, or any moment. Its name is added to a file, if
+    both are given.
     """
 
-    def __init__(self, after: int) -> None:
-        self._left = after
+    def __init__(self, after: int, place: str = "", told: Path | None = None) -> None:
+        self._left, self._place, self._told = after, place, told
 
     def here(self) -> None:
         """It is at the place."""
         self._left -= 1
         if self._left <= 0:
-            die()
+            self.die()
+
+    def die(self) -> None:
+        """Now."""
+        if self._told is not None:
+            with self._told.open("a") as stream:
+                stream.write(f"{self._place}\n")
+        die()
 
     def behind(self, owner: Any, name: str, when: Callable[..., Any] = lambda *a, **k: True) -> None:
         """When a method has returned."""
@@ -85,11 +93,10 @@ class Death:
 
         snapshot.np.savez = torn  # type: ignore[assignment]
 
-    @staticmethod
-    def within(seconds: float, rng: random.Random) -> None:
+    def within(self, seconds: float, rng: random.Random) -> None:
         """At a moment that is drawn, wherever it is then."""
         wait = rng.uniform(0.0, seconds)
-        threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
+        threading.Thread(target=lambda: (time.sleep(wait), self.die()), daemon=True).start()
 
 
 def die_with_parent() -> None:

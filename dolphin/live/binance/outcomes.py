@@ -7,7 +7,7 @@ when the exchange was asked. Everything else is doubt, and doubt is asked about,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -86,12 +86,15 @@ class Outcome:
         What was asked for.
     why : str
         How it was settled, or what the doubt is.
+    then : callable, optional
+        Is told of the end in the session's place.
     """
 
     client_id: str
     symbol: str
     slot: int
     qty: Decimal
+    then: Callable[[Outcome], None] | None = None
     parts: dict[str, Part] = field(default_factory=dict)
     settled: bool = False
     doubtful: bool = False

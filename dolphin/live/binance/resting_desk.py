@@ -16,6 +16,7 @@ from dolphin.live.answers import Late
 from dolphin.live.binance.asking import BEYOND_MS, Answer
 from dolphin.live.binance.market_desk import KILLED
 from dolphin.live.binance.outcomes import Part, is_certain
+from dolphin.live.binance.protecting import end_unprotected
 from dolphin.live.binance.requests import AGAIN, RECV_WINDOW_MS
 from dolphin.live.binance.resting import Leg, Resting, is_over, not_carried, resting_of
 from dolphin.live.binance.writing import limit_order, stop_order
@@ -261,6 +262,7 @@ class RestingDesk:
         for leg in one.legs:
             if leg.refused:
                 trader.house.refused(leg.client_id, one.symbol, leg.refused)
+        await end_unprotected(trader, one, "; ".join(refused))
         return "; ".join(refused)
 
     async def _submit(self, one: Resting, leg: Leg) -> None:
