@@ -164,6 +164,7 @@ class MarketDesk:
         """The exchange knows how far it came."""
         outcome = self.waiting.get(client_id)
         if outcome is not None:
+            outcome.came = True
             self._doubt(outcome, why)
 
     # Doubt --------------------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ class MarketDesk:
 
     async def _ask(self, outcome: Outcome) -> None:
         why = outcome.why
-        answer = await self._trader.client.resolve(outcome.symbol, outcome.client_id)
+        answer = await self._trader.client.resolve(outcome.symbol, outcome.client_id, wait=not outcome.came)
         self._write(answer.parts, outcome)
         self.silent += int(answer.came and why == "no answer in time")
         outcome.answer(answer.parts, f"{why}; asked: {answer.status}")

@@ -86,6 +86,8 @@ class Outcome:
         What was asked for.
     why : str
         How it was settled, or what the doubt is.
+    came : bool
+        Whether the exchange is known to have had it: it is on its way no more, and can be asked about at once.
     then : callable, optional
         Is told of the end in the session's place.
     """
@@ -100,6 +102,7 @@ class Outcome:
     doubtful: bool = False
     why: str = ""
     repeated: int = 0
+    came: bool = False
 
     def fill(self, part: Part) -> None:
         """An execution; one that is known changes nothing."""
