@@ -381,7 +381,7 @@ def account_of(state: Path, exchange: dict[str, Any], document: dict[str, Any]) 
         named: set[str] = set()  # one that was written before a kill and after it has one name, and counts once
         for event in hold(journal, journal.index()).events:
             why = str(event.ids.get("why", "")) if event["status"] == REJECTED else ""
-            if why in LOST:
+            if any(one in why for one in LOST):
                 lost.append(event.bar)
             elif why.startswith(STALLED):
                 stalled.append(event.bar)
