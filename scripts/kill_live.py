@@ -400,7 +400,8 @@ def account_of(state: Path, exchange: dict[str, Any], document: dict[str, Any]) 
         problems.append(f"positions {ours}, the exchange's {theirs}")
     if abs(capital - float(exchange["balance"])) > 1e-5:
         problems.append(f"capital {capital}, the exchange's {exchange['balance']}")
-    if (rests := resting_of(state, document)) != (there := open_at(exchange)):
+    rests, there = resting_of(state, document, found["rows"][-1][0]), open_at(exchange)
+    if rests is not None and rests != there:
         problems.append(f"rest by our books {sorted(rests)}, at the exchange {sorted(there)}")
     status = json.loads((state / "status.json").read_text())
     problems += [f"hibernates: {why}" for why in status["hibernates"]]
@@ -419,10 +420,13 @@ def open_at(exchange: dict[str, Any]) -> set[str]:
     return found | {o["clientAlgoId"] for o in exchange["conditionals"] if o["algoStatus"] == "NEW"}
 
 
-def resting_of(state: Path, document: dict[str, Any]) -> set[str]:
-    """Client order ids of what rests by the last snapshot."""
+def resting_of(state: Path, document: dict[str, Any], last: int) -> set[str] | None:
+    """Client order ids of what rests by the snapshot of the last row; None where a kill left none of it."""
     config = parse_config(document, where="session")
-    working = next(snapshots(StateFolder(state).snapshots)).state(config.engine, 8).working
+    newest = next(snapshots(StateFolder(state).snapshots))
+    if newest.bar != last:
+        return None
+    working = newest.state(config.engine, 8).working
     rests = np.flatnonzero((working["action"] != NONE) & (working["kind"] != MARKET)).tolist()
     prefix = f"killed-{config.hash[:6]}"
     return {
