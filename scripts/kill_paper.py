@@ -13,32 +13,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
 import sys
 import tempfile
-import threading
 import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from killing import Death, in_child, read, told
 
 from dolphin.catalog import generate
 from dolphin.config import parse_config
-from dolphin.journal import SessionJournal, replay
-from dolphin.journal.held import hold
-from dolphin.journal.reader import Journal
+from dolphin.journal import SessionJournal
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 from dolphin.times import parse_time
-from dolphin.trade import kept, paper, snapshot
+from dolphin.trade import kept, paper
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.feeds import FeedOptions, open_feed
-from dolphin.trade.folder import StateFolder
 from dolphin.trade.settings import Settings
 from dolphin.workspace import Workspace, create
 
@@ -53,94 +47,29 @@ BUSY = {
 WINDOW = "2025-01-01T22:00:00Z", "2025-01-03T02:00:00Z"
 
 
-def die() -> None:
-    """As a power cut of the process."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def plan(place: str, after: int, rng: random.Random) -> None:
     """Have this process die at the ``after``-th time that it comes to a place."""
-    left = [after]
-
-    def here(*_: Any, **__: Any) -> None:
-        left[0] -= 1
-        if left[0] <= 0:
-            die()
-
-    def behind(owner: Any, name: str, when: Any = lambda *a, **k: True) -> None:
-        inner = getattr(owner, name)
-
-        def outer(*args: Any, **kwargs: Any) -> Any:
-            out = inner(*args, **kwargs)
-            if when(*args, **kwargs):
-                here()
-            return out
-
-        setattr(owner, name, outer)
-
-    def before(owner: Any, name: str) -> None:
-        inner = getattr(owner, name)
-
-        def outer(*args: Any, **kwargs: Any) -> Any:
-            here()
-            return inner(*args, **kwargs)
-
-        setattr(owner, name, outer)
-
+    death = Death(after)
     if place == "row":
-        behind(SessionJournal, "opened")
+        death.behind(SessionJournal, "opened")
     elif place == "intent":
-        behind(SessionJournal, "decided", lambda self, state, bar: state.intents["action"].any())
+        death.behind(SessionJournal, "decided", lambda self, state, bar: state.intents["action"].any())
     elif place == "submit":
-        behind(KernelStrategy, "_submit")
+        death.behind(KernelStrategy, "_submit")
     elif place == "fill":
-        before(Session, "filled")
+        death.before(Session, "filled")
     elif place == "event":
-        behind(SessionJournal, "event")
+        death.behind(SessionJournal, "event")
     elif place == "closed":
-        behind(SessionJournal, "closed")
+        death.behind(SessionJournal, "closed")
     elif place == "snapshot":
-        left[0] = 1 + after // 20
-        write = np.savez
-
-        def torn(stream: Any, **arrays: Any) -> None:
-            write(stream, **arrays)
-            stream.truncate(stream.tell() // 2)
-            stream.flush()
-            here()
-            stream.seek(0)
-            write(stream, **arrays)
-
-        snapshot.np.savez = torn  # type: ignore[assignment]
+        Death(1 + after // 20).in_snapshot()
     elif place == "day begun":
-        left[0] = 1
-        before(Path, "rename")
+        Death(1).before(Path, "rename")
     elif place == "day named":
-        left[0] = 1
-        behind(kept, "begin_day")
+        Death(1).behind(kept, "begin_day")
     else:
-        wait = rng.uniform(0.0, 1.5)
-        threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
-
-
-def in_child(work: Any) -> int:
-    """Do it in a process of its own; its exit code, or minus the signal.
-
-    The parent does nothing but import: libraries that have started threads do not survive a fork.
-    """
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        death.within(1.5, rng)
 
 
 def live(home: Workspace, state: Path, doing: Any = None) -> int:
@@ -159,44 +88,13 @@ def live(home: Workspace, state: Path, doing: Any = None) -> int:
     return in_child(work)
 
 
-def told(state: Path) -> dict[str, Any]:
-    """What :func:`read` finds, from a process of its own."""
-    path = state.with_suffix(".told")
-    if in_child(lambda: path.write_text(json.dumps(read(state)))) != 0:
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def read(state: Path) -> dict[str, Any]:
-    """What a session's journals say it did, and whether they decide themselves again."""
-    rows: list[tuple[int, int]] = []
-    orders: list[tuple[Any, ...]] = []
-    fills: list[tuple[Any, ...]] = []
-    again = True
-    for path in StateFolder(state).sessions_journals():
-        journal = Journal(path)
-        held = hold(journal, journal.index())
-        rows += zip(held.bars.tolist(), held.digests.tolist(), strict=True)
-        intents = zip(held.intents, held.intent_slots, held.intent_bars, strict=True)
-        orders += [(int(b), int(s), *o.item()) for o, s, b in intents]
-        fills += [tuple(b.item()) for b in held.bookings.records]
-        again = again and replay(journal).equal
-    status = json.loads((state / "status.json").read_text())
-    days = [json.loads(path.read_text()) for path in sorted(StateFolder(state).days.glob("*.json"))]
-    return {
-        "days": days, "rows": rows, "orders": orders, "fills": fills, "again": again,
-        "end": [status[name] for name in ("positions", "capital", "equity", "trades", "digest")],
-    }  # fmt: skip
-
-
 def prove(kills: int, seed: int, root: Path) -> dict[str, Any]:
     """Kill a session so often (or until it has nothing left to do), then compare; the findings."""
     home = create(root / "home")
     made = in_child(lambda: generate(home, "m", preset="edge", days=3, assets=8, spacing_ns=60 * 10**9, seed=3))
     assert made == 0, "no market could be made"
     assert live(home, root / "whole") == 0, "the session that is not killed ended badly"
-    whole = told(root / "whole")
+    whole = told(lambda: read(root / "whole"), root / "whole.told")
     rng, killed, findings, done, turn = random.Random(seed), Counter[str](), [], 0, 0
     while done < kills:
         turn += 1
@@ -215,7 +113,7 @@ def prove(kills: int, seed: int, root: Path) -> dict[str, Any]:
         if not finished and live(home, state) != 0:
             findings.append(f"session {turn} could not be ended")
             break
-        found = told(state)
+        found = told(lambda state=state: read(state), state.with_suffix(".told"))
         findings += [f"session {turn}: other {name}" for name in whole if found.get(name) != whole[name]]
         for name in ("rows", "orders", "fills"):
             if len({tuple(one) for one in found.get(name, ())}) != len(found.get(name, ())):

@@ -214,5 +214,5 @@ class Drill:
 
 def heard_all(exchange: FakeExchange, trader: LiveTrader) -> bool:
     """Whether a session knows every fill of the orders that rest."""
-    known = {trade for heard in list(trader.rests._heard.values()) for trade in heard.one.parts}
+    known = {trade for heard in list(trader.rests.heard.values()) for trade in heard.one.parts}
     return all(str(t.id) in known for t in exchange.account.trades if t.client_id[-1] in "ls")

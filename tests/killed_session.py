@@ -2,7 +2,8 @@
 
 ``KILL=bar:phase`` ends it there: intent (written, not sent), sent (sent, not filled), filled (filled, not booked). Of
 orders that rest: lay (written, not sent), laid (the exchange has it, unheard), part (filled, not booked), leave (on
-its way out), rest (a row is closed and orders work). ``CONFIG`` is a JSON document of another strategy.
+its way out), rest (a row is closed and orders work); closing (what an operator flattens is filled, not booked).
+``CONFIG`` is a JSON document of another strategy.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dolphin.config import parse_config
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.market_desk import MarketDesk
 from dolphin.live.binance.resting_desk import RestingDesk
+from dolphin.live.binance.trader import LiveTrader
 from dolphin.trade.champion import UNFROZEN, Runs
 from dolphin.trade.live.session import trade_live
 from dolphin.trade.live.venue import Venue
@@ -51,6 +53,12 @@ def die_at(bar, phase):
     send, finish = MarketDesk.send, MarketDesk._finish
     if phase in RESTING:
         die_resting(bar, RESTING[phase])
+    elif phase == "closing":
+        filled = LiveTrader.on_order_filled
+        LiveTrader.on_order_filled = lambda trader, event: (
+            event.client_order_id.value.endswith("x") and os.kill(os.getpid(), 9),
+            filled(trader, event),
+        )
     elif phase == "intent":
         MarketDesk.send = lambda desk, slot, order: (dies(desk), send(desk, slot, order))
     elif phase == "sent":

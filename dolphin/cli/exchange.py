@@ -9,7 +9,7 @@ import typer
 from dolphin.cli.common import From, To, note, window
 
 if TYPE_CHECKING:
-    from dolphin.exchange import Tape
+    from dolphin.exchange import FakeExchange, Tape
 
 app = typer.Typer(help="A Binance futures exchange of one's own, on this machine.", no_args_is_help=True)
 
@@ -44,7 +44,7 @@ def serve(
         bool, typer.Option("--now", help="Shift times so that the first bar to come is the next.")
     ] = False,
 ) -> None:
-    """Serve REST and streams on 127.0.0.1 until interrupted; key 'key', secret 'secret'.
+    """Serve REST and streams on 127.0.0.1 until SIGINT or SIGTERM; key 'key', secret 'secret'.
 
     POST /control asks for faults and bars, GET /control tells the state (docs/exchange.md).
     """
@@ -63,23 +63,41 @@ def serve(
     if funding is not None:
         _fund_by_the_clock(tape, funding)
     asyncio.run(_serve(tape, port, speed, balance, seed))
+    raise typer.Exit(130)
 
 
 async def _serve(tape: Tape, port: int, speed: float, balance: float, seed: int) -> None:
+    """Until SIGINT or SIGTERM; a script's background processes are begun with SIGINT ignored, and end on it too."""
     import asyncio
+    import signal
 
     from dolphin.exchange import FakeExchange
 
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     exchange = FakeExchange(tape, balance=balance, seed=seed)
     await exchange.start(port)
+    playing = asyncio.create_task(_play(exchange, speed))
+    ending = asyncio.create_task(ended.wait())
     try:
         note(f"{len(exchange.rules)} symbols, {len(tape.close_ms)} bars of {tape.interval} at {exchange.url}")
-        if speed:
-            await exchange.play(speed)
-            note("the tape is over; still serving")
-        await asyncio.Event().wait()
+        await asyncio.wait((playing, ending), return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():  # it failed, for it has no end
+            playing.result()
     finally:
+        playing.cancel()
+        ending.cancel()
         await exchange.stop()
+
+
+async def _play(exchange: FakeExchange, speed: float) -> None:
+    import asyncio
+
+    if speed:
+        await exchange.play(speed)
+        note("the tape is over; still serving")
+    await asyncio.Event().wait()
 
 
 def _tape(dataset: str | None, symbols: str | None, span: tuple[int | None, int | None], seed: int) -> Tape:

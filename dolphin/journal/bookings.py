@@ -131,7 +131,8 @@ def _wrong(event: Event, filled: dict[Any, float], wished: dict[Any, tuple[int, 
         return f"{who} names bank {int(event['bank'])} of {banks}"
     if order > event.bar:
         return f"{who} comes before its order"
-    if event["bank"] == _CALLED:  # nobody wished it
+    closed_out = order == event.bar and not event["phase"]  # what a bar wishes is filled behind its decision
+    if event["bank"] == _CALLED or closed_out:  # nobody wished it
         return None
     action, qty = wished.get((slot, order), (NONE, np.inf))
     total = filled[event.order] = filled.get(event.order, 0.0) + event["qty"]

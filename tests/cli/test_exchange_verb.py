@@ -18,17 +18,24 @@ from dolphin.gate.champions import install
 from dolphin.workspace import Workspace, create
 
 
-def test_an_exchange_serves_until_it_is_interrupted():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_exchange_serves_until_it_is_ended_in_the_background_of_a_script_too(number):
     serve = "exchange serve --symbols aausdt,BBUSDT --port 0 --speed 0 --played 5"
     command = [sys.executable, "-m", "dolphin", *serve.split()]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ) as process:
+    # A shell without job control has what runs behind an ampersand ignore SIGINT, and that is inherited.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         url = re.search(rb"http://127.0.0.1:\d+", process.stderr.readline()).group().decode()
         with urllib.request.urlopen(f"{url}/fapi/v1/exchangeInfo", timeout=30) as answer:
             assert [one["symbol"] for one in json.load(answer)["symbols"]] == ["AAUSDT", "BBUSDT"]
         with urllib.request.urlopen(f"{url}/fapi/v1/klines?symbol=AAUSDT&interval=1m", timeout=30) as answer:
             assert len(json.load(answer)) == 5
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        process.send_signal(number)
+        assert process.wait(60) == 130 and process.stderr.read().startswith(b"dolphin: interrupted")
 
 
 def test_a_dataset_is_played_bar_for_bar(pristine):

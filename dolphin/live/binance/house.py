@@ -38,5 +38,8 @@ class House:
     def refused(self, client_id: str, symbol: str, why: str) -> None:
         """The exchange did not take an order."""
 
+    def unprotected(self, symbol: str, why: str, closed: str) -> None:
+        """The exchange did not take what was to protect a position; ``closed`` is why that is held still, if it is."""
+
     def closed(self) -> None:
         """The row is closed and every order of it settled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -69,6 +70,30 @@ class MarketDesk:
         if journal is not None and wished:  # before the loop's next turn, in which the order leaves the process
             journal.sent(slot, order, client_id)
         trader.later(self._doubt, outcome, "no answer in time")
+
+    async def close(self, slot: int, order: Records, client_id: str) -> Outcome:
+        """Send an order that no wish is behind and that only reduces, or ask for it after a kill; what became of it.
+
+        The session is told nothing of it.
+        """
+        trader, settled = self._trader, asyncio.Event()
+        outcome = Outcome(
+            client_id, trader.symbol(order), slot, trader.quantity(order), then=lambda _: settled.set()
+        )  # fmt: skip
+        self.waiting[client_id] = outcome
+        self._mine.add(client_id)
+        journal = trader.journal
+        if client_id in (trader.sent_before or ()):
+            if journal is not None:
+                journal.keep(slot, order)
+            self._doubt(outcome, "the session was killed before it knew")
+        else:
+            if journal is not None:
+                journal.sent(slot, order, client_id, wished=False)
+            trader.submit_order(market_order(trader.order_factory, trader.instrument(order), order, client_id))
+            trader.later(self._doubt, outcome, "no answer in time")
+        await settled.wait()
+        return outcome
 
     def _expect(self, slot: int, order: Records, client_id: str) -> Outcome:
         trader = self._trader
@@ -139,6 +164,7 @@ class MarketDesk:
         """The exchange knows how far it came."""
         outcome = self.waiting.get(client_id)
         if outcome is not None:
+            outcome.came = True
             self._doubt(outcome, why)
 
     # Doubt --------------------------------------------------------------------------------------------------------
@@ -158,7 +184,7 @@ class MarketDesk:
 
     async def _ask(self, outcome: Outcome) -> None:
         why = outcome.why
-        answer = await self._trader.client.resolve(outcome.symbol, outcome.client_id)
+        answer = await self._trader.client.resolve(outcome.symbol, outcome.client_id, wait=not outcome.came)
         self._write(answer.parts, outcome)
         self.silent += int(answer.came and why == "no answer in time")
         outcome.answer(answer.parts, f"{why}; asked: {answer.status}")
@@ -166,6 +192,9 @@ class MarketDesk:
 
     def _finish(self, outcome: Outcome) -> None:
         if self.waiting.pop(outcome.client_id, None) is None:
+            return
+        if outcome.then is not None:
+            outcome.then(outcome)
             return
         filled, session = outcome.filled, self._trader.session
         if self._trader.journal is not None:

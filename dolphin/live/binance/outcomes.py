@@ -7,7 +7,7 @@ when the exchange was asked. Everything else is doubt, and doubt is asked about,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -86,17 +86,23 @@ class Outcome:
         What was asked for.
     why : str
         How it was settled, or what the doubt is.
+    came : bool
+        Whether the exchange is known to have had it: it is on its way no more, and can be asked about at once.
+    then : callable, optional
+        Is told of the end in the session's place.
     """
 
     client_id: str
     symbol: str
     slot: int
     qty: Decimal
+    then: Callable[[Outcome], None] | None = None
     parts: dict[str, Part] = field(default_factory=dict)
     settled: bool = False
     doubtful: bool = False
     why: str = ""
     repeated: int = 0
+    came: bool = False
 
     def fill(self, part: Part) -> None:
         """An execution; one that is known changes nothing."""

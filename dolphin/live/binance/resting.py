@@ -74,7 +74,12 @@ class Resting:
     @property
     def complete(self) -> bool:
         """Whether all that was wanted was given."""
-        return sum((part.qty for part in self.parts.values()), ZERO) >= self.qty
+        return self.left <= 0
+
+    @property
+    def left(self) -> Decimal:
+        """What is not given yet."""
+        return self.qty - sum((part.qty for part in self.parts.values()), ZERO)
 
     @property
     def ended(self) -> bool:
@@ -111,6 +116,11 @@ def not_carried(order: Records) -> str | None:
     if int(order["kind"]) == LIMIT | STOP and int(order["action"]) not in (CLOSE, REDUCE):
         return "a bracket that opens: the exchange does not cancel one order for another, and both may be filled"
     return None
+
+
+def protects(order: Records) -> bool:
+    """Whether a position is to be ended by it when the market goes against it."""
+    return bool(int(order["kind"]) & STOP) and int(order["action"]) in (CLOSE, REDUCE)
 
 
 def is_over(order: Records, bar: int) -> bool:

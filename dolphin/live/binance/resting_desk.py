@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from nautilus_trader.model.identifiers import ClientOrderId
-
 from dolphin.core.records import Records
-from dolphin.live.answers import Answer as Given
-from dolphin.live.answers import Late
 from dolphin.live.binance.asking import BEYOND_MS, Answer
+from dolphin.live.binance.leaving import Leaving, within
 from dolphin.live.binance.market_desk import KILLED
 from dolphin.live.binance.outcomes import Part, is_certain
+from dolphin.live.binance.protecting import end_unprotected
 from dolphin.live.binance.requests import AGAIN, RECV_WINDOW_MS
 from dolphin.live.binance.resting import Leg, Resting, is_over, not_carried, resting_of
 from dolphin.live.binance.writing import limit_order, stop_order
@@ -52,20 +50,21 @@ class RestingDesk:
     counts : dict of int
         Orders that were ``laid``, ``refused``, ``taken_out``; fills that came ``late``; orders that were ``asked``
         about and that were ``found`` again after a restart.
+    heard : dict of Heard
+        By client order id.
     """
 
     def __init__(self, trader: LiveTrader) -> None:
         self._trader = trader
         self.of: dict[int, Resting] = {}
         self.counts = dict.fromkeys(("laid", "refused", "taken_out", "late", "asked", "found", "repeated"), 0)
-        self._heard: dict[str, Heard] = {}
-        self._leaving: dict[int, asyncio.Task[bool]] = {}
-        self._settling: dict[str, asyncio.Task[None]] = {}
+        self.heard: dict[str, Heard] = {}
+        self._out = Leaving(trader, self)
 
     @property
     def idle(self) -> bool:
         """Whether none is on its way in or out."""
-        return not self._leaving and not self._settling
+        return self._out.idle
 
     # After a restart ----------------------------------------------------------------------------------------------
 
@@ -80,19 +79,19 @@ class RestingDesk:
             one.booked |= set(booked.get((slot, int(order["bar"])), ()))
             for leg in one.legs:
                 self._keep(one, leg)
-                self._take_in(one, leg, await self._look(one, leg))
+                self.take_in(one, leg, await self._look(one, leg))
                 self.counts["found"] += leg.open
             one.qty += sum((part.qty for part in one.parts.values() if part.trade_id in one.booked), Decimal(0))
             self.of[slot] = one
 
     def _keep(self, one: Resting, leg: Leg) -> Heard:
-        found = self._heard[leg.client_id] = Heard(one, leg, asyncio.Event(), asyncio.Event())
+        found = self.heard[leg.client_id] = Heard(one, leg, asyncio.Event(), asyncio.Event())
         return found
 
     async def _look(self, one: Resting, leg: Leg) -> Answer:
         return await self._trader.client.look(one.symbol, leg.client_id, conditional=leg.conditional)
 
-    def _take_in(self, one: Resting, leg: Leg, answer: Answer) -> None:
+    def take_in(self, one: Resting, leg: Leg, answer: Answer) -> None:
         """What the exchange says of a leg."""
         for part in answer.parts:
             self._part(one, part)
@@ -111,7 +110,7 @@ class RestingDesk:
             for leg in one.legs:
                 if leg.open:
                     self.counts["asked"] += 1
-                    self._take_in(one, leg, await self._look(one, leg))
+                    self.take_in(one, leg, await self._look(one, leg))
 
     # Before a row is decided --------------------------------------------------------------------------------------
 
@@ -133,7 +132,7 @@ class RestingDesk:
             broken = any(leg.ended for leg in one.legs)
             leaves = over or slot in closings or (broken and again is None)
             if leaves:
-                await self._settle(one)
+                await self._out.settle(one)
             only = None if again is None or leaves else again.get(slot, frozenset())
             filled, ids = one.take(only)
             if filled.qty:
@@ -148,68 +147,25 @@ class RestingDesk:
         """A row is closed: forget what does not rest any more."""
         resting = set(self._trader.session.resting)
         self.of = {slot: one for slot, one in self.of.items() if slot in resting}
-        if len(self._heard) > REMEMBERED:
+        if len(self.heard) > REMEMBERED:
             kept = {leg.client_id for one in self.of.values() for leg in one.legs}
-            self._heard = {name: heard for name, heard in self._heard.items() if name in kept or not heard.leg.over}
+            self.heard = {name: heard for name, heard in self.heard.items() if name in kept or not heard.leg.over}
 
     # Out ----------------------------------------------------------------------------------------------------------
 
     def withdraw(self, slot: int) -> None:
         """The slot's order is not wanted any more; the bar waits until it is gone."""
         one = self.of.pop(slot, None)
-        if one is None or (one.ended and not one.fresh):
-            return
-        self._trader.session.wait_for(("leaves", slot))
-        self._leaving[slot] = self._trader.spawn(self._leave(slot, one))
-
-    async def _leave(self, slot: int, one: Resting) -> bool:
-        await self._settle(one)
-        came = self._book_late(one)
-        del self._leaving[slot]
-        self._trader.session.came(("leaves", slot))
-        self._trader.wake()
-        return came
-
-    def _book_late(self, one: Resting) -> bool:
-        """What an order was given before it was gone; whether there is any."""
-        filled, ids = one.take()
-        if filled.qty:
-            self.counts["late"] += 1
-            answer = Given(filled.qty, filled.price, filled.commission, filled.ts, filled.passive, ids)
-            self._trader.session.late(Late(one.slot, one.order, answer))
-        return bool(filled.qty)
+        if one is not None and (one.fresh or not one.ended):
+            self._out.begin(slot, one)
 
     async def left(self, slot: int) -> bool:
         """Wait until what the slot had is gone; whether it was given something on its way out."""
-        leaving = self._leaving.get(slot)
-        return False if leaving is None else await leaving
+        return await self._out.gone(slot)
 
     def leaves(self, slot: int) -> bool:
         """Whether an order of the slot is on its way out."""
-        return slot in self._leaving
-
-    async def _settle(self, one: Resting) -> None:
-        """Take every leg out and know all that it was given."""
-        name = one.legs[0].client_id
-        task = self._settling.get(name)
-        if task is None:
-            task = self._settling[name] = self._trader.spawn(self._end_all(one))
-            task.add_done_callback(lambda _: self._settling.pop(name, None))
-        await task
-
-    async def _end_all(self, one: Resting) -> None:
-        await asyncio.gather(*(self._end(one, leg) for leg in one.legs if leg.accepted and not leg.ended))
-
-    async def _end(self, one: Resting, leg: Leg) -> None:
-        trader, heard = self._trader, self._heard[leg.client_id]
-        order = trader.cache.order(ClientOrderId(leg.client_id))
-        self.counts["taken_out"] += 1
-        if order is not None and not order.is_closed and not heard.gone.is_set():
-            trader.cancel_order(order)
-            await _within(heard.gone, trader.ask_after)
-        # The stream says that it is gone; only the exchange knows how far it came.
-        answer = await trader.client.resolve(one.symbol, leg.client_id, wait=False, conditional=leg.conditional)
-        self._take_in(one, leg, answer)
+        return self._out.has(slot)
 
     # In -----------------------------------------------------------------------------------------------------------
 
@@ -256,22 +212,23 @@ class RestingDesk:
             self.counts["laid"] += trader.sent_before is None
             return None
         del self.of[slot]
-        await self._settle(one)
-        self._book_late(one)
+        await self._out.settle(one)
+        self._out.book_late(one)
         for leg in one.legs:
             if leg.refused:
                 trader.house.refused(leg.client_id, one.symbol, leg.refused)
+        await end_unprotected(trader, one, "; ".join(refused))
         return "; ".join(refused)
 
     async def _submit(self, one: Resting, leg: Leg) -> None:
         """Send a leg and wait until it is known whether the exchange has it."""
-        trader, heard = self._trader, self._heard[leg.client_id]
+        trader, heard = self._trader, self.heard[leg.client_id]
         write = stop_order if leg.conditional else limit_order
         written = write(trader.order_factory, trader.instrument(one.order), one.order, leg.client_id)
         if trader.journal is not None:
             trader.journal.sent(one.slot, one.order, leg.client_id)
         trader.submit_order(written)
-        if not await _within(heard.known, trader.ask_after) or not (leg.accepted or leg.refused):
+        if not await within(heard.known, trader.ask_after) or not (leg.accepted or leg.refused):
             await asyncio.sleep((RECV_WINDOW_MS + BEYOND_MS) / 1000.0)
             await self._learn(one, leg, "it never reached the exchange")
 
@@ -279,7 +236,7 @@ class RestingDesk:
         """Ask whether the exchange ever had a leg."""
         self.counts["asked"] += 1
         answer = await self._look(one, leg)
-        self._take_in(one, leg, answer)
+        self.take_in(one, leg, answer)
         if not answer.came and not leg.accepted:
             leg.refused = otherwise
 
@@ -287,7 +244,7 @@ class RestingDesk:
 
     def accepted(self, client_id: str, venue_id: str) -> bool:
         """It is at the exchange; whether it is one of these orders."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is None:
             return False
         if not heard.leg.accepted and self._trader.journal is not None:
@@ -298,7 +255,7 @@ class RestingDesk:
 
     def filled(self, client_id: str, part: Part, reconciled: bool) -> bool:
         """A part, or all of it; what Nautilus made up itself is asked about. Whether it is one of these orders."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is None:
             return False
         one, leg = heard.one, heard.leg
@@ -312,12 +269,12 @@ class RestingDesk:
             leg.ended = True
             heard.gone.set()
             if not one.ended:
-                self._trader.spawn(self._settle(one))
+                self._trader.spawn(self._out.settle(one))
         return True
 
     def rejected(self, client_id: str, reason: str) -> bool:
         """Certain, or to be asked about."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is None:
             return False
         if is_certain(reason) and not heard.one.parts:
@@ -330,7 +287,7 @@ class RestingDesk:
 
     def denied(self, client_id: str, reason: str) -> bool:
         """Nautilus would not send it."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is None:
             return False
         heard.leg.refused, heard.leg.ended = f"not sent: {reason}", True
@@ -339,19 +296,19 @@ class RestingDesk:
 
     def ended(self, client_id: str) -> bool:
         """It is gone, or a cancel came too late: the exchange knows how far it came."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is None:
             return False
         heard.known.set()
         heard.gone.set()
-        if not heard.leg.ended and heard.one.legs[0].client_id not in self._settling:
+        if not heard.leg.ended and not self._out.settles(heard.one):
             heard.leg.accepted = True
             self._trader.spawn(self._ask(heard.one, heard.leg))
         return True
 
     def finished(self, client_id: str) -> None:
         """The order of a triggered stop has ended; what it was given comes beside this, or it is asked about."""
-        heard = self._heard.get(client_id)
+        heard = self.heard.get(client_id)
         if heard is not None and not heard.leg.ended:
             self._trader.spawn(self._ask_later(heard.one, heard.leg))
 
@@ -362,13 +319,4 @@ class RestingDesk:
 
     async def _ask(self, one: Resting, leg: Leg) -> None:
         self.counts["asked"] += 1
-        self._take_in(one, leg, await self._look(one, leg))
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait so long at most; whether it happened."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
+        self.take_in(one, leg, await self._look(one, leg))

@@ -232,6 +232,8 @@ class LiveTrader(Strategy):
             self.sent_before = left.sent
             await self._decide(left.row, left.booked)
             self.done, self.sent_before = left.row.bar, None
+        if self._is_over(self.session.bar):
+            return
         await self.house.ready()
         rows = self.feed.rows(self._after)
         first = self._loop.create_task(_next(rows))
@@ -253,7 +255,11 @@ class LiveTrader(Strategy):
         """Decide a row; whether it was to be the last."""
         await self._decide(row)
         self.done = row.bar
-        return self.stopping or (self._stop_at is not None and row.bar >= self._stop_at)
+        return self._is_over(row.bar)
+
+    def _is_over(self, bar: int) -> bool:
+        """Whether it was to be the last row; one that is done again after a kill may be."""
+        return self.stopping or (self._stop_at is not None and bar >= self._stop_at)
 
     async def _decide(self, row: Row, again: Mapping[int, Set[str]] | None = None) -> None:
         session, house = self.session, self.house

@@ -8,19 +8,23 @@ session runs, the prices at which it was closed are written down the same way, a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from dolphin.errors import DolphinError, Refused
 from dolphin.files import read_json, write_json
 from dolphin.live.binance.asking import Client
+from dolphin.live.binance.outcomes import Part, total
 from dolphin.locks import hold
 from dolphin.times import format_time
-from dolphin.trade.control import record
+from dolphin.trade.control import read_audit, record
 from dolphin.trade.folder import StateFolder
 
 NAME = "adopt.json"
+
+#: The action under which it is on record what a flattening is about to close.
+BEGINS = "flatten begins"
 
 
 def adoption(folder: StateFolder) -> dict[str, Any] | None:
@@ -82,6 +86,9 @@ async def adopt(folder: StateFolder, client: Client, symbols: tuple[str, ...], r
 async def flatten(folder: StateFolder, client: Client, name: str, reason: str) -> dict[str, Any]:
     """Cancel every order and close every position of the account; no session may be running.
 
+    What is to be closed, and by which order, is on record before the first goes out: a second call after a kill in
+    between asks what became of those, so that what they were given is booked too.
+
     Raises
     ------
     DolphinError
@@ -89,15 +96,20 @@ async def flatten(folder: StateFolder, client: Client, name: str, reason: str) -
     """
     if not reason.strip():
         raise DolphinError("a reason is mandatory", mend="say why: --reason TEXT")
-    with hold(folder.root / ".audit.lock"):
-        record(folder, "flatten begins", {"reason": reason})
+    parts: dict[str, list[Part]] = {}
+    for symbol, client_id in _begun(folder):
+        parts.setdefault(symbol, []).extend((await client.resolve(symbol, client_id)).parts)
     for order in await client.open_orders():
         conditional = bool(order.get("conditional"))
         await client.resolve(order["symbol"], order["clientOrderId"], wait=False, conditional=conditional)
-    prices, stamp = {}, int(time.time())
-    for number, (symbol, amount) in enumerate(sorted((await client.positions()).items())):
-        client_id = f"{name[:12]}-flat-{stamp}-{number}"
-        prices[symbol] = await _close(client, symbol, amount, client_id)
+    positions, stamp = sorted((await client.positions()).items()), int(time.time())
+    closings = [[symbol, f"{name[:12]}-flat-{stamp}-{number}"] for number, (symbol, _) in enumerate(positions)]
+    with hold(folder.root / ".audit.lock"):
+        record(folder, BEGINS, {"reason": reason, "closings": closings})
+    for (symbol, amount), (_, client_id) in zip(positions, closings, strict=True):
+        await client.reduce(symbol, -amount, client_id)
+        parts.setdefault(symbol, []).extend((await client.resolve(symbol, client_id)).parts)
+    prices = {symbol: _price_and_fee(given) for symbol, given in parts.items()}
     left = await client.positions()
     line = order_adoption(folder, reason, left, prices, action="flatten")
     if left:
@@ -107,12 +119,18 @@ async def flatten(folder: StateFolder, client: Client, name: str, reason: str) -
     return line
 
 
-async def _close(client: Client, symbol: str, amount: Decimal, client_id: str) -> tuple[str, str]:
-    """Close one position; the average price and the fee."""
-    await client.reduce(symbol, -amount, client_id)
-    answer = await client.resolve(symbol, client_id)
-    qty = sum((part.qty for part in answer.parts), Decimal(0))
-    if not qty:
-        return "0", "0"
-    value = sum((part.qty * part.price for part in answer.parts), Decimal(0))
-    return str(float(value / qty)), str(sum((part.commission for part in answer.parts), Decimal(0)))
+def _begun(folder: StateFolder) -> list[tuple[str, str]]:
+    """The orders of flattenings that did not come to their end, by symbol and client order id; the newest last."""
+    found: list[tuple[str, str]] = []
+    for line in read_audit(folder):
+        if line["action"] == BEGINS:
+            found += [(str(symbol), str(client_id)) for symbol, client_id in line.get("closings", ())]
+        elif line["action"] == "flatten":
+            found.clear()
+    return found
+
+
+def _price_and_fee(parts: Sequence[Part]) -> tuple[str, str]:
+    """The average price and the fee of what was closed."""
+    given = total(parts)
+    return (str(given.price), str(sum((part.commission for part in parts), Decimal(0)))) if given.qty else ("0", "0")

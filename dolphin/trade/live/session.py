@@ -29,6 +29,7 @@ from dolphin.live.binance.journaling import LiveJournal
 from dolphin.live.binance.keys import Keys
 from dolphin.live.binance.node import run_node
 from dolphin.live.binance.reconcile import OpenIntent
+from dolphin.live.binance.resting import unbooked
 from dolphin.live.binance.safety import check_account, check_strategy
 from dolphin.live.binance.trader import LiveTrader, Unfinished
 from dolphin.live.binance.vigil import Vigil
@@ -290,6 +291,8 @@ class LiveSession(PaperSession, House):
         theirs = self.vigil.positions
         if theirs is None:  # nobody could be asked yet
             return ()
+        if unbooked(self.trader.rests.of.values()):  # booked in this row: what differs then is of the next
+            return ()
         self._adopts = True
         if wanted != dict(theirs):
             self._say(f"not adopted: the exchange has something else by now than when it was asked for ({theirs})")
@@ -322,6 +325,11 @@ class LiveSession(PaperSession, House):
     def refused(self, client_id: str, symbol: str, why: str) -> None:
         """See :class:`~dolphin.live.binance.house.House`."""
         self._say(f"{symbol}: the exchange did not take {client_id}: {self._keys.hidden(why)}")
+
+    def unprotected(self, symbol: str, why: str, closed: str) -> None:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        what = f"STILL HELD WITHOUT PROTECTION: {self._keys.hidden(closed)}" if closed else "closed at the market"
+        self._say(f"{symbol}: the exchange did not take the stop of a position ({self._keys.hidden(why)}): {what}")
 
     def stops(self, session: Session, order: Records) -> str | None:
         """The account's limits, and what the exchange's one-way mode cannot carry."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from drill_for_tests import BREAKOUT, PAIR, ExchangeThread, tape_of_rows, until
+from drill_for_tests import PAIR, ExchangeThread, tape_of_rows, until
 
 import dolphin
 from dolphin.core.records import NONE
@@ -21,6 +22,7 @@ from dolphin.trade.proof import prove
 
 START, BARS, KILLED = 2300, 10, 2305
 TESTS = Path(__file__).resolve().parents[2]
+SCRIPT = TESTS.parent / "scripts" / "kill_live.py"
 
 
 def session(thread, state, home, kill="", config=None, last=START + BARS - 1):
@@ -87,17 +89,15 @@ def booked(journal):
     return {f"{int(one['bar'])}-{int(one['slot'])}": float(one["qty"]) for one in fills}
 
 
-#: Without a fee of makers, so that the drawn bars are those at which orders rest.
-FEES = {"slippage_bps": 0.0, "fee_bps": 5.0}
-LIMITS, STOPS = PAIR | {"friction": FEES}, BREAKOUT | {"friction": FEES | {"fill_model": "bar_range"}}
+#: Without a fee of makers, so that the bars are those at which orders rest.
+LIMITS = PAIR | {"friction": {"slippage_bps": 0.0, "fee_bps": 5.0}}
 PHASES = ["lay", "laid", "rest", "part", "leave"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "phases"), [(LIMITS, PHASES), (STOPS, PHASES)], ids=["limits", "stops"])
-def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path, config, phases):
-    state, last, left = tmp_path / "state", START + 39, list(phases)
-    tape = tape_of_rows(dataset, 0, last + 1, ranged=config is STOPS)
+def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset, tmp_path):
+    state, last, left, config = tmp_path / "state", START + 39, list(PHASES), LIMITS
+    tape = tape_of_rows(dataset, 0, last + 1)
     tape.at, kills = START, 0
     with ExchangeThread(tape) as thread:
         process = session(thread, state, pristine.root, f"{START + 1}:{left.pop(0)}", config, last)
@@ -115,7 +115,7 @@ def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset,
         assert process.wait(60) == 0, process.stderr.read().decode()[-2000:]
         process.stderr.close()
         found = thread.control()
-    assert kills == len(phases)
+    assert kills == len(PHASES)
     journal = journal_in(state)
     again = replay(journal)
     assert again.equal, again.sentence
@@ -132,3 +132,39 @@ def test_orders_in_the_market_are_found_again_after_each_kill(pristine, dataset,
     records = hold(journal, journal.index()).bookings.records
     fills = records[(records["action"] != NONE) & np.isin(records["status"], [3, 4])]
     assert float(fills["qty"].sum()) == pytest.approx(filled)
+
+
+@pytest.mark.slow
+def test_stops_and_brackets_killed_at_drawn_places_are_those_of_a_session_that_never_was(home):
+    wanted = ["--home", home.root, "--kills", "7", "--per-session", "7", "--seed", "5", "--json"]
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *wanted], capture_output=True, text=True, timeout=600, cwd=TESTS.parent
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["kills"] >= 7 and found["trades"] > 0 and "(stops)" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_the_row_of_a_kill_is_done_again_ends_with_that_row(pristine, dataset, tmp_path):
+    state = tmp_path / "state"
+    tape = tape_of_rows(dataset, 0, KILLED + 2)
+    tape.at = START
+    with ExchangeThread(tape) as thread:
+        process = session(thread, state, pristine.root, f"{KILLED}:sent")
+        thread.control(fill_delay=0.3)
+        for bar in range(START, KILLED + 1):
+            until(lambda: listening(thread, len(dataset.symbols), process), "nobody listens")
+            thread.control(bar=1)
+            until(lambda bar=bar: closed(state) >= bar or process.poll() is not None, f"bar {bar}")
+        assert process.wait(60) == -9
+        process.stderr.close()
+        thread.control(fault={"where": "GET /fapi/v1/order", "delay": 2.0})
+        asked = thread.control()["calls"].get("GET /fapi/v1/order", 0)
+        process = session(thread, state, pristine.root)
+        until(lambda: thread.control()["calls"].get("GET /fapi/v1/order", 0) > asked, "the order is not asked about")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, process.stderr.read().decode()[-2000:]
+        process.stderr.close()
+    assert closed(state) == KILLED
+    assert json.loads(StateFolder(state).status.read_text())["state"] == "interrupted"
