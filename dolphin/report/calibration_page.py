@@ -34,8 +34,8 @@ _WORDS = {
 
 _READ = (
     "Markets of each kind that pass, and their share. broad@4: 4 bps a bar for 50 bars are planted after every signal, "
-    "narrow@4: for 20 bars after the strong ones. The last two columns are Sharpe ratios: of the best on the bars that the search saw, and of what it "
-    "chose on the bars that it did not see."
+    "narrow@4: for 20 bars after the strong ones. The last two columns are Sharpe ratios: of the best on the bars that "
+    "the search saw, and of what it chose on those that it did not see."
 )
 
 

@@ -57,8 +57,8 @@ _READ = (
 
 _SHUFFLED = "Each input shuffled among the windows: plus is worse, so that much of the forecast hangs on it."
 _DRIFT = (
-    "Whether the inputs judged here are distributed as in the training. PSI is the population stability index (act above "
-    "0.2), KS the largest distance of the two distributions, p how often luck finds one as large."
+    "Whether the inputs judged here are distributed as in the training. PSI is the population stability index (act "
+    "from 0.2 on), KS the largest distance of the two distributions, p how often luck finds one as large."
 )
 
 
