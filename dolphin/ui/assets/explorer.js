@@ -362,8 +362,10 @@
       show(row - 150, row + 150);
       walkTo(row, false);
     } else {
-      show(about.first, about.last);
       const first = await get('next', {bar: about.first - 1, way: 1});
+      // The decision that is told first is about the asset that is drawn.
+      if (first.bar !== null) view.asset = $('asset').value = first.trade.asset;
+      show(about.first, about.last);
       walkTo(first.bar === null ? about.first : first.bar, false);
     }
     await load();
