@@ -42,8 +42,9 @@ def demo(
             raise DolphinError("is no workspace of the demo, so it is not removed", where=str(home))
         shutil.rmtree(home)
     print(
-        f"DOLPHIN's main job on two generated markets, in {home}: about 3 minutes on two cores, the first time 5, 6 if busy\n"
-        "(every kernel is compiled once). Nothing is downloaded; outside that folder only the kernel cache is written.",
+        f"DOLPHIN's main job on two generated markets, in {home}: about 3 minutes on two cores, the first time 5,\n"
+        "6 where they are busy (every kernel is compiled once). Nothing is downloaded; outside that folder only\n"
+        "the kernel cache is written.",
         flush=True,
     )
     began = time.perf_counter()
