@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dolphin.extras import EXTRAS, missing
+from dolphin.errors import DolphinError
+from dolphin.extras import EXTRAS, missing, require
 from dolphin.workspace import Workspace, create
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,10 +59,10 @@ def test_the_core_works_without_extras_and_the_ladder_names_its_own(home: Worksp
         done = dolphin(home, *words)
         assert done.returncode == 0, done.stderr
     done = dolphin(home, "ladder", "e", "--config", str(home.root / "c.toml"))
-    assert done.returncode == 2 and done.stderr.splitlines()[-1] in {
-        "dolphin: vectorbt is not installed, which this needs; pip install 'dolphin-quant[vectorbt]'",
-        "dolphin: nautilus_trader is not installed, which this needs; pip install 'dolphin-quant[nautilus]'",
-    }
+    assert done.returncode == 2 and done.stderr == (
+        "dolphin: vectorbt and nautilus_trader are not installed, which this needs; "
+        "pip install 'dolphin-quant[vectorbt,nautilus]', or rungs that go without: --rungs 0,R\n"
+    )
     assert "Traceback" not in done.stderr
     done = dolphin(home, "feeds", "run")
     assert done.returncode == 2 and "msgspec is not installed" in done.stderr.splitlines()[-1]
@@ -72,6 +73,14 @@ def test_every_extra_is_one_of_the_project() -> None:
     assert set(EXTRAS.values()) <= set(extras)
     everything = extras["all"][0].removeprefix("dolphin-quant[").removesuffix("]").split(",")
     assert set(EXTRAS.values()) <= set(everything)
+
+
+def test_what_is_not_there_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    require(["vectorbt"], "nothing")
+    monkeypatch.setitem(EXTRAS, "no_such_package", "ui")
+    mend = r"pip install 'dolphin-quant\[ui\]', or do without"
+    with pytest.raises(DolphinError, match=rf"no_such_package is not installed, which this needs; {mend}"):
+        require(["vectorbt", "no_such_package"], "do without")
 
 
 def test_other_modules_are_not_explained_away() -> None:

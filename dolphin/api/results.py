@@ -27,11 +27,18 @@ _SHOWN = ("sharpe_365", "roi", "max_drawdown", "profit_factor", "win_rate", "tra
 
 def _table(title: str, values: Mapping[str, Any]) -> str:
     """A small table for a notebook."""
-    rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(_figure(v))}</td></tr>" for k, v in values.items())
+    rows = "".join(
+        f"<tr><th>{html.escape(k)}</th><td>{html.escape(_figure(k, v))}</td></tr>" for k, v in values.items()
+    )
     return f"<table><caption>{html.escape(title)}</caption>{rows}</table>"
 
 
-def _figure(value: Any) -> str:
+def _figure(name: str, value: Any) -> str:
+    """A value as people read it: shares in per cent."""
+    from dolphin.report.numerals import SHARES
+
+    if name in SHARES and isinstance(value, float):
+        return f"{100.0 * value:,.2f} %"
     return f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -210,7 +217,7 @@ class StudyResult:
         columns += self.done.study.space
         head = "".join(f"<th>{html.escape(c)}</th>" for c in dict.fromkeys(columns))
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_figure(v))}</td>" for v in row) + "</tr>"
-            for row in shown.select(list(dict.fromkeys(columns))).iter_rows()
+            "<tr>" + "".join(f"<td>{html.escape(_figure(*cell))}</td>" for cell in row.items()) + "</tr>"
+            for row in shown.select(list(dict.fromkeys(columns))).iter_rows(named=True)
         )
         return f"<table><caption>{html.escape(repr(self)[1:-1])}</caption><tr>{head}</tr>{body}</table>"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dolphin.stores import Store
     from dolphin.workspace import Workspace
 
-Dataset = Annotated[str, typer.Argument(help="Dataset.", autocompletion=completion.datasets)]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Dataset.", autocompletion=completion.datasets)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Config file, TOML or YAML.")]
 From = Annotated[str | None, typer.Option("--from", help="First bar close, inclusive (UTC), e.g. 2025-01-31.")]

@@ -35,15 +35,16 @@ def demo(
     home: Annotated[Path, typer.Option("--home", help="Workspace of the demo.")] = Path("demo_workspace"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove that folder first.")] = False,
 ) -> None:
-    """Generated market to frozen champion, and an honest refusal: 2 to 4 minutes, offline, SYNTHETIC data."""
+    """Generated market to frozen champion, and an honest refusal: 3 to 6 minutes, offline, SYNTHETIC data."""
     home = home.absolute()
     if fresh and home.exists():
         if not (home / "experiments" / "demo_edge.toml").is_file():
             raise DolphinError("is no workspace of the demo, so it is not removed", where=str(home))
         shutil.rmtree(home)
     print(
-        f"DOLPHIN's main job on two generated markets, in {home}: about 3 minutes on two cores, the first time 5\n"
-        "(every kernel is compiled once). Nothing is downloaded; outside that folder only the kernel cache is written.",
+        f"DOLPHIN's main job on two generated markets, in {home}: about 3 minutes on two cores, the first time 5,\n"
+        "6 where they are busy (every kernel is compiled once). Nothing is downloaded; outside that folder only\n"
+        "the kernel cache is written.",
         flush=True,
     )
     began = time.perf_counter()

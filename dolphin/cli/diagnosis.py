@@ -14,22 +14,26 @@ from pathlib import Path
 from dolphin import workspace
 from dolphin.core import jit
 from dolphin.errors import DolphinError
+from dolphin.extras import install
 
 REQUIRED = ("numba", "numpy", "polars", "pydantic", "plotly", "scipy")
+#: Import name of an optional part, what it is for, and what brings it where it is no extra of this package.
 OPTIONAL = {
-    "nautilus_trader": ("ladder rung 2", "pip install nautilus_trader"),
-    "vectorbt": ("ladder rung 1", "pip install vectorbt"),
+    "nautilus_trader": ("ladder rung 2, paper and live", None),
+    "vectorbt": ("ladder rung 1", None),
     "duckdb": ("SQL and bars from ticks", "pip install duckdb"),
     "optuna": ("adaptive samplers and studies", "pip install optuna"),
-    "sklearn": ("parameter importance", "pip install scikit-learn"),
-    "distributed": ("sweeps on a cluster", "pip install distributed"),
+    "sklearn": ("the forewarner", None),
+    "distributed": ("sweeps on a cluster", None),
     "exchange_calendars": ("session calendars", "pip install exchange_calendars"),
-    "flint": ("dolphin scan --certify", "pip install python-flint"),
+    "flint": ("dolphin scan --certify", None),
     "httpx": ("dolphin data pull", "pip install httpx tenacity"),
-    "fastexcel": ("Excel files", "pip install fastexcel"),
-    "hazelcast": ("the shared feature store", "pip install hazelcast-python-client"),
-    "apscheduler": ("dolphin service run-jobs", "pip install apscheduler"),
-    "prometheus_client": ("dolphin service status-port", "pip install prometheus_client"),
+    "fastexcel": ("Excel files", None),
+    "aiohttp": ("dolphin ui, dolphin exchange", None),
+    "msgspec": ("dolphin feeds", None),
+    "hazelcast": ("the shared feature store", None),
+    "apscheduler": ("dolphin service run-jobs", None),
+    "prometheus_client": ("dolphin service status-port", None),
 }
 #: What a module is called where it is installed from, if not the same.
 DISTRIBUTIONS = {"hazelcast": "hazelcast-python-client", "sklearn": "scikit-learn", "flint": "python-flint"}
@@ -60,7 +64,7 @@ def examine() -> list[Finding]:
     except DolphinError as error:
         findings.append(Finding("workspace", None, str(error)))
     for name, (purpose, mend) in OPTIONAL.items():
-        findings.append(_package(name, purpose, mend, needed=False))
+        findings.append(_package(name, purpose, mend or install(name), needed=False))
     return findings
 
 

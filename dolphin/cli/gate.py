@@ -149,7 +149,7 @@ def show(report: GateReport) -> None:
         (
             f.name,
             f.window,
-            figure(f.metric, f.value),
+            "-" if f.value != f.value else figure(f.metric, f.value),
             f"{f.op} {figure(f.metric, f.limit)}",
             _word(f.passed),
             f.reason,
@@ -159,7 +159,10 @@ def show(report: GateReport) -> None:
     table("floors", ("floor", "window", "value", "limit", "", "why"), rows)
     table("evidence", ("check", "", "detail"), [(c.name, _word(c.passed), c.detail) for c in report.checks])
     if advice := report.evidence.get("advisory"):
-        shown = [(a["name"], a["value"], f"{a['op']} {a['limit']:g}", _advice(a["good"]), a["reading"]) for a in advice]
+        shown = [
+            (a["name"], _known(a["value"]), f"{a['op']} {a['limit']:g}", _advice(a["good"]), a["reading"])
+            for a in advice
+        ]
         table("advisory, never decisive", ("evidence", "value", "limit", "", "how to read it"), shown)
     if looks := report.evidence.get("looks"):
         say(
@@ -172,6 +175,11 @@ def show(report: GateReport) -> None:
         say(f"the gate's own error: {error['status']}")
     under = " under weaker rules than the shipped ones" if report.weaker else ""
     say(f"verdict: {report.verdict}{under}", style="bold green" if report.passed else "bold red")
+
+
+def _known(value: object) -> object:
+    """What was measured, a dash where nothing could be."""
+    return "-" if value is None or value != value or value == "nan" else value
 
 
 def _word(passed: bool) -> str:

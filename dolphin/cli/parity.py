@@ -57,7 +57,10 @@ def _prove(path: Path, html: Path | None, as_json: bool) -> None:
         write_parity_page(found.first.as_dict(), html)
 
     def tell() -> None:
-        say(found.sentence)
+        if found.first is None or not found.sentence.startswith(found.first.sentence):
+            say(found.sentence)
+        elif more := found.sentence.removeprefix(found.first.sentence).removeprefix("; "):
+            say(more)
         if found.first is not None:
             _tell(found.first)
 

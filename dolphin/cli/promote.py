@@ -222,7 +222,12 @@ def _promote(
     except Refused as refusal:
         if not as_json:
             table("refused", ("breached",), [(line,) for line in refusal.details])
-            raise
+            if len(refusal.details) < 2:
+                raise
+            # All of them are on stdout: stderr has the one line that a log needs.
+            count = len(refusal.details) - 1
+            what = f"{refusal.what.partition(': ')[0]}: {refusal.details[0]} (and {count} more)"
+            raise Refused(what, where=refusal.where) from None
         print(json.dumps({"promoted": False, "refusals": list(refusal.details)}, indent=1))
         note(f"dolphin: {refusal}")
         raise typer.Exit(1) from None

@@ -48,13 +48,15 @@ def paper(
     """Trade on Nautilus' sandbox exchange; a kill loses nothing, the same command goes on."""
     from dolphin import workspace
     from dolphin.trade.champion import champion_to_run, config_to_run, may_buy, require_long_record
-    from dolphin.trade.feeds import FeedOptions, open_feed
-    from dolphin.trade.paper import trade_paper
     from dolphin.trade.settings import read_settings
 
     home = workspace.find()
     chosen = read_settings(settings)
     runs = champion_to_run(home, champion) if config is None else config_to_run(home, config)
+    # The node's libraries take seconds to import: what cannot begin is said before.
+    from dolphin.trade.feeds import FeedOptions, open_feed
+    from dolphin.trade.paper import trade_paper
+
     options = FeedOptions(speed, *window(start, stop), runs.dataset, environment, exchange_url)
     opened = open_feed(home, feed, runs.config, options)
     folder = state or home.root / "runs" / "trade" / runs.account

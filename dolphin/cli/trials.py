@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dolphin.cli import completion
-from dolphin.cli.common import Json, emit, progress_bar, say, table
+from dolphin.cli.common import Json, emit, metric, progress_bar, say, table
 from dolphin.errors import DolphinError
 from dolphin.files import json_value
 
@@ -240,4 +240,5 @@ def show_trials(trials: pl.DataFrame, objective: str, names: list[str], *, valid
     columns = [name for name in ("trial", *where, "state", *note, *extra, *_SHOWN, *names) if name in trials.columns]
     if trials["state"].n_unique() == 1 and not note:
         columns.remove("state")
-    table(f"by {objective}", [name.replace("_", "\n") for name in columns], trials.select(columns).rows())
+    rows = [[metric(*cell) for cell in zip(columns, row, strict=True)] for row in trials.select(columns).iter_rows()]
+    table(f"by {objective}", [name.replace("_", "\n") for name in columns], rows)

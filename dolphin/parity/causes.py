@@ -116,6 +116,8 @@ def later_causes(a: Side, b: Side, k: int, scenes: tuple[Scene, Scene], stage: s
         return Later("one cause", "it is the last bar that both have")
     if one.again != a.digest_at(k):
         return Later("not known", f"the code here decides bar {one.row} of {a.label} otherwise than was recorded")
+    if not _alike(one.market, two.market):
+        return Later("not known", "the two have other assets or other features: neither goes on with the other's rows")
     back = int(one.config.strategy.warmup_bars(one.config.params))
     market = spliced(one.market, two.market, one.row, stop, back)
     again = a.go_on(one, market, stop)
@@ -133,6 +135,12 @@ def later_causes(a: Side, b: Side, k: int, scenes: tuple[Scene, Scene], stage: s
     if m - one.row <= memory:
         sentence += f"; features look back {memory:,} bars, so it may still follow from the first"
     return Later("several causes", sentence, bars, m, when, None if named is None else named.name)
+
+
+def _alike(a: Market, b: Market) -> bool:
+    """Whether rows of one have a place in the other."""
+    theirs = b.by_row()
+    return all(values.shape[1:] == theirs[name].shape[1:] for name, values in a.by_row().items() if name in theirs)
 
 
 def _at(scene: Scene, row: int) -> Scene:

@@ -13,6 +13,7 @@ from dolphin.catalog import Dataset
 from dolphin.config import Config
 from dolphin.core.records import Market
 from dolphin.errors import DolphinError
+from dolphin.extras import require
 from dolphin.parity.case import Case
 
 Progress = Callable[[int, int, str], None]
@@ -27,6 +28,8 @@ NODE, REPLAY = "Nautilus node, lockstep", "journal of the node"
 #: Those that are climbed unless told, and all.
 RUNGS: tuple[Label, ...] = (0, "R", 1, 2)
 ALL: tuple[Label, ...] = (*RUNGS, 3, 4, 5)
+#: What rungs import that not everybody has.
+NEEDS = {1: "vectorbt", 2: "nautilus_trader", 3: "nautilus_trader"}
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ def ladder(
         raise DolphinError(f"rows {start} to {stop} are no window of {len(market.ts)} bars", where=dataset.name)
     if full_bars is not None and full_bars < 1:
         raise DolphinError(f"full_bars is {full_bars}", mend="choose 1 or more")
+    require(
+        dict.fromkeys(package for rung, package in NEEDS.items() if rung in wanted),
+        "rungs that go without: --rungs 0,R",
+    )
     case = Case(dataset, market, config, start, stop, journals)
     if journals is None and {3, 4} <= {*wanted}:  # rung 4 reads what rung 3 wrote
         with tempfile.TemporaryDirectory(prefix="dolphin-ladder-") as folder:

@@ -41,9 +41,9 @@ def forewarner_page(judged: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     ]
     if judged.get("importance"):
         rows = [[Cell(name), Cell(f"{worse:+.4f}")] for name, worse in list(judged["importance"].items())[:10]]
-        parts.append(card("What it reads", table(["Input", "Brier score when shuffled"], rows)))
+        parts.append(card("What it reads", table(["Input", "Change of the Brier score"], rows), note=_SHUFFLED))
     if judged.get("drift"):
-        parts.append(card("Drift from the training", _drift(judged["drift"])))
+        parts.append(card("Drift from the training", _drift(judged["drift"]), note=_DRIFT))
     parts.append(card("Of what", facts(about.items())))
     head = '<header><div class="title"><h1>Forewarner</h1></div></header>'
     return page("Forewarner", "\n".join([head, *parts]))
@@ -52,6 +52,13 @@ def forewarner_page(judged: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 _READ = (
     "Where windows forecast alike really went bad: on the diagonal forecasts are honest, below it they are too high. "
     "A circle's area is the number of forecasts; the dashed line is the share of all windows that went bad."
+)
+
+
+_SHUFFLED = "Each input shuffled among the windows: plus is worse, so that much of the forecast hangs on it."
+_DRIFT = (
+    "Whether the inputs judged here are distributed as in the training. PSI is the population stability index (act "
+    "from 0.2 on), KS the largest distance of the two distributions, p how often luck finds one as large."
 )
 
 
@@ -97,7 +104,11 @@ def reliability_picture(rows: list[dict[str, Any]], base: float) -> str:
             "</circle>"
         )
     middle = (FRAME.left + FRAME.width) / 2
-    parts.append(words(middle, FRAME.height - 6.0, "forecast; upwards: observed", "middle"))
+    parts.append(
+        words(
+            middle, FRAME.height - 6.0, "across: share that was forecast to go bad; upwards: share that did", "middle"
+        )
+    )
     said = ", ".join(f"{row['forecast']:.0%}: {row['observed']:.0%} of {row['count']:,}" for row in rows)
     return FRAME.picture(f"Observed share by forecast: {said}", parts)
 

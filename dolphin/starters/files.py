@@ -21,6 +21,8 @@ KINDS = ("strategy", "feature", "study")
 #: The market of an example: large enough for a trade a day, small enough for a second.
 EXAMPLE = "demo"
 CROSSING = "crossing"
+#: Of a new study, at most.
+TRIALS = 16
 _HERE = Path(__file__).parent
 
 
@@ -76,11 +78,12 @@ def start(
         written = _write(workspace, {research / f"{name}.py": _text("feature.py", NAME=name)})
         return Started(written, (f"dolphin check feature {name}:FEATURE {on}",))
     settings = parse_config({"strategy": strategy or "vel_div"}, where=strategy or "vel_div", research=research)
-    search = _search(settings.strategy)
-    text = _text("study.toml", NAME=name, DATASET=on, STRATEGY=settings.strategy_name, SEARCH=search)
+    search, size = _search(settings.strategy)
+    words = {"STRATEGY": settings.strategy_name, "SEARCH": search, "TRIALS": str(min(size, TRIALS))}
+    text = _text("study.toml", NAME=name, DATASET=on, **words)
     written = _write(workspace, {workspace.experiments / f"{name}.toml": text})
     return Started(written, (
-        f"dolphin sweep experiments/{name}.toml --report {name}.html",
+        f"dolphin sweep experiments/{name}.toml --report {name}_study.html",
         f"dolphin trials {name}",
     ))  # fmt: skip
 
@@ -114,12 +117,13 @@ def _write(workspace: Workspace, files: dict[Path, bytes]) -> tuple[Path, ...]:
     return tuple(path.relative_to(workspace.root) for path in files)
 
 
-def _search(strategy: Strategy) -> str:
-    """The parameters that a study may begin with: whole numbers from half to twice their defaults, in four steps.
+def _search(strategy: Strategy) -> tuple[str, int]:
+    """The parameters that a study may begin with, and how many configurations these are.
 
-    An indicator of another length is another compiled feature, half a second the first time.
+    Whole numbers from half to twice their defaults, in four steps: an indicator of another length is another compiled
+    feature, half a second the first time.
     """
-    lines = ["", "[search]  # low, high and step, or choices = [...]"]
+    size, lines = 1, ["", "[search]  # low, high and step, or choices = [...]"]
     for name, about in strategy.params.model_fields.items():  # type: ignore[attr-defined]
         value, kind = about.default, about.annotation
         bounds = {key: getattr(m, key) for m in about.metadata for key in ("ge", "gt", "le", "lt") if hasattr(m, key)}
@@ -127,8 +131,11 @@ def _search(strategy: Strategy) -> str:
             low, high = max(value // 2, bounds.get("ge", 1)), min(value * 2, bounds.get("le", value * 2))
             step = max(1, (high - low) // 3)
             lines.append(f"{name} = {{ low = {low}, high = {low + step * ((high - low) // step)}, step = {step} }}")
+            size *= (high - low) // step + 1
         elif get_args(kind):
             lines.append(f"# {name} = {{ choices = {[*get_args(kind)]} }}".replace("'", '"'))
         elif kind is float and isinstance(value, float) and value > 0.0:
             lines.append(f"# {name} = {{ low = {value / 2!r}, high = {value * 2!r} }}")
-    return "\n".join(lines)
+    if size == 1:  # no whole number: what there is is searched, or the study would be about nothing
+        lines = [line.removeprefix("# ") for line in lines]
+    return "\n".join(lines), size if size > 1 else TRIALS

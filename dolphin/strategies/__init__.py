@@ -48,7 +48,8 @@ def load(name: str, research: Path | None = None) -> Strategy:
     """
     if ":" not in name:
         if name not in BUNDLED:
-            raise DolphinError(f"unknown strategy '{name}'", mend=nearest(name, BUNDLED))
+            mend = f"name its strategy: {name}:ATTRIBUTE" if _is_module(name, research) else nearest(name, BUNDLED)
+            raise DolphinError(f"unknown strategy '{name}'", mend=mend)
         module_name, attribute = BUNDLED[name]
         found: Strategy = getattr(importlib.import_module(module_name), attribute)
         return found
@@ -59,6 +60,10 @@ def load(name: str, research: Path | None = None) -> Strategy:
         return _with_features(own, research)
     except TypeError as error:
         raise DolphinError(str(error), where=name) from None
+
+
+def _is_module(name: str, research: Path | None) -> bool:
+    return research is not None and name.isidentifier() and (research / f"{name}.py").is_file()
 
 
 @functools.lru_cache(maxsize=64)

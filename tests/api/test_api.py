@@ -24,6 +24,7 @@ def test_a_run_is_something_to_look_at(home: Workspace, tmp_path: Path) -> None:
     assert run.equity.height == 288 and str(run.equity["time"][0]) == "2025-01-02 00:00:00+00:00"
     assert run.to_pandas().shape == (288, 5) and run.trades.height == run.metrics["trades"]
     assert len(run.plot().data) == 2 and "<caption>run of vel_div" in run._repr_html_()
+    assert f"<th>roi</th><td>{100 * run.metrics['roi']:,.2f} %</td>" in run._repr_html_()
     assert run.report(tmp_path / "run.html").read_text().startswith("<!")
     again = dp.backtest("demo", dp.Config("vel_div"), start="2025-01-02", stop="2025-01-03", workspace=home)
     assert again.digest == run.digest and isinstance(again.config, dp.Config)

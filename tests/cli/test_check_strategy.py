@@ -85,6 +85,7 @@ def test_a_mistake_is_one_line_with_its_place(
     ("arguments", "words"),
     [
         (("vel_dif",), "unknown strategy 'vel_dif'; did you mean 'vel_div'?"),
+        (("own",), "unknown strategy 'own'; name its strategy: own:ATTRIBUTE"),
         (("own:PULBACK",), "did you mean 'PULLBACK'?"),
         (("vel_div", "--config", "own.toml"), "is of strategy 'own:PULLBACK', not of 'vel_div'"),
         (("vel_div", "n"), "no dataset 'n'"),

@@ -163,6 +163,13 @@ def test_other_data_is_different_input(home: Workspace, base: Path) -> None:
     assert any(line.startswith("data digests differ: ") or "dataset" in line for line in found.notes)
 
 
+def test_a_market_of_other_assets_is_not_gone_on_with(home: Workspace, base: Path) -> None:
+    generate(home, "few", preset="edge", days=3, assets=4, spacing_ns=60 * SECOND, seed=3)
+    found = compare(base, record(home, "few", CONFIG, data="few"), home)
+    assert found.cause == "different input" and found.later is not None and found.later.verdict == "not known"
+    assert "other assets or other features" in found.later.sentence
+
+
 def test_an_altered_dataset_is_said_so(home: Workspace, base: Path, tmp_path: Path) -> None:
     copy = Workspace(tmp_path / "home")
     shutil.copytree(home.root, copy.root)

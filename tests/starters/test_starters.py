@@ -41,6 +41,23 @@ def test_a_new_strategy_runs_as_it_is(home: workspace.Workspace, monkeypatch: py
     assert run("dolphin new study first --strategy crossing:STRATEGY", home.root, monkeypatch) == 0
     study = tomllib.loads((home.experiments / "first.toml").read_text())
     assert study["dataset"] == "demo" and study["search"]["fast"] == {"low": 5, "high": 20, "step": 5}
+    assert study["trials"] == 16
+
+
+def test_a_new_study_asks_as_often_as_there_is_something_to_ask(home: workspace.Workspace) -> None:
+    start(home, "strategy", "crossing")
+    source = (home.research / "crossing.py").read_text()
+    one = "slow: Annotated[int, Field(ge=2, le=2000)] = 50"
+    assert one in source
+    (home.research / "single.py").write_text(source.replace(one, "slow: int = 1"))
+    start(home, "study", "single", strategy="single:STRATEGY")
+    study = tomllib.loads((home.experiments / "single.toml").read_text())
+    assert study["trials"] == 4 and list(study["search"]) == ["fast"]
+    none = "fast: Annotated[int, Field(ge=2, le=500)] = 10"
+    (home.research / "shares.py").write_text(source.replace(one, "slow: int = 1").replace(none, "fast: int = 1"))
+    start(home, "study", "shares", strategy="shares:STRATEGY")
+    study = tomllib.loads((home.experiments / "shares.toml").read_text())
+    assert study["trials"] == 16 and study["search"] == {"share": {"low": 0.475, "high": 1.9}}
 
 
 def test_plain_python_prints_and_checks_bounds(

@@ -86,6 +86,9 @@ def test_a_run_is_walked_by_keys_and_buttons(browse) -> None:
         await tab.open("about:blank")
         await tab.open(f"{app.base}/explore/slow#bar={row}")
         await tab.until(f"{PAGE}.why === '{row}'")
+        # so does another that is typed into the address of the open page
+        await tab.ask(f"location.hash = '#bar={first}'")
+        await tab.until(f"{PAGE}.bar === '{first}' && {PAGE}.why === '{first}'")
 
     browse(walk)
 

@@ -107,7 +107,7 @@ def _by_header(path: Path, unknown: NoLayout) -> Reading:
     try:
         return read_table(path)
     except NotTold as error:
-        raise (unknown if error.candle == 0 else error) from None
+        raise (error if error.candle or error.separated else unknown) from None
 
 
 def find_files(source: Path) -> tuple[list[Path], list[Path]]:
@@ -128,7 +128,10 @@ def find_files(source: Path) -> tuple[list[Path], list[Path]]:
     files = [p for p in files if p.name.lower() not in _NO_DATA and not p.name.lower().endswith(_COMPANIONS)]
     readable = [p for p in files if suffix_of(p) not in (None, _NAMED_ONLY)]
     if not readable:
-        raise DolphinError("no data file in this folder", where=str(source), mend=f"it reads {', '.join(READERS)}")
+        mend = f"it reads {', '.join(READERS)}"
+        if named := next((p for p in files if suffix_of(p) == _NAMED_ONLY), None):
+            mend = f"a {_NAMED_ONLY} file is read where it is named itself: {named}"
+        raise DolphinError("no data file in this folder", where=str(source), mend=mend)
     return readable, [p for p in files if p not in readable]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from dolphin.catalog.store.layout import QUOTES, VALUES
 from dolphin.errors import DolphinError
 
 _NOTHING = ("", "null", "nan", "none", "na", "n/a", "-", "--")
+_SIZES = {"K": 1e3, "M": 1e6, "B": 1e9}
 
 
 def candles(
@@ -28,7 +29,7 @@ def candles(
     columns : mapping of str to str, optional
         Role to column (:func:`~dolphin.catalog.readers.headers.roles_of`).
     comma : bool
-        Numbers in text have a decimal comma.
+        A comma in a number may be a decimal one: cells are not parted by commas.
 
     Raises
     ------
@@ -39,10 +40,11 @@ def candles(
     roles = roles_of(frame.columns, source, columns)
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     when = moments(_times(frame, roles), source)
-    numbers = {role: _numbers(frame[roles.of[role]], source, comma) for role in VALUES if role in roles.of}
-    quotes = {role: quote(frame[roles.of[role]], source, comma) for role in QUOTES if role in roles.of}
+    marks = _marks([frame[roles.of[role]] for role in (*VALUES, *QUOTES) if role in roles.of], comma)
+    numbers = {role: _numbers(frame[roles.of[role]], source, marks) for role in VALUES if role in roles.of}
+    quotes = {role: quote(frame[roles.of[role]], source, marks) for role in QUOTES if role in roles.of}
     if roles.plain_close is not None and ("open" in numbers or quotes):
-        share = numbers["close"] / _numbers(frame[roles.plain_close], source, comma)
+        share = numbers["close"] / _numbers(frame[roles.plain_close], source, marks)
         numbers |= {role: numbers[role] * share for role in ("open", "high", "low") if role in numbers}
         quotes = {role: cells * share for role, cells in quotes.items()}
     for role in ("open", "high", "low"):
@@ -50,10 +52,14 @@ def candles(
     numbers.setdefault("volume", pl.zeros(frame.height, pl.Float64, eager=True))
     symbols, renamed = _symbols(frame, roles, source)
     made = pl.DataFrame({"symbol": symbols, "ts": when.ns.alias("ts"), **{n: numbers[n] for n in VALUES}, **quotes})
+    backwards = when.ns.len() > 1 and bool((when.ns.diff().drop_nulls() < 0).all())
+    made = made.reverse() if backwards else made
     facts = {"times": when.written, "columns": ", ".join(f"{role} = {name}" for role, name in roles.of.items())}
     if roles.left_out:
         facts["left out"] = ", ".join(map(repr, roles.left_out))
     notes = _notes(roles, when, renamed)
+    if backwards:
+        notes = (*notes, "its newest row is its first: read from the end")
     return Reading("bars", filled(iter([made]), source.where, "a table"), notes, facts)
 
 
@@ -91,7 +97,32 @@ def _times(frame: pl.DataFrame, roles: Roles) -> pl.Series:
     return (parts[0] + " " + parts[1]).alias(times.name)
 
 
-def _numbers(cells: pl.Series, source: Source, comma: bool) -> pl.Series:
+def _marks(columns: Sequence[pl.Series], comma: bool) -> tuple[str, str]:
+    """The signs between thousands and before decimals, of all numbers of a table; no sign where there are no thousands.
+
+    Where cells are parted by commas, one in a number is of thousands, and only where some number shows its point, too:
+    ``1,234`` alone is nobody knows which.
+    """
+    texts = [cells.drop_nulls() for cells in columns if cells.dtype == pl.String]
+    if not any(bool(cells.str.contains(",", literal=True).any()) for cells in texts):
+        return "", "."
+    if any(bool(cells.str.contains(r",\d{3}\.\d").any()) for cells in texts):
+        return ",", "."
+    return (".", ",") if comma else ("", ".")
+
+
+def _plain(texts: pl.Series, marks: tuple[str, str]) -> pl.Series:
+    """Numbers as Python writes them; what has signs elsewhere than between thousands stays as it is."""
+    thousands, decimal = marks
+    if thousands:
+        grouped = texts.str.contains(rf"^[-+]?\d{{1,3}}(\{thousands}\d{{3}})+(\{decimal}\d*)?[A-Za-z]?$")
+        without = texts.str.replace_all(thousands, "", literal=True)
+        bare = ~texts.str.contains(thousands, literal=True)
+        texts = without.zip_with(grouped | bare, texts.str.replace_all(thousands, "?", literal=True))
+    return texts.str.replace(decimal, ".", literal=True)
+
+
+def _numbers(cells: pl.Series, source: Source, marks: tuple[str, str] = ("", ".")) -> pl.Series:
     """Float64; an empty cell is null, which a quality rule tells.
 
     Raises
@@ -104,10 +135,12 @@ def _numbers(cells: pl.Series, source: Source, comma: bool) -> pl.Series:
     if cells.dtype != pl.String:
         raise DolphinError(f"column '{cells.name}' is {cells.dtype}, no number", where=source.where)
     texts = cells.str.strip_chars().str.strip_chars_start("$")
-    if comma:
-        texts = texts.str.replace(",", ".", literal=True)
     texts = texts.set(texts.str.to_lowercase().is_in(_NOTHING), None)
-    numbers = texts.cast(pl.Float64, strict=False)
+    plain = _plain(texts, marks)
+    numbers = plain.cast(pl.Float64, strict=False)
+    if numbers.null_count() > texts.null_count():  # Investing.com's volumes: 12.5K, 1.2M, 3B
+        size = plain.str.slice(-1).replace_strict(_SIZES, default=None, return_dtype=pl.Float64)
+        numbers = numbers.fill_null(plain.str.head(-1).cast(pl.Float64, strict=False) * size)
     odd = (numbers.is_null() & texts.is_not_null()).arg_true()
     if odd.len():
         row = int(odd[0])
@@ -119,7 +152,7 @@ def _numbers(cells: pl.Series, source: Source, comma: bool) -> pl.Series:
     return numbers
 
 
-def quote(cells: pl.Series, source: Source, comma: bool = False) -> pl.Series:
+def quote(cells: pl.Series, source: Source, marks: tuple[str, str] = ("", ".")) -> pl.Series:
     """Bids or asks as float64; null where nobody quoted, an empty cell or NaN.
 
     Raises
@@ -127,7 +160,7 @@ def quote(cells: pl.Series, source: Source, comma: bool = False) -> pl.Series:
     DolphinError
         If a cell is no number.
     """
-    return _numbers(cells, source, comma).fill_nan(None)
+    return _numbers(cells, source, marks).fill_nan(None)
 
 
 def _symbols(frame: pl.DataFrame, roles: Roles, source: Source) -> tuple[pl.Series, dict[str, str]]:

@@ -22,7 +22,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "open": ("open", "openprice", "o", "1open"),
     "high": ("high", "highprice", "h", "2high", "max"),
     "low": ("low", "lowprice", "l", "3low", "min"),
-    "close": ("close", "closeprice", "c", "4close", "closelast", "settle", "adjclose", "adjustedclose"),
+    "close": ("close", "closeprice", "c", "4close", "closelast", "settle", "adjclose", "adjustedclose", "price"),
     "volume": ("volume", "v", "basevolume", "tickvol", "tickvolume", "vol", "5volume", "6volume"),
     "bid": ("bid", "bestbid", "bidprice", "bestbidprice", "bidclose", "closebid"),
     "ask": ("ask", "bestask", "askprice", "bestaskprice", "askclose", "closeask", "offer", "bestoffer", "offerprice"),
@@ -34,9 +34,13 @@ _CANDLE = ("open", "high", "low")
 
 
 class NotTold(DolphinError):
-    """A column that bars need was not found; ``candle`` counts those of open, high, low and close that were."""
+    """A column that bars need was not found.
 
-    candle = 0
+    ``candle`` counts those of open, high, low and close that were; ``separated`` is whether the table is told by
+    another sign than the comma, so that no other reader can have split its header.
+    """
+
+    candle, separated = 0, False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def roles_of(columns: Sequence[str], source: Source, asked: Mapping[str, str] | 
     for role, aliases in ALIASES.items():
         if role not in found:
             told = next((by_key[a] for a in aliases if a in by_key and by_key[a] not in found.values()), None)
-            told = told or (_of_quantity(columns, found) if role == "volume" else None)
+            if told is None and role == "volume":
+                told = _of_quantity(columns, found)
             if told is not None:
                 found[role] = told
     clock = None
@@ -84,7 +89,7 @@ def roles_of(columns: Sequence[str], source: Source, asked: Mapping[str, str] | 
         clock = by_key["time"]
     for role in ("time", "close"):
         if role not in found:
-            close = difflib.get_close_matches(role, [c.lower() for c in columns], n=1, cutoff=0.75)
+            close = difflib.get_close_matches(role, [c.lower() for c in columns], n=1, cutoff=0.8)
             shown = f"did you mean '{close[0]}'? " if close else ""
             mend = f"{shown}name it: --columns {role}=COLUMN (there are {', '.join(map(repr, columns[:10]))[:200]})"
             raise _not_told(role, found, mend, source)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from dolphin.catalog.readers.reading import MAX_FILE_BYTES, MAX_RATIO, Source, explained
+from dolphin.catalog.readers.reading import MAX_FILE_BYTES, MAX_RATIO, NoLayout, Source, explained
 from dolphin.errors import DolphinError
 
 BLOCK_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 Opener = Callable[[], IO[bytes]]
 
 
@@ -22,6 +23,8 @@ def first_line(opener: Opener, source: Source, form: str) -> bytes:
     """The first line that is not blank, without its end."""
     with explained(source.where, form), opener() as stream:
         head = stream.read(MAX_LINE_BYTES)
+    if head.startswith(UTF_16):
+        raise NoLayout("text of two bytes a character", where=source.where, mend="save it as UTF-8")
     if b"\0" in head:
         raise DolphinError("not a CSV text file", where=source.where, mend="check what was downloaded")
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip()

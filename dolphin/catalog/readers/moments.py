@@ -14,9 +14,16 @@ from dolphin.times import DAY_NS
 _SECOND = 10**9
 _YEAR_FIRST = r"^(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})"
 _YEAR_LAST = r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+#: ``Mar 05, 2024`` and ``5-Mar-2024``.
+_MONTH_NAMED = (
+    r"^(?P<n>[A-Za-z]{3})[a-z]*\.? (?P<d>\d{1,2}),? (?P<y>\d{4})",
+    r"^(?P<d>\d{1,2})[- ](?P<n>[A-Za-z]{3})[a-z]*\.?[- ](?P<y>\d{4})",
+)
 _COMPACT = r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"
 _TAIL = (
     r"(?:(?:T| +)(?P<H>\d{1,2}):?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<F>\d{1,9}))?)?)?"
+    r"(?: *(?P<P>[AaPp][Mm])\b)?"
     r" *(?P<Z>Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
 )
 #: Sizes that tell the unit of a count: from 2000 to 2100 they do not overlap.
@@ -100,24 +107,40 @@ def _texts(texts: pl.Series, source: Source) -> Moments:
     for form in (_YEAR_FIRST, _YEAR_LAST, _COMPACT):
         if whole.len() and bool(whole.str.contains(form).all()):
             return _parsed(texts, form, source)
+    for form in _MONTH_NAMED:
+        if whole.len() and bool(whole.str.contains(form).all()):
+            return _parsed(_numbered(texts, form), _YEAR_FIRST, source)
     shown = f"'{str(whole[0])[:40]}' is no time" if whole.len() else "its times are empty"
     raise DolphinError(shown, where=source.where, mend="write 2025-01-31T12:00:00Z, or counts since 1970")
+
+
+def _numbered(texts: pl.Series, form: str) -> pl.Series:
+    """Dates with the month's name, the year first and the month as a number; an unknown name is month 0."""
+    parts = texts.str.extract_groups(form).struct.unnest()
+    months = {name: str(number) for number, name in enumerate(_MONTHS, 1)}
+    number = pl.col("n").str.to_lowercase().replace_strict(months, default="0", return_dtype=pl.String)
+    rest = texts.str.replace(form, "")
+    return parts.select(pl.concat_str([pl.col("y"), number, pl.col("d")], separator="-"))["y"] + rest
 
 
 def _parsed(texts: pl.Series, form: str, source: Source) -> Moments:
     """Text by its parts; what does not match is null."""
     parts = texts.str.extract_groups(form + _TAIL).struct.unnest()
-    numbers = parts.select(pl.exclude("Z", "F").cast(pl.Int64, strict=False), "Z", "F")
+    numbers = parts.select(pl.exclude("Z", "F", "P").cast(pl.Int64, strict=False), "Z", "F", "P")
     if form == _YEAR_LAST:
         month_first = _month_first(numbers, texts, source)
         numbers = numbers.rename({"a": "m", "b": "d"} if month_first else {"a": "d", "b": "m"})
     day = pl.date("y", "m", "d")
     sound = pl.col("m").is_between(1, 12) & pl.col("d").is_between(1, 31) & pl.col("y").is_not_null()
-    sound &= (pl.col("H").fill_null(0) < 24) & (pl.col("M").fill_null(0) < 60) & (pl.col("S").fill_null(0) < 60)
+    half = pl.col("P").is_null() | pl.col("H").is_between(1, 12)
+    sound &= half & (pl.col("H").fill_null(0) < 24) & (pl.col("M").fill_null(0) < 60) & (pl.col("S").fill_null(0) < 60)
     numbers = numbers.with_columns(pl.when(~sound).then(None).otherwise(pl.col("y")).alias("y"))
     numbers = numbers.with_columns(pl.when(sound).then(pl.col("m")).otherwise(1).alias("m"))
     numbers = numbers.with_columns(pl.when(sound).then(pl.col("d")).otherwise(1).alias("d"))
-    clock = (pl.col("H").fill_null(0) * 60 + pl.col("M").fill_null(0)) * 60 + pl.col("S").fill_null(0)
+    hour = pl.col("H").fill_null(0)
+    twelve = hour % 12 + pl.when(pl.col("P").str.to_lowercase() == "pm").then(12).otherwise(0)
+    hour = pl.when(pl.col("P").is_null()).then(hour).otherwise(twelve)
+    clock = (hour * 60 + pl.col("M").fill_null(0)) * 60 + pl.col("S").fill_null(0)
     fraction = pl.col("F").str.pad_end(9, "0").cast(pl.Int64, strict=False).fill_null(0)
     sign = pl.when(pl.col("Z").str.starts_with("-")).then(-1).otherwise(1)
     digits = pl.col("Z").str.replace(":", "")

@@ -15,7 +15,8 @@ from pathlib import Path
 import polars as pl
 
 from dolphin.catalog.readers.candles import PAIR, candles
-from dolphin.catalog.readers.lines import unpacked_limit
+from dolphin.catalog.readers.headers import NotTold
+from dolphin.catalog.readers.lines import UTF_16, unpacked_limit
 from dolphin.catalog.readers.reading import MAX_RATIO, Reading, Source, check_begins, explained
 from dolphin.errors import DolphinError
 
@@ -83,15 +84,16 @@ def _zip(path: Path, source: Source, columns: Mapping[str, str] | None) -> Readi
 
 def _of_text(data: bytes, source: Source, columns: Mapping[str, str] | None) -> Reading:
     """CSV in any dialect: separator, quotes, header or none, a decimal comma."""
-    if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if b"\0" in data[:4096] and not data.startswith(UTF_16):
         raise DolphinError("not a text file", where=source.where, mend="check what was downloaded")
     try:
-        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        text = data.decode("utf-16" if data.startswith(UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
         raise DolphinError("not a UTF-8 text file", where=source.where, mend="save it as UTF-8") from None
     text = text.replace("\r\n", "\n").strip("\n \t\r")
     if not text:
         raise DolphinError("an empty file", where=source.where, mend="remove it or download it again")
+    text = _without_banner(text)
     first = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)
     cells = [cell.strip().strip('"') for cell in first.split(separator)]
@@ -105,7 +107,17 @@ def _of_text(data: bytes, source: Source, columns: Mapping[str, str] | None) -> 
     frame = pl.read_csv(
         io.StringIO(body), separator=separator, has_header=False, schema=dict.fromkeys(names, pl.String),
     )  # fmt: skip
-    return candles(frame, source, columns, comma=separator == ";")
+    try:
+        return candles(frame, source, columns, comma=separator != ",")
+    except NotTold as error:
+        error.separated = separator != ","
+        raise
+
+
+def _without_banner(text: str) -> str:
+    """The text without an address in its first line, which CryptoDataDownload puts before the header."""
+    first, _, rest = text.partition("\n")
+    return rest if rest and re.match(r'"?https?://\S+$', first.strip()) else text
 
 
 def _header(cells: list[str], text: str, separator: str, source: Source) -> tuple[int, list[str]]:
@@ -115,6 +127,10 @@ def _header(cells: list[str], text: str, separator: str, source: Source) -> tupl
         tickers = [cell.strip() for cell in lines[1].split(separator)]
         third = lines[2].split(separator)[0].strip() or "Date"
         return 3, [third, *(f"{f}{PAIR}{t}" for f, t in zip(cells[1:], tickers[1:], strict=True))]
+    if cells[0] == "Ticker" and len(lines) == 3 and lines[1].split(separator)[0] == "Price":  # group_by="ticker"
+        fields = [cell.strip() for cell in lines[1].split(separator)]
+        third = lines[2].split(separator)[0].strip() or "Date"
+        return 3, [third, *(f"{f}{PAIR}{t}" for f, t in zip(fields[1:], cells[1:], strict=True))]
     if _DATE.fullmatch(cells[0]) and len(cells) == 7 and ":" in cells[1]:
         return 0, list(_METATRADER_4)
     if _COUNT.fullmatch(cells[0]) or _DATE.match(cells[0]):

@@ -89,7 +89,7 @@ def columns_of(line: bytes, source: Source) -> tuple[bool, list[str]]:
     try:
         cells = [cell.strip().strip('"') for cell in line.decode().split(",")]
     except UnicodeDecodeError:
-        raise DolphinError("not a UTF-8 text file", where=source.where, mend="check what was downloaded") from None
+        raise DolphinError("not a UTF-8 text file", where=source.where, mend="save it as UTF-8") from None
     if not cells[0].isdecimal():
         return True, [cell.lower().replace(" ", "_") for cell in cells]
     flags = [i for i, cell in enumerate(cells) if cell.lower() in ("true", "false")]

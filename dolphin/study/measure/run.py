@@ -21,7 +21,7 @@ from dolphin.catalog.store.layout import writing
 from dolphin.config import Config
 from dolphin.core.engine import Engine, Recording
 from dolphin.core.records import POSTURES, Floats, Ints, Market, Records, State
-from dolphin.errors import Damaged, DolphinError, NotFound
+from dolphin.errors import BadInput, Damaged, DolphinError, NotFound
 from dolphin.files import json_value, publish_folder, read_json, write_json
 from dolphin.manifests import write_manifest
 from dolphin.market.risk_table import check_recorded, risk_document
@@ -117,9 +117,25 @@ def run(dataset: Dataset, market: Market, config: Config, start: int, stop: int)
     began = time.perf_counter()
     recording = engine.run(state, config.params_record(), config.friction_record(), market, start, stop)
     seconds = time.perf_counter() - began
+    check_reasons(recording.trades, config, market)
     metrics = one(metrics_of(state.account, np.array([capital]), state.day_ends[None]))
     metrics["exits"] = exit_counts(state.exits, config.strategy.reasons)
     return Run(dataset, market, config, engine, start, stop, recording, metrics, seconds)
+
+
+def check_reasons(trades: Records, config: Config, market: Market) -> None:
+    """Raise where a trade was closed for a reason that the strategy does not declare."""
+    names = config.strategy.reasons
+    odd = (trades["reason"] < 0) | (trades["reason"] >= len(names))
+    if not odd.any():
+        return
+    first = trades[odd.argmax()]
+    shown = ", ".join(f"{code} {name or 'none'}" for code, name in enumerate(names)) or "none"
+    raise BadInput(
+        f"strategy '{config.strategy.name}' closed for reason {first['reason']} at the bar of "
+        f"{format_time(market.ts[first['exit_bar']])}, and its reasons are: {shown}",
+        mend='a reason\'s place in Strategy(reasons=("", "FIRST", ...)) is its number',
+    )
 
 
 def trades_frame(run: Run, regime: NDArray[np.int8]) -> pl.DataFrame:

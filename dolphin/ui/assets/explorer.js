@@ -116,6 +116,13 @@
   };
   const keep = () => history.replaceState(null, '', `#bar=${view.cursor}&asset=${encodeURIComponent(view.asset)}`);
 
+  // The bar that the address names, or null where the run has none of it; its asset is the view's from here on.
+  const addressed = () => {
+    const wanted = new URLSearchParams(location.hash.slice(1)), row = Number(wanted.get('bar'));
+    if (about.assets.some(([asset]) => asset === wanted.get('asset'))) view.asset = wanted.get('asset');
+    return wanted.has('bar') && row >= about.first && row <= about.last ? row : null;
+  };
+
   // ---- trades ----
   const line = (head, value, tone = '') => `<div><dt>${head}</dt><dd class="${tone}">${value}</dd></div>`;
   const safe = text => { const one = document.createElement('span'); one.textContent = text; return one.innerHTML; };
@@ -250,6 +257,16 @@
         $('told').textContent = `This run has bars ${about.first.toLocaleString('en')} to ${about.last.toLocaleString('en')}.`;
       } else { walkTo(row); }
     });
+    // Another bar typed into the address of the page that is open.
+    addEventListener('hashchange', () => {
+      const row = addressed();
+      if (row === null) return;
+      stop();
+      view.replaying = false;
+      $('asset').value = view.asset;
+      load();
+      walkTo(row);
+    });
     $('speed').addEventListener('change', () => { speed = Number($('speed').value); });
     $('asset').addEventListener('change', () => { view.asset = $('asset').value; view.trade = null; load(); facts(view.cursor); });
     let drag = null;
@@ -335,19 +352,20 @@
       key.setAttribute('aria-pressed', !view.hidden.has(panel));
       $('panels').append(key);
     }
-    const wanted = new URLSearchParams(location.hash.slice(1)), row = Number(wanted.get('bar'));
-    const known = about.assets.map(([asset]) => asset);
-    view.asset = known.includes(wanted.get('asset')) ? wanted.get('asset') : known[0];
+    const row = addressed();
+    view.asset ||= about.assets[0][0];
     $('asset').value = view.asset;
     [view.low, view.high, view.cursor] = [about.first, about.last, about.first];
     hands();
     tellPlay();
-    if (row >= about.first && row <= about.last && wanted.has('bar')) {
+    if (row !== null) {
       show(row - 150, row + 150);
       walkTo(row, false);
     } else {
-      show(about.first, about.last);
       const first = await get('next', {bar: about.first - 1, way: 1});
+      // The decision that is told first is about the asset that is drawn.
+      if (first.bar !== null) view.asset = $('asset').value = first.trade.asset;
+      show(about.first, about.last);
       walkTo(first.bar === null ? about.first : first.bar, false);
     }
     await load();

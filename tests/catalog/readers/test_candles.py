@@ -10,7 +10,7 @@ from dolphin.catalog.readers.moments import moments
 from dolphin.catalog.readers.names import symbol_of, symbol_of_file
 from dolphin.catalog.readers.reading import Source
 from dolphin.errors import DolphinError
-from dolphin.times import parse_time
+from dolphin.times import DAY_NS, parse_time
 
 SOURCE = Source("a.csv", "a.csv")
 
@@ -61,13 +61,20 @@ def test_symbols_of_a_column() -> None:
         ("1704164645000000", "2024-01-02T03:04:05"),
         ("1704164645000000001", "2024-01-02T03:04:05.000000001"),
         ("1987-10-19", "1987-10-19"),
+        ("Mar 05, 2024", "2024-03-05"),
+        ("5-March-2024 10:00", "2024-03-05T10:00:00"),
+        ("12/31/2024 12:05 AM", "2024-12-31T00:05:00"),
+        ("12/31/2024 1:05:06 pm", "2024-12-31T13:05:06"),
     ],
 )
 def test_times_as_people_write_them(written: str, read: str) -> None:
     assert moments(pl.Series("time", [written]), SOURCE).ns.to_list() == [parse_time(read)]
 
 
-@pytest.mark.parametrize("written", ["01/02/2024", "2024-13-01", "2024-01-02 25:00", "soon", "12", "1850-01-01"])
+@pytest.mark.parametrize(
+    "written",
+    ["01/02/2024", "2024-13-01", "2024-01-02 25:00", "soon", "12", "1850-01-01", "Foo 05, 2024", "12/31/2024 13:05 PM"],
+)
 def test_what_is_no_time(written: str) -> None:
     with pytest.raises(DolphinError, match=r"a\.csv: .*"):
         moments(pl.Series("time", [written]), SOURCE)
@@ -109,6 +116,63 @@ def test_several_tickers_of_one_download(tmp_path: Path) -> None:
     text += "2024-01-02" + ",1,2" * 5 + "\n2024-01-03" + ",1," * 5 + "\n"
     (frame,) = readers.read(write(tmp_path, text, "two.csv")).frames
     assert frame.group_by("symbol").len().sort("symbol").rows() == [("AAPL", 2), ("BRKB", 1)]
+
+
+CANDLE = (100.0, 101.5, 99.0, 1100.5, 1234.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BTCUSDT.csv", "https://www.CryptoDataDownload.com\n"
+         "Unix,Date,Symbol,Open,High,Low,Close,Volume BTC,tradecount\n"
+         "1709258400000,2024-03-01 02:00:00,BTCUSDT,1,1,1,1,1,1\n"
+         "1709254800000,2024-03-01 01:00:00,BTCUSDT,100,101.5,99,1100.5,1234.5,7\n"),
+        ("Gold Futures Historical Data.csv", '"Date","Price","Open","High","Low","Vol.","Change %"\n'
+         '"Mar 02, 2024","1","1","1","1","","0%"\n'
+         '"Mar 01, 2024","1,100.50","100.00","101.50","99.00","1.2345K","0%"\n'),
+        ("dax.csv", "date;open;high;low;close;volume\n01.03.2024;100,0;101,50;99;1.100,50;1.234,5\n"),
+        ("dax.tsv", "date\topen\thigh\tlow\tclose\tvolume\n01.03.2024\t100,0\t101,50\t99\t1100,50\t1234,5\n"),
+        ("btc.csv", ",open,high,low,close,volume\n2024-03-01 00:00:00+00:00,100,101.5,99,1100.5,1234.5\n"),
+        ("AAPL.csv", "Ticker,AAPL,AAPL,AAPL,AAPL,AAPL\nPrice,Open,High,Low,Close,Volume\nDate,,,,,\n"
+         "2024-03-01,100,101.5,99,1100.5,1234.5\n"),
+    ],
+)  # fmt: skip
+def test_exports_that_people_download(tmp_path: Path, name: str, text: str) -> None:
+    reading = readers.read(write(tmp_path, text, name))
+    (frame,) = reading.frames
+    assert frame.row(0)[2:] == CANDLE
+    assert frame["ts"][0] // DAY_NS == parse_time("2024-03-01") // DAY_NS
+    turned = "its newest row is its first: read from the end"
+    assert (turned in reading.notes) == (frame.height == 2) and frame["ts"].is_sorted()
+
+
+def test_text_of_two_bytes_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "EURUSD_H1.csv"
+    path.write_bytes("<DATE>\t<TIME>\t<CLOSE>\n2024.03.01\t01:00:00\t1.5\n".encode("utf-16"))
+    (frame,) = readers.read(path).frames
+    assert frame.row(0)[:2] == ("EURUSD", parse_time("2024-03-01T01:00:00"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("date,close\n2024-01-01,\"1,234\"\n", "'1,234' in column 'close' is no number"),
+        ("date;close\n2024-01-01;1,5\n2024-01-02;1.5.0\n", "'1.5.0' in column 'close' is no number (data row 2"),
+        ("Datum;Hoch\n2024-01-01;1\n", "name it: --columns time=COLUMN (there are 'Datum', 'Hoch')"),
+    ],
+)  # fmt: skip
+def test_a_number_or_a_header_that_is_not_told_is_shown_as_it_stands(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DolphinError) as caught:
+        list(readers.read(write(tmp_path, text)).frames)
+    assert says in str(caught.value)
+
+
+def test_a_text_file_in_a_folder_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "date,close\n2024-01-01,1\n", "aapl.us.txt")
+    with pytest.raises(DolphinError, match=r"read where it is named itself: .*aapl\.us\.txt"):
+        readers.find_files(tmp_path)
+    assert readers.find_files(path)[0] == [path]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_truncated_gzip(tmp_path: Path) -> None:
         (b"1" * (20 << 20), "a line without end"),
         (CSV + b"\0\0\0\0", "not a CSV text file"),
         (CSV.replace(b"2.5", b"\xff.5"), "utf-8"),
-        (b"\xff\xfea\0b\0", "not a CSV text file"),
+        (b"\xff\xfea\0b\0", "holds no rows"),
         (b"a,b,d\n1,2,3\n", "no known layout"),
         (b"open_time,open,open\n1,2,3\n", "a column name occurs twice"),
         (CSV + b"1735689900000,1,2\n", "a line of 3 cells where there are 12"),

@@ -21,7 +21,7 @@ from dolphin.market.assemble import feature_columns
 from dolphin.study.backtest import BY_HAND, backtest
 from dolphin.study.measure.documents import ConfigFile, MetricsDocument, MetricValues, RunDocument
 from dolphin.study.measure.metrics import ALL_METRICS, METRICS
-from dolphin.study.measure.run import run, scan_uuid, window_rows, write_run
+from dolphin.study.measure.run import check_reasons, run, scan_uuid, window_rows, write_run
 from dolphin.study.trials.registry import Registry
 from dolphin.times import format_time
 from dolphin.workspace import Workspace
@@ -248,3 +248,15 @@ def test_a_backtest_is_registered_as_a_look_at_the_data(home: Workspace, tmp_pat
     assert (row["first_ts"], row["last_ts"], row["bars"]) == (ts[1000], ts[3999], 3000)
     assert (row["roi"], row["trades"]) == (done.metrics["roi"], done.metrics["trades"])
     assert Registry(home).count_on(done.dataset.digest) == 2
+
+
+def test_a_reason_that_is_not_declared_is_told(dataset: Dataset, market: Market, busy: Config) -> None:
+    done = run(dataset, market, busy, 100, 4000)
+    trades = done.recording.trades.copy()
+    assert len(trades) > 1
+    check_reasons(trades, busy, market)
+    trades["reason"][1] = len(busy.strategy.reasons)
+    with pytest.raises(
+        DolphinError, match=rf"closed for reason {len(busy.strategy.reasons)} at the bar of .*: 0 none, 1 "
+    ):
+        check_reasons(trades, busy, market)
