@@ -5,7 +5,7 @@
 * Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten a second: all names go out at once.
 * Times pass through a float on their way from ms to ns: they are put back on the millisecond.
 * The reason of an account update is read and forgotten: those of funding are told.
-* A bar waits on a queue behind every other bar of its row: klines are read where they are heard, if somebody wants them.
+* A bar waits on a queue behind every other of its row: klines are read where they are heard, if somebody wants them.
 * "FINISHED" of a triggered stop becomes a fill of Nautilus' own making beside the real one, which may still be on its
   queue: it is kept from it, and the order is asked about where no fill came.
 * ``max_retries`` above 0 sends an order again that was executed: it is None, and nothing is ever sent twice.

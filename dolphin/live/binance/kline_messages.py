@@ -1,7 +1,7 @@
 """Klines as the exchange's stream tells them, read where they are heard.
 
-Nautilus would make a bar of each, put it on a queue and publish it: between the message and whoever hears of the bar lies
-a turn of that queue with every other bar of the row.
+Nautilus would make a bar of each, put it on a queue and publish it: between the message and whoever hears of the bar
+lies a turn of that queue with every other bar of the row.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
+from os import F_OK, access
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from dolphin.trade.folder import StateFolder, claim
 from dolphin.trade.live.books import expected_at, last_closed, latency_of, open_intents
 from dolphin.trade.live.given import differences, opposed
 from dolphin.trade.live.left import Left, booked_of, funding_noted, left_in
+from dolphin.trade.live.rescue import NAME as ADOPTION
 from dolphin.trade.live.rescue import adopted, adoption
 from dolphin.trade.live.venue import Venue, feed_of
 from dolphin.trade.paper import PaperSession
@@ -121,6 +123,7 @@ class LiveSession(PaperSession, House):
         self._left = Left({}, frozenset(), ())
         self._given: tuple[Given, ...] = ()
         self._hibernates = self._adopts = False
+        self._adoption_path = str(folder.root / ADOPTION)
         self.unbooked = Decimal(0)
 
     @property
@@ -233,7 +236,7 @@ class LiveSession(PaperSession, House):
         self.marks.row_came()
         resumed = row is self._resumed
         self._given = self._left.given if resumed else ()
-        order = None if resumed else adoption(self.folder)
+        order = adoption(self.folder) if not resumed and access(self._adoption_path, F_OK) else None
         if order is not None:
             self._given = self._adoption(order, row)
             if self._given:
@@ -329,8 +332,13 @@ class LiveSession(PaperSession, House):
             why = opposed(session, order, self.feed.symbols) or self.guard.stops(session, order)
         else:
             why = f"{self.feed.symbols[int(order['asset'])]} is not touched: our books and the exchange's differ"
-        self.marks.decided(session, order, why)
+        if why is not None:
+            self.marks.decided(session, order, why)
         return why
+
+    def sent(self, session: Session, order: Records) -> None:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        self.marks.decided(session, order, None)
 
     def closed(self) -> None:
         """The row is closed."""
