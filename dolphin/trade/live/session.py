@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -125,6 +126,7 @@ class LiveSession(PaperSession, House):
         self._hibernates = self._adopts = False
         self._adoption_path = str(folder.root / ADOPTION)
         self.unbooked = Decimal(0)
+        self._reached: dict[str, float] = {}
 
     @property
     def _instruments(self) -> Sequence[Instrument]:
@@ -138,9 +140,11 @@ class LiveSession(PaperSession, House):
         begun = False
         try:
             self._await(check_account(self._client, self._instruments, self._venue.leverage))
+            self._reach("account_checked")
             found = recover(self.folder, self.config, self.feed, self.dresser)
             told = None if found is None else self._go_on_from(found)
             trader = self._trader(found)
+            self._reach("history_known")
             begun = True
             clients = self._clients
             run_node(trader, clients, self._keys, self._venue.environment, self._venue.url, loop=self._loop)
@@ -150,6 +154,10 @@ class LiveSession(PaperSession, House):
             self._stopped()
             raise
         return self._end(told)
+
+    def _reach(self, what: str) -> None:
+        """The start has come so far: seconds since the session was made."""
+        self._reached[what] = round(time.perf_counter() - self._began, 3)
 
     def _await(self, work: Any) -> Any:
         return self._loop.run_until_complete(work)
@@ -224,6 +232,7 @@ class LiveSession(PaperSession, House):
 
     async def ready(self) -> None:
         """Books are compared before the first new row, and again and again from then on; funding is asked for."""
+        self._reach("connected")
         await self.funding.ask()
         self.trader.keep(self.funding.watch())
         self._clients.on_funding = self.funding.told
@@ -346,6 +355,8 @@ class LiveSession(PaperSession, House):
             self._adopts = False
             adopted(self.folder)
         self._closed()
+        if "first_decision" not in self._reached:
+            self._reach("first_decision")
 
     # Writing ------------------------------------------------------------------------------------------------------
 
@@ -385,5 +396,5 @@ class LiveSession(PaperSession, House):
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
             "foreign": len(trader.foreign), "duplicates": trader.duplicates, "resting": dict(trader.rests.counts),
             "funding": float(self.session.state.account["funding"][0]), "funding_unbooked": float(self.unbooked),
-            "order_latency_us": latency_of(trader.latencies),
+            "order_latency_us": latency_of(trader.latencies), "start_seconds": dict(self._reached),
         }  # fmt: skip
