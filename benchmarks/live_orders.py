@@ -3,9 +3,9 @@
 Run ``python -m benchmarks.live_orders [ASSETS ...] [--fsync POLICY ...] [--rounds N] [--stages]``. The exchange is a
 process of its own on loopback and plays a bar every so many ms; ``vel_div`` trades in most bars of a generated market.
 Each drawing is a session in a process of its own, a round draws each kind once. Time counts from the message of the
-row's last kline, undecoded, to the call that hands the row's first order to Nautilus. Beside the time by the clock stands
-the processor time of the session's thread, and the time by the clock of the rows in which the system did not take the
-processor away: on a busy machine these are the session's own.
+row's last kline, undecoded, to the call that hands the row's first order to Nautilus. Beside the time by the clock
+stands the processor time of the session's thread, and the time by the clock of the rows in which the system did not
+take the processor away: on a busy machine these are the session's own.
 """
 
 from __future__ import annotations
@@ -228,7 +228,9 @@ def told(name: str, taken: Any) -> str:
 def show(kinds: Mapping[tuple[int, str], list[dict[str, Any]]], pace: Mapping[int, float], stages: bool) -> None:
     """Print the table, a line per kind, and the seconds of the starts."""
     print("From a row's last message to an order's submission, ms")
-    print("| assets | a bar every | fsync | orders | by the clock p50, p99 | undisturbed p50, p99 (of) | processor p50, p99 |")
+    print(
+        "| assets | a bar every | fsync | orders | by the clock p50, p99 | undisturbed p50, p99 (of) | processor time |"
+    )
     print("|---|---|---|---|---|---|---|")
     for (assets, fsync), drawn in kinds.items():
         # The first order of a session finds nothing where it was before: it is left out.
