@@ -208,6 +208,11 @@ class Assembler:
         """The newest close that a bar has named, ms; 0 before the first."""
         return self._newest
 
+    @property
+    def stand(self) -> tuple[int, int]:
+        """What a deadline hangs on: the newest close, and how many rows wait."""
+        return self._newest, len(self._waiting)
+
     def fill(self, found: Mapping[int, Mapping[int, Bar]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
         """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more.
 

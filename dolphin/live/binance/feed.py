@@ -99,6 +99,7 @@ class BinanceFeed:
         self._timer: asyncio.TimerHandle | None = None
         self._refetcher = Refetcher(client, self.symbols, self.interval, self._places, self._give)
         self._planned = self._closed = False
+        self._planned_at = 0, 0
         self._caught_up = 0
         self._waiting: list[tuple[int, int, float, Sequence[float]]] | None = None
         self._journaled: dict[int, tuple[Floats, Floats]] = {}
@@ -113,7 +114,10 @@ class BinanceFeed:
             self._waiting.append((column, close_ms, price, more))
             return
         self.last_message = time.perf_counter_ns()
-        self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0, more))
+        assembler = self._assembler
+        closed = assembler.bar(column, close_ms, price, time.monotonic() * 1000.0, more)
+        if closed or assembler.late or assembler.stand != self._planned_at:  # else the timers stand as they are
+            self._give(closed)
 
     def _due(self, planned: float) -> None:
         """The deadline; where this process was stalled beyond it, what waits to be read is read first."""
@@ -143,6 +147,7 @@ class BinanceFeed:
         self._planned, assembler = False, self._assembler
         if assembler is None or self._closed:
             return
+        self._planned_at = assembler.stand
         wait = assembler.wait_ms(time.monotonic() * 1000.0)
         if self._timer is not None:
             self._timer.cancel()
