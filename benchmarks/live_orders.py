@@ -73,9 +73,8 @@ class Stamps:
             self.alone.append(taken == 0)
             self._from = 0, 0, 0
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take the times of every session while the block runs."""
+    def take(self, stages: bool) -> None:
+        """Take the times of this process' session; those of its stages cost a part of what is timed."""
         from dolphin.live.binance.feed import BinanceFeed
         from dolphin.live.binance.hooks import Clients
         from dolphin.live.binance.journaling import LiveJournal
@@ -98,19 +97,10 @@ class Stamps:
             "row written": (LiveJournal, "opened"), "wishes written": (LiveJournal, "decided"),
             "bar's end written": (LiveJournal, "closed"), "snapshot, in the session": (LiveSession, "_snapshot"),
         }  # fmt: skip
-        kept = [(owner, name, vars(owner).get(name)) for owner, name in (*before, *timed.values())]
         for (owner, name), first in before.items():
             setattr(owner, name, _behind(first, getattr(owner, name)))
-        for stage, (owner, name) in timed.items():
+        for stage, (owner, name) in timed.items() if stages else ():
             setattr(owner, name, self._timed(stage, getattr(owner, name)))
-        try:
-            yield
-        finally:
-            for owner, name, inner in kept:
-                if inner is None:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, inner)
 
     def _timed(self, stage: str, inner: Any) -> Any:
         @functools.wraps(inner)
@@ -186,17 +176,18 @@ def draw(kind: Mapping[str, Any]) -> None:
         target=play, args=(kind["url"], kind["assets"], kind["bars"], kind["seconds"]), daemon=True
     )
     player.start()
-    with stamps.taken():
-        trade_live(
-            home, Runs(config, UNFROZEN, "benchmark"), Venue(dataset, url=kind["url"]), Path(kind["state"]),
-            Settings(fsync=kind["fsync"]), Keys("key", "secret"), say=lambda line: None,
-            stop_at=first + kind["bars"] - 1,
-        )  # fmt: skip
+    stamps.take(kind["stages"])
+    trade_live(
+        home, Runs(config, UNFROZEN, "benchmark"), Venue(dataset, url=kind["url"]), Path(kind["state"]),
+        Settings(fsync=kind["fsync"]), Keys("key", "secret"), say=lambda line: None, stop_at=first + kind["bars"] - 1,
+    )  # fmt: skip
     found = {name: getattr(stamps, name) for name in ("wall", "own", "alone", "stages", "reached")}
     Path(kind["out"]).write_text(json.dumps(found))
 
 
-def drawing(folder: Path, number: int, assets: int, fsync: str, bars: int, seconds: float) -> dict[str, Any]:
+def drawing(
+    folder: Path, number: int, assets: int, fsync: str, bars: int, seconds: float, stages: bool
+) -> dict[str, Any]:  # fmt: skip
     """The times of one session in a process of its own, against an exchange of its own."""
     from dolphin.catalog import generate
     from dolphin.features import history_bars
@@ -211,7 +202,8 @@ def drawing(folder: Path, number: int, assets: int, fsync: str, bars: int, secon
     with exchange(home.root, dataset, history_bars(MINUTE) + 50) as url:
         kind = {
             "home": str(root), "dataset": dataset, "url": url, "assets": assets, "fsync": fsync, "bars": bars,
-            "seconds": seconds, "state": str(folder / f"state{number}"), "out": str(out), "began": time.time(),
+            "seconds": seconds, "stages": stages, "state": str(folder / f"state{number}"), "out": str(out),
+            "began": time.time(),
         }  # fmt: skip
         subprocess.run([sys.executable, "-m", "benchmarks.live_orders", "--draw", json.dumps(kind)], check=True)
     return json.loads(out.read_text())  # type: ignore[no-any-return]
@@ -272,7 +264,9 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(chosen.rounds * len(found)):
             assets, fsync = list(found)[number % len(found)]
-            found[assets, fsync].append(drawing(Path(folder), number, assets, fsync, chosen.bars, pace[assets]))
+            found[assets, fsync].append(
+                drawing(Path(folder), number, assets, fsync, chosen.bars, pace[assets], chosen.stages)
+            )
     show(found, pace, chosen.stages)
 
 
