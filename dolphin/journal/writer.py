@@ -20,6 +20,7 @@ from dolphin.core.snapshot import to_arrays
 from dolphin.errors import BadInput, Busy, DolphinError
 from dolphin.files import canonical_json, mode_in
 from dolphin.journal.schema import (
+    ORDER_VALUES,
     RISK_VALUES,
     Shape,
     Template,
@@ -62,6 +63,7 @@ class Policy:
 
 #: The numbers that every record has, side by side in its message: seq, bar, ts, local, digest.
 _FIRST = struct.Struct("<QqqqQ")
+_ORDER = struct.Struct(f"<{len(ORDER_VALUES)}d")
 _FLOATS = [struct.Struct(f"<{count}d") for count in range(1 + len(RISK_VALUES))]
 
 
@@ -213,7 +215,9 @@ class JournalWriter:
                 to_order, self._sent[slot] = float(local - self._scanned), local
             elif kind == "event" and slot in self._sent:
                 to_fill = float(local - self._sent[slot])
-        frame.lists["order"][:] = (*order.item(), slot, bank, phase, status, commission, to_order, to_fill)
+        _ORDER.pack_into(
+            frame.bytes, frame.at["order"], *order.item(), slot, bank, phase, status, commission, to_order, to_fill
+        )
         if capacity:
             frame.text(data, capacity)
         self._send(frame)

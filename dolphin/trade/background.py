@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,9 @@ from typing import Any
 
 #: Pieces of work that may wait; with more the session waits, so that a slow disk does not fill the memory.
 MOST = 4
+
+#: Seconds after which the thread hands the interpreter back to a bar that wants it, and what Python would let it keep.
+HANDS_BACK, USUALLY = 0.0002, sys.getswitchinterval()
 
 
 class Background:
@@ -31,6 +35,7 @@ class Background:
             self._waiting.popleft().result()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "session-files")
+            sys.setswitchinterval(HANDS_BACK)
         self._waiting.append(self._pool.submit(work, *given))
 
     def look(self) -> None:
@@ -43,5 +48,6 @@ class Background:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown()
+            sys.setswitchinterval(USUALLY)
         while self._waiting:
             self._waiting.popleft().result()

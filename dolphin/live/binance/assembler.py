@@ -67,6 +67,22 @@ class Fetched(NamedTuple):
     failed: str
 
 
+class _Bars:
+    """The bars of a row that is not closed yet, each put in its place as it comes: the last one only completes it."""
+
+    __slots__ = ("came", "more", "price")
+
+    def __init__(self, assets: int, columns: int) -> None:
+        self.came: dict[int, float] = {}
+        self.price, self.more = np.empty(assets), np.empty((columns, assets))
+
+    def take(self, column: int, price: float, more: Sequence[float]) -> None:
+        """A symbol's bar, its first."""
+        self.came[column] = self.price[column] = price
+        if len(self.more):
+            self.more[:, column] = more
+
+
 class Assembler:
     """One market's rows.
 
@@ -104,7 +120,8 @@ class Assembler:
         self._price = np.full(assets, np.nan) if price is None else np.array(price, np.float64)
         self._age = np.full(assets, -1, np.int32) if age is None else np.array(age, np.int32)
         self._carried = np.array([name != "volume" for name in columns], bool)
-        self._waiting: dict[int, dict[int, Bar]] = {}
+        self._fresh = np.zeros(assets, np.int32)
+        self._waiting: dict[int, _Bars] = {}
         self._newest, self._seen = 0, 0.0
         self._asks, self._held = asks, False
         self._missed: set[int] = set()
@@ -131,18 +148,22 @@ class Assembler:
         if closed or (close_ms + self.deadline_ms <= self._newest and not self._held):
             self.late.append(Late(column, close_ms, price, "late"))
             return []
-        row = self._waiting.setdefault(close_ms, {})
-        if column in row:
-            self.late.append(Late(column, close_ms, price, "repeated" if row[column][0] == price else "corrected"))
+        row = self._waiting.get(close_ms) or self._begin(close_ms)
+        if column in row.came:
+            self.late.append(Late(column, close_ms, price, "repeated" if row.came[column] == price else "corrected"))
             return []
-        row[column] = price, more
+        row.take(column, price, more)
         if close_ms > self._newest:
             self._newest, self._seen = close_ms, now_ms
             self._held = self._held or (self._asks and bool(self.holes()))
-        elif len(row) < self.assets:  # nothing is whole by it, and no time has passed
+        elif len(row.came) < self.assets:  # nothing is whole by it, and no time has passed
             return []
         # Not by what passed here: bars that a stalled process has yet to read are no missing ones.
         return self._until(self._newest)
+
+    def _begin(self, close_ms: int) -> _Bars:
+        row = self._waiting[close_ms] = _Bars(self.assets, len(self._carried))
+        return row
 
     def due(self, now_ms: float) -> list[Closed]:
         """The rows whose time is up."""
@@ -159,7 +180,12 @@ class Assembler:
             return []
         first = max(self.last_ms + self.spacing_ms, self._newest - MOST * self.spacing_ms)
         closes = range(first, self._newest, self.spacing_ms)
-        return [close for close in closes if len(self._waiting.get(close, ())) < self.assets]
+        return [close for close in closes if len(self._came(close)) < self.assets]
+
+    def _came(self, close_ms: int) -> Mapping[int, float]:
+        """The prices of a row that came so far, by column."""
+        row = self._waiting.get(close_ms)
+        return {} if row is None else row.came
 
     def exchange_ms(self, now_ms: float) -> float:
         """The exchange's time, as far as the newest bar tells it."""
@@ -174,13 +200,18 @@ class Assembler:
 
     def lacking(self, closes: Sequence[int]) -> list[int]:
         """The columns that one of these rows lacks."""
-        rows = [self._waiting.get(close, {}) for close in closes]
+        rows = [self._came(close) for close in closes]
         return [column for column in range(self.assets) if any(column not in row for row in rows)]
 
     @property
     def newest(self) -> int:
         """The newest close that a bar has named, ms; 0 before the first."""
         return self._newest
+
+    @property
+    def stand(self) -> tuple[int, int]:
+        """What a deadline hangs on: the newest close, and how many rows wait."""
+        return self._newest, len(self._waiting)
 
     def fill(self, found: Mapping[int, Mapping[int, Bar]], now_ms: float, told_ms: float = 0.0) -> list[Closed]:
         """What was asked for, by close and column; the rows that close with it. Rows wait for nothing any more.
@@ -193,9 +224,10 @@ class Assembler:
             if self.last_ms is not None and close_ms <= self.last_ms:
                 self.late += [Late(column, close_ms, price, "late") for column, (price, _) in bars.items()]
                 continue
-            row = self._waiting.setdefault(close_ms, {})
+            row = self._waiting.get(close_ms) or self._begin(close_ms)
             for column, bar in bars.items():
-                row.setdefault(column, bar)
+                if column not in row.came:
+                    row.take(column, *bar)
             if close_ms < newest or close_ms <= over:
                 self._missed.add(close_ms)
             if close_ms > self._newest:
@@ -211,7 +243,7 @@ class Assembler:
             self._held = False
         closed: list[Closed] = []
         for close_ms in sorted(self._waiting):
-            whole = len(self._waiting[close_ms]) == self.assets
+            whole = len(self._waiting[close_ms].came) == self.assets
             if not whole and exchange_ms < close_ms + self.deadline_ms:
                 break
             closed += self._close(close_ms)
@@ -230,22 +262,28 @@ class Assembler:
         closed = []
         if self.last_ms is not None:
             for missed in range(self.last_ms + self.spacing_ms, close_ms, self.spacing_ms):
-                closed.append(self._row(missed, {}))
+                closed.append(self._row(missed, None))
         closed.append(self._row(close_ms, row))
         self.last_ms = close_ms
         return closed
 
-    def _row(self, close_ms: int, row: dict[int, Bar]) -> Closed:
+    def _row(self, close_ms: int, row: _Bars | None) -> Closed:
         """What is missing stands at its last price, in the columns too; nothing of it was traded."""
-        self._age[self._age >= 0] += 1
-        more = np.where(self._carried[:, None], self._price, np.where(np.isnan(self._price), np.nan, 0.0))
-        if row:
-            columns = np.fromiter(row, np.int64, len(row))
-            self._price[columns] = [price for price, _ in row.values()]
-            self._age[columns] = 0
-            if len(self._carried):
-                more[:, columns] = np.array([values for _, values in row.values()]).T
+        came = 0 if row is None else len(row.came)
+        if row is not None and came == self.assets:
+            self._price, self._age, more = row.price, self._fresh, row.more
+        else:
+            self._price, age = self._price.copy(), self._age.copy()
+            age[age >= 0] += 1
+            self._age = age
+            more = np.where(self._carried[:, None], self._price, np.where(np.isnan(self._price), np.nan, 0.0))
+            if row is not None:
+                columns = np.fromiter(row.came, np.int64, came)
+                self._price[columns] = row.price[columns]
+                age[columns] = 0
+                more[:, columns] = row.more[:, columns]
         # What was missed is over: it is known as it was, and not traded on.
-        trade = bool(row) and close_ms not in self._missed
+        trade = came > 0 and close_ms not in self._missed
         self._missed.discard(close_ms)
-        return Closed(close_ms, self._price.copy(), self._age.copy(), len(row), trade, more)
+        # Nobody writes into a row that is out: the next one has arrays of its own.
+        return Closed(close_ms, self._price, self._age, came, trade, more)

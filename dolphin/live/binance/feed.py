@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from dolphin.errors import BadInput
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.assembler import DEADLINE_MS, Assembler, Closed, Fetched, Late
 from dolphin.live.binance.refetching import SIDE_BY_SIDE, Refetcher
+from dolphin.live.binance.requests import ExchangeError
 from dolphin.live.feed import History, Row
 
 #: Kline intervals of the exchange by spacing, ns.
@@ -31,6 +33,10 @@ OF_KLINES = {"open": 1, "high": 2, "low": 3, "volume": 5}
 
 #: Klines that one request gives at most.
 _PAGE = 1500
+
+#: How often a page of history is asked for until the exchange counts as gone.
+TIMES = 3
+
 _MS = 1_000_000
 
 #: Seconds behind its plan at which a timer says that the process was stalled.
@@ -93,6 +99,7 @@ class BinanceFeed:
         self._timer: asyncio.TimerHandle | None = None
         self._refetcher = Refetcher(client, self.symbols, self.interval, self._places, self._give)
         self._planned = self._closed = False
+        self._planned_at = 0, 0
         self._caught_up = 0
         self._waiting: list[tuple[int, int, float, Sequence[float]]] | None = None
         self._journaled: dict[int, tuple[Floats, Floats]] = {}
@@ -107,7 +114,10 @@ class BinanceFeed:
             self._waiting.append((column, close_ms, price, more))
             return
         self.last_message = time.perf_counter_ns()
-        self._give(self._assembler.bar(column, close_ms, price, time.monotonic() * 1000.0, more))
+        assembler = self._assembler
+        closed = assembler.bar(column, close_ms, price, time.monotonic() * 1000.0, more)
+        if closed or assembler.late or assembler.stand != self._planned_at:  # else the timers stand as they are
+            self._give(closed)
 
     def _due(self, planned: float) -> None:
         """The deadline; where this process was stalled beyond it, what waits to be read is read first."""
@@ -137,6 +147,7 @@ class BinanceFeed:
         self._planned, assembler = False, self._assembler
         if assembler is None or self._closed:
             return
+        self._planned_at = assembler.stand
         wait = assembler.wait_ms(time.monotonic() * 1000.0)
         if self._timer is not None:
             self._timer.cancel()
@@ -241,13 +252,23 @@ class BinanceFeed:
         found: dict[int, Sequence[float]] = {}
         while len(found) < rows:
             limit = min(rows - len(found), _PAGE)
-            page = await self._client.klines(symbol, self.interval, limit, end)
+            page = await self._page_of(symbol, limit, end)
             new: dict[int, Sequence[float]] = {int(one[6]) + 1: [float(one[k]) for k in self._places] for one in page}
             if not new.keys() - found.keys():
                 break
             found |= new
             end = min(new) - 2 * spacing
         return found
+
+    async def _page_of(self, symbol: str, limit: int, end: int) -> list[list[Any]]:
+        """Klines of a symbol; asked for again where no answer came, for many are asked for at once."""
+        for _ in range(TIMES - 1):
+            try:
+                return await self._client.klines(symbol, self.interval, limit, end)
+            except ExchangeError as error:
+                if error.code or error.status:
+                    raise
+        return await self._client.klines(symbol, self.interval, limit, end)
 
     async def rows(self, after: int | None) -> AsyncIterator[Row]:
         """See :class:`~dolphin.live.feed.Feed`; what was missed since ``after`` comes without trading."""

@@ -5,6 +5,7 @@
 * Every stream is a SUBSCRIBE of its own, and the exchange cuts a line at ten a second: all names go out at once.
 * Times pass through a float on their way from ms to ns: they are put back on the millisecond.
 * The reason of an account update is read and forgotten: those of funding are told.
+* A bar waits on a queue behind every other of its row: klines are read where they are heard, if somebody wants them.
 * "FINISHED" of a triggered stop becomes a fill of Nautilus' own making beside the real one, which may still be on its
   queue: it is kept from it, and the order is asked about where no fill came.
 * ``max_retries`` above 0 sends an order again that was executed: it is None, and nothing is ever sent twice.
@@ -30,6 +31,7 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
 from dolphin.live.binance.keys import Keys
+from dolphin.live.binance.kline_messages import KLINE
 from dolphin.live.binance.requests import RECV_WINDOW_MS
 
 #: The name of the clients, and of the venue.
@@ -108,6 +110,19 @@ class Clients:
         """Name the klines of all symbols, so that subscribing to them sends nothing."""
         self._made["data"]._ws_client._streams += [f"{symbol.lower()}@kline_{interval}" for symbol in symbols]
 
+    def hear_klines(self, tell: Callable[[bytes], None]) -> None:
+        """Hand klines on as they are heard, in the loop's thread; to be called before the streams are connected."""
+        socket = self._made["data"]._ws_client
+        others = socket._handler
+
+        def heard(raw: bytes) -> None:
+            if KLINE in raw:
+                tell(raw)
+            else:
+                others(raw)
+
+        socket._handler = heard
+
     async def connect_streams(self) -> None:
         """Connect to all that was named, with one message."""
         await self._made["data"]._ws_client.connect()
@@ -136,11 +151,6 @@ def client_configs(symbols: Sequence[str], keys: Keys, environment: str, url: st
 def close_ms(bar: Bar) -> int:
     """When a kline closed, on the grid: the adapters stamp ...59.999 with the error of a float."""
     return (int(bar.ts_event) + 500_000) // 1_000_000 + 1
-
-
-def bar_values(bar: Bar, names: Sequence[str]) -> tuple[float, ...]:
-    """What a bar holds beside its close: open, high, low or volume, by name."""
-    return tuple(round(value.as_double(), value.precision) for value in (getattr(bar, name) for name in names))
 
 
 def close_price(bar: Bar) -> float:

@@ -32,6 +32,9 @@ class House:
         """Why an order may not go out; None if it may."""
         return None
 
+    def sent(self, session: Session, order: Records) -> None:
+        """An order that was not stopped is out; nothing waits for what is noted of it."""
+
     def interrupted(self, orders: Sequence[str]) -> None:
         """The session is to end, and waits for the row at hand; these orders of it are on their way."""
 

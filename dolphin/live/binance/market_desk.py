@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 KILLED = "the session was killed before it was sent"
 
+#: What an order wants before it is written: no parts add up to it.
+UNKNOWN = Decimal("Infinity")
+
 
 class MarketDesk:
     """The orders of a bar that are to be answered within it.
@@ -57,7 +60,7 @@ class MarketDesk:
         if stopped is not None:
             trader.session.refused(slot, stopped)
             return
-        outcome = self._expect(slot, order, client_id)
+        outcome = self._expect(slot, order, client_id, UNKNOWN)
         written = market_order(trader.order_factory, trader.instrument(order), order, client_id)
         journal, wished = trader.journal, not trader.closing
         if journal is not None and not wished:  # one that was wished has its intent there
@@ -67,8 +70,11 @@ class MarketDesk:
             self.latencies.append(time.perf_counter_ns() - feed.last_message)
             feed.last_message = 0
         trader.submit_order(written)
-        if journal is not None and wished:  # before the loop's next turn, in which the order leaves the process
+        # Before the loop's next turn, in which the order leaves the process, and the first in which it can be answered.
+        outcome.qty = Decimal(str(written.quantity))
+        if journal is not None and wished:
             journal.sent(slot, order, client_id)
+        trader.house.sent(trader.session, order)
         trader.later(self._doubt, outcome, "no answer in time")
 
     async def close(self, slot: int, order: Records, client_id: str) -> Outcome:
@@ -95,9 +101,9 @@ class MarketDesk:
         await settled.wait()
         return outcome
 
-    def _expect(self, slot: int, order: Records, client_id: str) -> Outcome:
+    def _expect(self, slot: int, order: Records, client_id: str, qty: Decimal) -> Outcome:
         trader = self._trader
-        outcome = Outcome(client_id, trader.symbol(order), slot, trader.quantity(order))
+        outcome = Outcome(client_id, trader.symbol(order), slot, qty)
         self.waiting[client_id] = outcome
         self._mine.add(client_id)
         self._turns[slot, trader.closing] += 1
@@ -105,7 +111,7 @@ class MarketDesk:
 
     def _ask_again(self, slot: int, order: Records, client_id: str) -> None:
         """What a killed session may have sent is asked about, and not sent."""
-        outcome = self._expect(slot, order, client_id)
+        outcome = self._expect(slot, order, client_id, self._trader.quantity(order))
         if self._trader.journal is not None:
             self._trader.journal.keep(slot, order)
         self._doubt(outcome, "the session was killed before it knew")

@@ -178,6 +178,8 @@ class RestingDesk:
             trader.session.refused(slot, stopped)
             return
         trader.session.wait_for(("rests", slot))
+        if not again and stopped is None:
+            trader.house.sent(trader.session, order)
         trader.spawn(self._place(slot, kept, stopped))
 
     async def _place(self, slot: int, order: Records, stopped: str | None) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from nautilus_trader.config import StrategyConfig
-from nautilus_trader.model.data import Bar
 from nautilus_trader.model.events import (
     OrderAccepted,
     OrderCanceled,
@@ -31,9 +30,10 @@ from dolphin.core.records import Records
 from dolphin.errors import DolphinError
 from dolphin.live.binance.asking import Client
 from dolphin.live.binance.feed import BinanceFeed
-from dolphin.live.binance.hooks import Clients, bar_type, bar_values, close_ms, close_price, instrument_id
+from dolphin.live.binance.hooks import Clients, instrument_id
 from dolphin.live.binance.house import House
 from dolphin.live.binance.journaling import LiveJournal
+from dolphin.live.binance.kline_messages import KlineReader
 from dolphin.live.binance.market_desk import MarketDesk, part_of_fill
 from dolphin.live.binance.resting_desk import RestingDesk
 from dolphin.live.dressing import NEUTRAL
@@ -124,7 +124,7 @@ class LiveTrader(Strategy):
         self.sent_before: Set[str] | None = None
         self.closing = self.stopping = False
         self.market, self.rests = MarketDesk(self), RestingDesk(self)
-        self._ids, self._column = ids, {one: j for j, one in enumerate(ids)}
+        self._ids, self._reader = ids, KlineReader(feed.symbols, feed.columns)
         self._clients, self._scan = clients, scan
         self._after, self._stop_at = after, stop_at
         self._unfinished, self._booked = unfinished, booked or {}
@@ -162,12 +162,12 @@ class LiveTrader(Strategy):
         """From whatever thread the user stream is read in."""
         self._loop.call_soon_threadsafe(self.rests.finished, client_id)
 
-    def on_bar(self, bar: Bar) -> None:
-        """A closed kline."""
+    def _heard(self, raw: bytes) -> None:
+        """A kline's message."""
         try:
-            column = self._column[bar.bar_type.instrument_id]
-            self.feed.bar(column, close_ms(bar), close_price(bar), bar_values(bar, self.feed.columns))
-        except BaseException as error:  # Nautilus would only log it
+            if (bar := self._reader.read(raw)) is not None:
+                self.feed.bar(*bar)
+        except BaseException as error:  # the socket's thread would only log it
             self._fail(error)
 
     @property
@@ -239,8 +239,7 @@ class LiveTrader(Strategy):
         first = self._loop.create_task(_next(rows))
         await asyncio.sleep(0)  # from here on bars are taken
         self._clients.name_streams(self.feed.symbols, self.feed.interval)
-        for symbol in self.feed.symbols:
-            self.subscribe_bars(bar_type(symbol, self.feed.spacing_ns))
+        self._clients.hear_klines(self._heard)
         self.feed.hold()
         await self._clients.connect_streams()  # only now, so that no bar comes before its handler
         await self.feed.catch_up()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
+from os import F_OK, access
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from dolphin.trade.folder import StateFolder, claim
 from dolphin.trade.live.books import expected_at, last_closed, latency_of, open_intents
 from dolphin.trade.live.given import differences, opposed
 from dolphin.trade.live.left import Left, booked_of, funding_noted, left_in
+from dolphin.trade.live.rescue import NAME as ADOPTION
 from dolphin.trade.live.rescue import adopted, adoption
 from dolphin.trade.live.venue import Venue, feed_of
 from dolphin.trade.paper import PaperSession
@@ -122,7 +125,9 @@ class LiveSession(PaperSession, House):
         self._left = Left({}, frozenset(), ())
         self._given: tuple[Given, ...] = ()
         self._hibernates = self._adopts = False
+        self._adoption_path = str(folder.root / ADOPTION)
         self.unbooked = Decimal(0)
+        self._reached: dict[str, float] = {}
 
     @property
     def _instruments(self) -> Sequence[Instrument]:
@@ -136,9 +141,11 @@ class LiveSession(PaperSession, House):
         begun = False
         try:
             self._await(check_account(self._client, self._instruments, self._venue.leverage))
+            self._reach("account_checked")
             found = recover(self.folder, self.config, self.feed, self.dresser)
             told = None if found is None else self._go_on_from(found)
             trader = self._trader(found)
+            self._reach("history_known")
             begun = True
             clients = self._clients
             run_node(trader, clients, self._keys, self._venue.environment, self._venue.url, loop=self._loop)
@@ -148,6 +155,10 @@ class LiveSession(PaperSession, House):
             self._stopped()
             raise
         return self._end(told)
+
+    def _reach(self, what: str) -> None:
+        """The start has come so far: seconds since the session was made."""
+        self._reached[what] = round(time.perf_counter() - self._began, 3)
 
     def _await(self, work: Any) -> Any:
         return self._loop.run_until_complete(work)
@@ -222,6 +233,7 @@ class LiveSession(PaperSession, House):
 
     async def ready(self) -> None:
         """Books are compared before the first new row, and again and again from then on; funding is asked for."""
+        self._reach("connected")
         await self.funding.ask()
         self.trader.keep(self.funding.watch())
         self._clients.on_funding = self.funding.told
@@ -234,7 +246,7 @@ class LiveSession(PaperSession, House):
         self.marks.row_came()
         resumed = row is self._resumed
         self._given = self._left.given if resumed else ()
-        order = None if resumed else adoption(self.folder)
+        order = adoption(self.folder) if not resumed and access(self._adoption_path, F_OK) else None
         if order is not None:
             self._given = self._adoption(order, row)
             if self._given:
@@ -337,8 +349,13 @@ class LiveSession(PaperSession, House):
             why = opposed(session, order, self.feed.symbols) or self.guard.stops(session, order)
         else:
             why = f"{self.feed.symbols[int(order['asset'])]} is not touched: our books and the exchange's differ"
-        self.marks.decided(session, order, why)
+        if why is not None:
+            self.marks.decided(session, order, why)
         return why
+
+    def sent(self, session: Session, order: Records) -> None:
+        """See :class:`~dolphin.live.binance.house.House`."""
+        self.marks.decided(session, order, None)
 
     def closed(self) -> None:
         """The row is closed."""
@@ -346,6 +363,8 @@ class LiveSession(PaperSession, House):
             self._adopts = False
             adopted(self.folder)
         self._closed()
+        if "first_decision" not in self._reached:
+            self._reach("first_decision")
 
     # Writing ------------------------------------------------------------------------------------------------------
 
@@ -385,5 +404,5 @@ class LiveSession(PaperSession, House):
             "hibernates": list(vigil.why), "blocked": vigil.blocked, "asked": len(trader.asked),
             "foreign": len(trader.foreign), "duplicates": trader.duplicates, "resting": dict(trader.rests.counts),
             "funding": float(self.session.state.account["funding"][0]), "funding_unbooked": float(self.unbooked),
-            "order_latency_us": latency_of(trader.latencies),
+            "order_latency_us": latency_of(trader.latencies), "start_seconds": dict(self._reached),
         }  # fmt: skip

@@ -94,6 +94,9 @@ def test_in_two_lives_with_a_position_between_it_is_what_research_decides(drill,
     assert proof.equal and proof.bars == STOP - START, proof.sentence
     assert stops(drill) == [] and third.status["trades"] >= 1
     assert first.status["order_latency_us"]["orders"] == 1
+    begun = first.status["start_seconds"]
+    assert list(begun) == ["account_checked", "history_known", "connected", "first_decision"]
+    assert sorted(begun.values()) == list(begun.values())
     texts = [path.read_bytes() for path in drill.state.rglob("*") if path.is_file()] + ["".join(drill.said).encode()]
     assert not any(KEYS.key.encode() in text or KEYS.secret.encode() in text for text in texts)
 
