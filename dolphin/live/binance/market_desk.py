@@ -97,6 +97,7 @@ class MarketDesk:
             if journal is not None:
                 journal.sent(slot, order, client_id, wished=False)
             trader.submit_order(market_order(trader.order_factory, trader.instrument(order), order, client_id))
+            trader.house.sent(trader.session, order)
             trader.later(self._doubt, outcome, "no answer in time")
         await settled.wait()
         return outcome
