@@ -174,7 +174,9 @@ def _attribute(found: re.Match[str], function: Any) -> tuple[str, str | None]:
     fields = {"State": State._fields, "Market": Market._fields}.get(of)
     if fields is None:
         return f"{kind(of)} has no attribute '{name}'", None
-    return f"{of.lower()} has no field '{name}'", _nearest(name, fields)
+    # What others call the close is called the price here, and no spelling leads there.
+    near = "did you mean 'price'?" if (of, name) == ("Market", "close") else _nearest(name, fields)
+    return f"{of.lower()} has no field '{name}'", near
 
 
 def _untyped(found: re.Match[str], function: Any) -> tuple[str, str | None]:
@@ -204,6 +206,9 @@ _TELL: tuple[tuple[str, Callable[[re.Match[str], Any], tuple[str, str | None]]],
     (r"No definition for lowering (State|Market)\(\.\.\.\)\.(\w+) =", lambda m, _: (
         f"assigns to {m[1].lower()}.{m[2]}", "write into its elements; of market and params nothing may be written",
     )),
+    (r"No definition for lowering (\w+)(?:\(\.\.\.\))?\.(\w+) =", lambda m, _: (
+        f"gives {kind(m[1])} where a record with '{m[2]}' belongs, such as state.intents[0]", None,
+    )),
     (r"(?:Cannot modify|Cannot store).*(?:readonly|read-only)", lambda m, _: (
         "writes into an array of market", "decide writes state.intents, state.memory and state.scratch only",
     )),
@@ -211,6 +216,11 @@ _TELL: tuple[tuple[str, Callable[[re.Match[str], Any], tuple[str, str | None]]],
         f"goes through {kind(m[1])}, which has no elements", None,
     )),
     (r"Invalid use of (array)\(", lambda m, _: ("calls an array", "its elements are read with [ ]")),
+    (r"Invalid use of (\w+) with parameters", lambda m, _: (f"calls {kind(m[1])} like a function", None)),
+    (r"Cannot resolve setattr: \((.*)\)\.(\w+) = ", lambda m, _: (
+        f"gives {kind(m[1])} where a record with '{m[2]}' belongs, such as state.intents[0]", None,
+    )),
+    (r"use of yield in a closure", lambda *_: ("uses a generator", "write it as a loop")),
     (r"unsupported opcode \(IMPORT_NAME\)", lambda m, _: (
         "imports within a function", "import above it, in the module",
     )),

@@ -63,7 +63,10 @@ def kind(text: str) -> str:
     if has:
         return f"an array of {has} dimension{'s' if has > 1 else ''}"
     head = re.split(r"[(\[]", text)[0]
-    plain = {"none": "None", "unicode_type": "a text", "Record": "a record", "State": "state", "Market": "market"}
+    plain = {
+        "none": "None", "unicode_type": "a text", "Record": "a record", "State": "state", "Market": "market",
+        "float64": "a number", "int64": "a whole number", "boolean": "a yes or no", "bool": "a yes or no",
+    }  # fmt: skip
     if head in plain:
         return plain[head]
     if head in ("UniTuple", "Tuple"):
