@@ -330,6 +330,7 @@ def test_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["scan m --fast", "gate nobody"])  # all of them in this process above
 def test_as_a_process_too(pristine: Path, tmp_path: Path, words: str) -> None:
     done = process(pristine, *words.split(), cwd=tmp_path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import dolphin
 
 
+@pytest.mark.slow
 def test_recorded_trades_become_bars(shared_data: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = dolphin(home, "data", "import", shared_data / "books", "--name", "btc_ticks")

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 
 import pytest
+from thorough import thorough
 
 from dolphin.catalog import open_dataset
 from dolphin.cli.exchange import _recorded, _shift, _tape
@@ -18,7 +19,7 @@ from dolphin.gate.champions import install
 from dolphin.workspace import Workspace, create
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGTERM]))
 def test_an_exchange_serves_until_it_is_ended_in_the_background_of_a_script_too(number):
     serve = "exchange serve --symbols aausdt,BBUSDT --port 0 --speed 0 --played 5"
     command = [sys.executable, "-m", "dolphin", *serve.split()]

@@ -36,7 +36,7 @@ def flips(path: Path, seed: str) -> list[bytes]:
 RUN = ("run.json", "config.json", "metrics.json", "trades.parquet", "equity.parquet", "digests.parquet")
 
 
-@pytest.mark.parametrize("file", thorough(["manifest.json", *RUN], fast=2))
+@pytest.mark.parametrize("file", thorough(["manifest.json", *RUN]))
 def test_of_a_run(studied: Path, tmp_path: Path, call: Call, file: str) -> None:
     folder = Path(shutil.copytree(studied / "runs" / "run", tmp_path / "run"))
     for k, data in enumerate(flips(folder / file, file)):

@@ -135,7 +135,7 @@ def kill_import(imported: Path, tmp_path: Path, call: Call, number: int, delay: 
     assert not list(drafts.glob(".*.*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGKILL]))
 @pytest.mark.parametrize("delay", thorough([0.0, 0.05]))
 def test_a_stopped_import_leaves_the_old_version(
     imported: Path, tmp_path: Path, call: Call, number: int, delay: float

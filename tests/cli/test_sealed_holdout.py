@@ -58,6 +58,7 @@ def test_sealed_opened_and_judged(place: Path) -> None:
     assert (place / "experiments" / "holdouts.jsonl").read_text().count('"action":"open"') == 2
 
 
+@pytest.mark.slow
 def test_the_gate_has_two_verbs(place: Path) -> None:
     assert dolphin(place, "gate", "--help").code == 0
     one, two = dolphin(place, "gate", "nobody"), dolphin(place, "gate", "judge", "nobody")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from command_line import Answer
 
 Call = Callable[..., Answer]
@@ -40,6 +41,7 @@ def test_a_choice_of_a_study_is_called_after_the_study(home: Path, call: Call) -
     assert done.code == 0 and Path(done.json["out"]).name.startswith("look-")
 
 
+@pytest.mark.slow
 def test_the_nearest_file_or_run_is_named(home: Path, call: Call) -> None:
     runs = home / "runs"
     for words in (("report", runs / "rnu", "--out", home / "x.html"), ("why", runs / "rnu", "--bar", "1"),

@@ -49,6 +49,7 @@ def test_numba_first_changes_no_bit() -> None:
     assert len({one.stdout for one in done}) == 1 and int(done[0].stdout.split()[-1]) > 5
 
 
+@pytest.mark.slow
 def test_a_numba_that_runs_with_svml_is_refused() -> None:
     program = "import numba\nnumba.config.USING_SVML = True\nimport dolphin.core.jit"  # as where the library is there
     done = python(program)

@@ -70,6 +70,7 @@ def test_streams_threads_and_parts_give_the_bits_of_the_batch(
         assert batch.tobytes() == again.tobytes() and batch[start:].tobytes() == streamed.tobytes()
 
 
+@pytest.mark.slow
 def test_a_module_under_another_name_finds_its_kernel(tmp_path: Path) -> None:
     """A cached kernel looks its module up by name; a workspace imports it under another than a test does."""
     source = f"""

@@ -231,6 +231,7 @@ print(hashlib.sha256(b"".join(x.tobytes() for x in block.arrays().values())).hex
 """
 
 
+@pytest.mark.slow
 def test_generic_processor_gives_the_same_bits() -> None:
     ts, close = make_market(1100, 11, 21, factor=0.4)
     here = hashlib.sha256(b"".join(x.tobytes() for x in scan(ts, close, 0).arrays().values())).hexdigest()

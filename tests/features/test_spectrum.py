@@ -20,6 +20,7 @@ def plain(close: np.ndarray, t: int, w: int) -> np.ndarray:
     return np.linalg.eigvalsh(np.corrcoef(returns[:, active].T))[::-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(assets=st.integers(2, 70), seed=st.integers(0, 99), factor=st.sampled_from([0.0, 0.5, 3.0]))
 def test_lapack_agrees(assets: int, seed: int, factor: float) -> None:

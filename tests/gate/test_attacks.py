@@ -61,12 +61,14 @@ def test_who_does_not_cheat_passes(cheats: Workspace, candidate: Candidate) -> N
     assert broken(checked(cheats, candidate, sneaky.HONEST)) == set()
 
 
+@pytest.mark.slow
 def test_a_peek_where_a_state_has_room_for_day_ends(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.PEEKS_WITH_ROOM)
     assert {"same in every state", "look-ahead, every window"} <= broken(found)
     assert "no room for day ends" in found["same in every state"].detail
 
 
+@pytest.mark.slow
 def test_a_peek_in_windows_that_begin_late(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.PEEKS_LATER)
     assert "look-ahead, every window" in broken(found)

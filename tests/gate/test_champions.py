@@ -237,6 +237,7 @@ for act in (
 """
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_not_be_written_stays_as_it_is() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

@@ -95,6 +95,7 @@ def test_pass_rests_on_floors_and_all_evidence(report: GateReport) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_document_is_json_and_the_page_takes_it(report: GateReport) -> None:
     document = report.as_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
@@ -110,6 +111,7 @@ def test_document_is_json_and_the_page_takes_it(report: GateReport) -> None:
     assert "PASS" in gate_page(document) and 'class="curves"' in gate_page(document)
 
 
+@pytest.mark.slow
 def test_junit(report: GateReport, tmp_path: Path) -> None:
     path = tmp_path / "gate.xml"
     write_junit(report, path)

@@ -102,6 +102,7 @@ def a_judges_process(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
 
 
+@pytest.mark.slow
 def test_a_confined_process_reads_no_prices(workspace: Workspace, tmp_path: Path) -> None:
     data = next(workspace.catalog.rglob("*.parquet"))
     command = [sys.executable, "-P", "-c", TRIES, str(tmp_path), str(data)]

@@ -235,6 +235,7 @@ def test_times_are_told_to_the_needed_digit():
     assert utc(1_735_689_600_250_000_000) == "2025-01-01T00:00:00.25Z"
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_before_a_rung_runs():
     code = (
         "import sys, dolphin.parity, dolphin.parity.ladder, dolphin.parity.rungs_core, dolphin.live; "
@@ -266,6 +267,7 @@ def test_nautilus_matches_every_kind_of_order(strategy, timing, model):
         assert case.trace.fills["passive"].sum() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timing", ["close", "next"])
 @pytest.mark.parametrize("strategy", thorough([VEL_DIV, PAIR_REVERSION]), ids=lambda s: s.name)
 def test_every_rung_obeys_postures(strategy, timing):
@@ -363,6 +365,7 @@ def test_what_a_catalog_loses_is_found(monkeypatch):
     assert not passed, detail
 
 
+@pytest.mark.slow
 def test_ways_of_a_rung_that_do_not_know_a_configuration_are_said_and_the_others_climbed():
     case = rich_case(CROSS_MOMENTUM, "close", "volume_share")
     arguments = case.dataset, case.market, case.config, case.start, case.stop

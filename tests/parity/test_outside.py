@@ -148,7 +148,7 @@ def knows_a_module(state, params, market, i):
     ("decide", "name", "how"),
     [
         pytest.param(knows_rows, "ROWS", "number of the row", id="global array"),
-        pytest.param(knows_times, "TIMES", "date", id="tuple of dates"),
+        pytest.param(knows_times, "TIMES", "date", id="tuple of dates", marks=pytest.mark.slow),
         pytest.param(knows_a_module, "ALMANAC.times", "date", id="of a module", marks=pytest.mark.slow),
         pytest.param(knows_rows_in_a_tuple, "NESTED", "number of the row", id="in a tuple", marks=pytest.mark.slow),
         pytest.param(knows_by_default, "times", "date", id="default", marks=pytest.mark.slow),

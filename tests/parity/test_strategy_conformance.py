@@ -44,7 +44,7 @@ def short(strategy: Strategy, **params: object) -> Conformance:
 
 @pytest.mark.parametrize(
     ("strategy", "broken", "bar", "field"),
-    thorough(MIXED, fast=4),
+    thorough(MIXED, fast=2),
     ids=[f"{s.name}-{'-'.join(sorted(b))}" for s, b, *_ in MIXED],
 )
 def test_the_rule_that_is_broken_is_named(strategy: Strategy, broken: set, bar: int | None, field: str | None) -> None:
@@ -64,12 +64,14 @@ def test_one_that_keeps_every_rule_passes() -> None:
     assert found.as_dict()["passed"] and found.as_dict()["markets"] == ["walk"]
 
 
+@pytest.mark.slow
 def test_an_absolute_price_among_the_parameters_is_told() -> None:
     found = short(TOLD_A_PRICE, level=118.0)
     assert {rule.name: rule.detail for rule in found.rules}[SCALE] == "not tried: parameter 'level' is a price"
     assert set(found.broken) <= {SWEEP}
 
 
+@pytest.mark.slow
 def test_a_column_that_is_read_by_a_copied_row_is_found() -> None:
     wrong = next(strategy for strategy, broken, *_ in WRONG if broken == {FEATURES} and strategy.name != "right")
     assert FEATURES not in short(replace(wrong, features=("vel_div",))).broken

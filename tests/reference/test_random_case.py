@@ -104,6 +104,7 @@ def records_of(items: list) -> np.ndarray:
     return np.array([tuple(getattr(item, name) for name in names) for item in items], dtype)
 
 
+@pytest.mark.slow
 def test_compiled_wishes_are_pythons_bit_by_bit() -> None:
     wishes = 0
     for seed in range(25):

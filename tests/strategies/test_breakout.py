@@ -47,6 +47,7 @@ def most_open(case: Case, run: SlowRun) -> int:
     return most
 
 
+@pytest.mark.slow
 def test_it_agrees_with_its_plain_python_in_every_way_of_running() -> None:
     reasons: Counter[str] = Counter()
     for seed in range(16):

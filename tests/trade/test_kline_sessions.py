@@ -125,6 +125,7 @@ def test_klines_are_decided_as_research_decides_them_and_a_restart_asks_for_what
     assert proof.equal or all("a row that was missed" in line for line in proof.stopped), proof.sentence
 
 
+@pytest.mark.slow
 def test_a_stream_that_drops_in_mid_session_leaves_no_hole(pristine, thread, tmp_path):
     sitting = Sitting(pristine, thread, tmp_path / "s")
 
@@ -155,6 +156,7 @@ def test_another_market_or_no_market_is_refused(pristine, thread, tmp_path):
         Sitting(pristine, thread, tmp_path / "t").run(1)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_off_and_a_silent_feed_open_nothing_and_are_told(pristine, thread, tmp_path):
     opened = open_dataset(pristine, "m")
     assert opened.spacing_ns == 60 * 10**9

@@ -144,6 +144,7 @@ def test_orders_that_rest_or_fill_in_parts_are_gone_on_with(pristine, tmp_path, 
         assert stops_of(tmp_path / state) == []
 
 
+@pytest.mark.slow
 def test_without_a_good_snapshot_it_goes_on_from_the_journal(pristine, traded, tmp_path):
     half = tmp_path / "half"
     trade(pristine, half, feed_of(pristine, "2025-01-01T23:50:00Z"))
@@ -249,6 +250,7 @@ def test_a_row_that_was_missed_opens_nothing(pristine, tmp_path):
     assert stops and set(stops) == {"a row that was missed"}
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_in_order_and_positions_stay(pristine, traded, tmp_path):
     state, held = tmp_path / "state", _first_held(traded[0])
     opened = feed_of(pristine)

@@ -153,6 +153,7 @@ def test_a_member_that_is_killed_closes_everything_at_once_and_two_good_checks_r
     assert ended.bars == 120 and prove(pristine, state).equal
 
 
+@pytest.mark.slow
 def test_a_restart_stands_in_the_posture_that_was(pristine, tmp_path):
     url, state = f"embedded:{tmp_path / 'store'}", tmp_path / "s"
     with_store = open_store(url)
@@ -166,6 +167,7 @@ def test_a_restart_stands_in_the_posture_that_was(pristine, tmp_path):
     assert prove(pristine, state).equal
 
 
+@pytest.mark.slow
 def test_what_is_observed_is_told_and_decides_nothing(pristine, tmp_path):
     url = f"embedded:{tmp_path / 'store'}"
     plain, _ = trade(pristine, tmp_path / "a", None)

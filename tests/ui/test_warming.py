@@ -28,6 +28,7 @@ def test_a_run_whose_kernel_is_on_disk_waits_for_nobody(side: RunSide, furnished
     assert Warming(furnished.root).seconds(side, 1) is None
 
 
+@pytest.mark.slow
 def test_a_kernel_that_is_not_there_is_compiled_aside(side: RunSide, furnished, monkeypatch) -> None:
     monkeypatch.setattr(warming, "is_compiled", lambda side: False)
     one = Warming(furnished.root)

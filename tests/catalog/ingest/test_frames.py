@@ -41,6 +41,7 @@ def test_a_download_of_several_tickers(tmp_path: Path) -> None:
     assert "the reference symbol is AAPL" in report.advice[0]
 
 
+@pytest.mark.slow
 def test_daily_bars_in_sessions_and_without(tmp_path: Path) -> None:
     home = workspace.create(tmp_path)
     whole = import_frame(daily(), name="all", workspace=home)

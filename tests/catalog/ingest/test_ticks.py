@@ -283,6 +283,7 @@ def test_real_trades(books: Any) -> None:
     assert table.manifest["sources"][0]["latency_ms"]["median"] < 0  # this recorder's clock was behind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spacing", "rows"), [("1s", 689), ("5s", 139), ("1m", 13), ("5m", 5), ("1h", 3)])
 def test_real_bars_are_those_of_the_stream(books: Any, spacing: str, rows: int) -> None:
     workspace, table = books

@@ -141,6 +141,7 @@ def python(program: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path) -> None:
     program = """
 import os

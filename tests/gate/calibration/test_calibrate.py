@@ -118,6 +118,7 @@ def test_a_calibration_is_resumed_and_quoted(home: Workspace, study: Study, monk
         (home.promote / "floors.toml").write_text(floors)
 
 
+@pytest.mark.slow
 def test_own_reruns_and_a_generated_market(home: Workspace, study: Study) -> None:
     found = calibrate(home, study, kinds=["null"], markets=2, reruns=19)
     assert found["reruns"] == 19 and found["kinds"]["null"]["markets"] == 2

@@ -79,6 +79,7 @@ def test_the_scale_comes_from_days_before_and_seen_days_are_not_judged() -> None
     assert (nothing["days"], nothing["verdict"]) == (0, NOT_YET)
 
 
+@pytest.mark.slow
 def test_twins_never_differ() -> None:
     noise = np.random.default_rng(7).normal(0.0, 0.01, 60)
     found = compare(side("g", noise), side("b", noise))
@@ -96,6 +97,7 @@ def test_a_page_of_the_evidence() -> None:
         comparison_page({})
 
 
+@pytest.mark.slow
 def test_days_that_a_difference_needs() -> None:
     """The notes on the gate's statistics have medians of about 2,300, 599 and 166 days, over several kinds of days."""
     found = {ratio: days_to_tell(ratio) for ratio in (1.0, 2.0, 4.0)}

@@ -58,6 +58,7 @@ def test_a_planted_edge_is_found_and_the_verdict_says_why(searched: Any) -> None
     assert "not measured here" in page
 
 
+@pytest.mark.slow
 def test_a_verdict_can_be_had_again_bit_for_bit(searched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first = judged(searched).document()
     kept = sorted((searched.workspace.promote / ".shifts").glob("*.json"))
@@ -200,6 +201,7 @@ def test_a_strategy_without_signals_is_judged_by_its_days(searched: Any) -> None
     assert found.holdout.method == "resampled days" and 0.0 < found.holdout.p <= 1.0
 
 
+@pytest.mark.slow
 def test_the_judge_asks_the_registry_for_the_search(searched: Any) -> None:
     """A search that was left out, or whose reality check is told smaller than it is, is not believed."""
     home, candidate = searched.workspace, searched.candidate()

@@ -82,6 +82,7 @@ def test_both_limits_count(p: float, p_b: float, searched: bool, passed: bool) -
     assert found.passed == passed and ("is within" in found.guard_sentence) == (p_b <= 0.3)
 
 
+@pytest.mark.slow
 def test_what_is_ranked_among_what(searched: Any) -> None:
     """The search's best against the best of all its trials on shifted rows; the candidate on the holdout's rows."""
     candidate = searched.candidate()

@@ -100,6 +100,7 @@ def test_going_on_after_a_replay_is_as_if_never_stopped(name: str, known: int) -
     assert rounds(resumed, ROUNDS - known) == whole[known:]
 
 
+@pytest.mark.slow
 def test_an_end_stays_an_end(name: str) -> None:
     sampler = make(name)
     found = rounds(sampler, 40)

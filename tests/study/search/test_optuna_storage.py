@@ -123,6 +123,7 @@ def test_pruned_trials_have_intermediate_values(home: Workspace, write_study: Wr
     assert len(optuna.visualization.plot_intermediate_values(study).data) > 0
 
 
+@pytest.mark.slow
 def test_several_objectives_and_a_url(home: Workspace, write_study: WriteStudy, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     keys = f"""trials = 24

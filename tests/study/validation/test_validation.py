@@ -290,6 +290,7 @@ def test_a_walk_forward_never_sees_what_comes_after_its_train_window(home: Works
     assert after.document["folds"][3]["train_metrics"] != folds[3]["train_metrics"]
 
 
+@pytest.mark.slow
 def test_purge_and_embargo_keep_the_judged_block_from_the_choice(home: Workspace) -> None:
     before = judge(home, KFOLD)
     middle = before.document["folds"][1]
