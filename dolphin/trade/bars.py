@@ -13,6 +13,7 @@ from dolphin.live.binance.feed import BinanceFeed
 from dolphin.live.dressing import market_before
 from dolphin.live.feed import Row
 from dolphin.live.feeds.klines import KlineFeed
+from dolphin.live.rehearsing import rehearse
 from dolphin.live.rows import ROOM, roomy_market
 from dolphin.live.session import Session
 from dolphin.times import DAY_NS, format_time, parse_time
@@ -27,6 +28,8 @@ from dolphin.trade.writing import go_on
 
 #: Seconds between two lines of status.
 STATUS_SECONDS = 10.0
+#: Seconds of compiling that are told.
+SLOW_S = 2.0
 
 
 @dataclass
@@ -96,6 +99,11 @@ class Bars(Kept):
             config.engine, config.params_record(), config.friction_record(), roomy_market(known, first, start),
             config.account.initial_capital, start, start + ROOM, plugged, None, None if found is None else found.state,
         )  # fmt: skip
+        if start - first > self.lookback:
+            begun = time.monotonic()
+            rehearse(config.engine, config.params_record(), config.friction_record(), self.session.market, start - 1)
+            if (took := time.monotonic() - begun) > SLOW_S:
+                self._say(f"the strategy was compiled in {took:.0f} s; the next start reads it from the disk")
         self._garbage.begin()
         source = self.opened.source or self.feed
         if isinstance(source, BinanceFeed | KlineFeed):
