@@ -101,14 +101,14 @@ def _code(value: Any) -> CodeType | None:
 @functools.cache
 def _source(file: str) -> tuple[ast.Module, dict[str, list[CodeType]]]:
     """The tree of a source file, and its code objects by qualified name."""
-    text = Path(file).read_text(encoding="utf-8")
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     codes: dict[str, list[CodeType]] = {}
-    todo = [compile(text, file, "exec", dont_inherit=True)]
+    todo = [compile(tree, file, "exec", dont_inherit=True)]
     while todo:
         code = todo.pop()
         codes.setdefault(code.co_qualname, []).append(code)
         todo += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
-    return ast.parse(text), codes
+    return tree, codes
 
 
 def _same(a: CodeType, b: CodeType) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from thorough import thorough
 
 RESEARCH = Path(__file__).resolve().parents[2] / "research"
 SOURCE = (RESEARCH / "pullback.py").read_text()
@@ -63,7 +64,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("old", "new", "said"), MISTAKES, ids=[new for _, new, _ in MISTAKES])
-@pytest.mark.parametrize("verb", ["backtest", "check"])
+@pytest.mark.parametrize("verb", thorough(["backtest", "check"]))
 def test_a_mistake_is_one_line_with_its_place(
     call: Callable, home: Path, verb: str, old: str, new: str, said: str
 ) -> None:

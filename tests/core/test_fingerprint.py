@@ -125,7 +125,7 @@ def test_what_is_not_reached_may_change(package: Path, module: str) -> None:
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
-    [
+    thorough([
         ("core/book.py", "LESS = 1.0 - 2.0**-50", "LESS = 1.0 - 2.0**-40"),
         ("core/grid.py", "HAIR = 1e-9", "HAIR = 1e-8"),
         ("core/units.py", "86_400", "86_401"),
@@ -134,7 +134,7 @@ def test_what_is_not_reached_may_change(package: Path, module: str) -> None:
         ("core/refusals.py", "UNDECLARED, BUSY, NO_POSITION", "BUSY, UNDECLARED, NO_POSITION"),
         ("core/kernels.py", "i = skip(state", "i = 1 + skip(state"),
         ("core/hooks.py", "resizes = _constant(lambda strategy: strategy.resize)", "resizes = _constant(lambda s: 1)"),
-    ],
+    ], fast=3),
 )  # fmt: skip
 def test_a_constant_that_is_used_moves_it(package: Path, file: str, old: str, new: str) -> None:
     before, path = of_framework(ROOTS, package), package / file
@@ -248,6 +248,7 @@ def sided(i):
     return i + Side.LONG
 
 
+@pytest.mark.slow
 def test_no_address_is_in_a_digest() -> None:
     assert fingerprint.reach([sided])[1] == [("Side", "Side(LONG=1)")]
     told = " ".join(of_framework(ROOTS).values())

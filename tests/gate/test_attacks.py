@@ -82,6 +82,7 @@ def test_decide_that_writes_account_sums(cheats: Workspace, candidate: Candidate
     assert "state.account." in found["decisions write wishes only"].detail
 
 
+@pytest.mark.slow
 def test_decide_that_writes_an_entry_price(cheats: Workspace, candidate: Candidate) -> None:
     found = checked(cheats, candidate, sneaky.WRITES_ENTRY)
     assert {"decisions write wishes only", "recounted from fills and prices"} <= broken(found)

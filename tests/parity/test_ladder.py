@@ -55,7 +55,7 @@ def test_the_core_agrees_with_itself(strategy, timing):
 
 
 @pytest.mark.parametrize(("strategy", "timing"), CASES)
-@pytest.mark.parametrize("rung", [fast_rung, full_rung, quoted_rung, node_chunks_rung])
+@pytest.mark.parametrize("rung", thorough([fast_rung, full_rung, quoted_rung, node_chunks_rung], fast=2))
 def test_nautilus_gives_the_same_bits(rung, strategy, timing):
     case = case_of(strategy, timing)
     passed, detail, facts = rung(case)
@@ -281,6 +281,7 @@ def test_every_rung_obeys_postures(strategy, timing):
     assert strategy is PAIR_REVERSION or len(neutral.trace.fills) != len(fills)  # which obeys by itself
 
 
+@pytest.mark.slow
 def test_every_rung_weighs_the_account_s_drawdown(tmp_path):
     case = dataclasses.replace(risky_case(VEL_DIV, weighed=True), journals=tmp_path)
     report = ladder(case.dataset, case.market, case.config, case.start, case.stop, journals=tmp_path)

@@ -204,6 +204,7 @@ def counts_days(state, params, market, i):
         enter(state, params, market, i)
 
 
+@pytest.mark.slow
 def test_the_room_for_days_to_come_is_no_input():
     found = judged(counts_days)
     assert not found.passed and found.field == "state.day_ends"

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 from test_sheet import Page
+from thorough import thorough
 
 from dolphin.catalog import generate
 from dolphin.errors import DolphinError
@@ -129,7 +130,7 @@ def test_a_best_that_is_no_trial_of_the_search_leaves_the_raw_maximum(data: dict
     assert "the raw maximum in gold" in page.text and "Return of the raw maximum" in page.text
 
 
-@pytest.mark.parametrize("name", ["walk", "paths", "both"])
+@pytest.mark.parametrize("name", thorough(["walk", "paths", "both"]))
 def test_every_figure_is_plotly_and_the_page_calls_nobody(studied: Workspace, name: str) -> None:
     document = study_page(gather(studied, name))
     assert "default-src 'none'" in document and "<link" not in document and " src=" not in document.split("<script>")[0]

@@ -35,6 +35,7 @@ def by_hand(prices: list[list[float]], age: object = None, **values: object):  #
     return run_slow(case_of(CROSS_MOMENTUM, params, hand_market(prices, age=age), FREE))
 
 
+@pytest.mark.slow
 def test_it_agrees_with_its_plain_python_in_every_way_of_running() -> None:
     reasons: Counter[str] = Counter()
     for seed in range(10):

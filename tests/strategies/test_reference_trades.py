@@ -7,6 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from thorough import thorough
 
 from dolphin import workspace
 from dolphin.catalog import import_klines, open_dataset, parse_time
@@ -23,7 +24,7 @@ CASES = ("default_gate_off", "gate_min_p60", "bidirectional_stop", "long_max_ali
 FRICTION = ("slippage_bps", "fee_bps")
 
 
-@pytest.fixture(scope="module", params=STUDIES)
+@pytest.fixture(scope="module", params=thorough(STUDIES))
 def studied(request, shared_data, shared_vectors, tmp_path_factory):
     """Dataset and reference folder of one of the two studies."""
     home = workspace.create(tmp_path_factory.mktemp("vectors"))

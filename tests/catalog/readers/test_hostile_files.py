@@ -172,6 +172,7 @@ def test_units_may_not_change_on_the_way(tmp_path: Path, monkeypatch: pytest.Mon
     assert "one unit per file" in refused(path)
 
 
+@pytest.mark.slow
 def test_parquet_of_absurd_claims(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     rows = 4_000_000

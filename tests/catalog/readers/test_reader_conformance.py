@@ -96,6 +96,7 @@ def test_a_cut_file_is_refused_or_shorter(producer: Producer, files: dict[str, t
     check()
 
 
+@pytest.mark.slow
 @every
 def test_flipped_bytes_never_crash(producer: Producer, files: dict[str, tuple[pl.DataFrame, Path]]) -> None:
     if producer.allow_pickle:

@@ -79,6 +79,7 @@ def test_markets_are_what_they_say(home: Workspace, study: Study) -> None:
     assert (broad.log_price[-1] - without.log_price[-1])[0] == pytest.approx(0.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_calibration_is_resumed_and_quoted(home: Workspace, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_error(home, read_policy(home))["status"].startswith("not measured here")
     calls: list[tuple[Kind, int]] = []

@@ -87,6 +87,7 @@ def test_twins_never_differ() -> None:
     assert "the two never differ" in found["warnings"]
 
 
+@pytest.mark.slow
 def test_a_page_of_the_evidence() -> None:
     noise = np.random.default_rng(8).normal(0.002, 0.01, 90)
     page = comparison_page(compare(side("g<x>", noise), side("b", np.zeros(90))))

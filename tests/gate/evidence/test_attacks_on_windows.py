@@ -22,6 +22,7 @@ def judged(searched: Any, candidate: Candidate) -> Edge:
     return judge_case(searched.workspace, case, measured, read_policy(searched.workspace))
 
 
+@pytest.mark.slow
 def test_a_sweep_on_the_judged_window(searched: Any) -> None:
     best = searched.workspace.experiments / "s" / "best.toml"
     mine = find_candidate(searched.workspace, str(best), dataset="e", stop="2025-01-10")

@@ -153,6 +153,7 @@ def test_what_the_search_has_seen_is_no_holdout(searched: Any) -> None:
     assert found.holdout.p == 1.0 and not found.passed and "no untouched holdout" in found.holdout.words
 
 
+@pytest.mark.slow
 def test_later_configurations_on_one_holdout_have_less_left(searched: Any) -> None:
     first = judged(searched)
     assert (first.family, first.alpha) == (1, 0.05)

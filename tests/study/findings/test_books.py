@@ -75,6 +75,7 @@ def test_vectorbt_values_are_ours():
     assert (books(idle).value() == case.capital).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timing", ["close", "next"])
 def test_vectorbt_measures_the_same(timing):
     ours = run_of(case_of(VEL_DIV, timing))

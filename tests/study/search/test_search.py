@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from thorough import thorough
 from typed_documents import is_typed
 
 from dolphin.config import parse_config
@@ -59,7 +60,7 @@ def rows(home: Workspace) -> pl.DataFrame:
     return found.sort("trial").drop("time_ns")
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"sobol", "random"}))
+@pytest.mark.parametrize("sampler", thorough(sorted(set(SAMPLERS) - {"sobol", "random"})))
 def test_an_interrupted_search_ends_as_an_undisturbed_one(
     home: Workspace, tmp_path: Path, write_study: WriteStudy, sampler: str
 ) -> None:
@@ -88,7 +89,7 @@ def test_an_interrupted_search_ends_as_an_undisturbed_one(
     assert resumed.best.drop("time_ns").equals(whole.best.drop("time_ns"), null_equal=True)
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"halving"}))
+@pytest.mark.parametrize("sampler", thorough(sorted(set(SAMPLERS) - {"halving"})))
 def test_a_study_grows_by_resuming_with_more_trials(home: Workspace, write_study: WriteStudy, sampler: str) -> None:
     few = read_study(write_study(text(sampler, trials=21)))
     sweep(home, few)

@@ -328,6 +328,7 @@ OWN = replace(VEL_DIV, features=with_mine)
 """
 
 
+@pytest.mark.slow
 def test_an_embargo_covers_the_warm_up_of_plugins(home: Workspace) -> None:
     """6,050 bars of a feature of one's own were once left out of the scanner's 1,091."""
     found = []
@@ -402,6 +403,7 @@ def test_a_fold_without_a_choice_stays_flat(home: Workspace) -> None:
     assert looks(home, "test").is_empty()
 
 
+@pytest.mark.slow
 def test_a_market_without_an_edge_is_worse_out_of_sample(tmp_path: Path) -> None:
     home = create(tmp_path / "null")
     generate(home, "v", preset="null", days=42, assets=6, spacing_ns=SPACING, seed=11)
