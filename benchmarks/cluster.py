@@ -20,6 +20,7 @@ from dolphin.config import Config
 from dolphin.study.measure.chunks import Packing, run_chunk
 from dolphin.study.measure.cluster import open_evaluator
 from dolphin.study.measure.evaluator import Batch, Evaluator, LocalEvaluator
+from dolphin.study.measure.spans import Span
 
 COUNT, ROUNDS = 8192, 3
 PROCESSES = (1, 2, 4)
@@ -36,8 +37,8 @@ def against(local: LocalEvaluator, processes: int, batch: Batch) -> list[Row]:
     began = time.perf_counter()
     with open_evaluator(f"local:{processes}", local.dataset) as cluster:
         opened = time.perf_counter() - began
-        one = Batch(batch.configs[:1], ((0, 100),))
-        first = seconds(cluster, Batch(batch.configs[:64], ((0, 100),)))  # opens the data, loads the kernels
+        one = Batch(batch.configs[:1], (Span(0, 100),))
+        first = seconds(cluster, Batch(batch.configs[:64], (Span(0, 100),)))  # opens the data, loads the kernels
         seconds(cluster, batch)
         local.threads = min(processes, os.cpu_count() or 1)
         pairs = np.array([(seconds(cluster, batch), seconds(local, batch)) for _ in range(ROUNDS)])
@@ -54,7 +55,7 @@ def against(local: LocalEvaluator, processes: int, batch: Batch) -> list[Row]:
 
 def sizes(local: LocalEvaluator, configs: list[Config], bars: int) -> Row:
     """Bytes of a chunk sent and of its answer, a combination."""
-    chunk = Packing(local.dataset, configs, True).chunk(0, 1024, ((0, bars),))
+    chunk = Packing(local.dataset, configs, True).chunk(0, 1024, (Span(0, bars),))
     sent, back = len(pickle.dumps(chunk, 5)) / 1024, len(pickle.dumps(run_chunk(chunk), 5)) / 1024
     return Row("a combination sent / its answer", sent, back, sent / back, "bytes")
 
@@ -64,9 +65,9 @@ def main() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         case = one_day(Path(folder))
         configs = combinations(COUNT)
-        batch = Batch(configs, ((0, case.bars),))
+        batch = Batch(configs, (Span(0, case.bars),))
         with LocalEvaluator(case.dataset) as local:
-            seconds(local, Batch(configs[:4], ((0, 100),)))
+            seconds(local, Batch(configs[:4], (Span(0, 100),)))
             rows = [row for processes in PROCESSES for row in against(local, processes, batch)]
             rows.append(sizes(local, configs[:1024], case.bars))
     show(f"Cluster, {case.bars:,} bars x 50 assets, {COUNT:,} combinations", rows)

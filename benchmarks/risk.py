@@ -50,10 +50,10 @@ def recorded_like(bars: int) -> Inputs:
     hour, walk = np.arange(bars) // 720, np.cumsum(rng.standard_normal((2, bars)), axis=1) / 200.0
     return some._replace(
         values=np.ascontiguousarray(some.values[hour]),
-        hours=np.arange(bars) * 5.0 / 3600.0 % 4.0,
+        hours=np.arange(bars, dtype=np.float64) * 5.0 / 3600.0 % 4.0,
         depth=0.5 + 0.5 * np.sin(walk[0]),
         fill=0.5 + 0.5 * np.sin(walk[1]),
-        spike=np.arange(bars) * 5.0 / 60.0 % 3000.0,
+        spike=np.arange(bars, dtype=np.float64) * 5.0 / 60.0 % 3000.0,
     )
 
 

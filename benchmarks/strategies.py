@@ -28,7 +28,7 @@ from dolphin.study.measure.run import run
 ASSETS, ROUNDS, BATCHES = 50, 5, 3
 
 #: Strategy, its parameters, its fill model, and what a bar is divided by.
-CASES = (
+CASES: tuple[tuple[str, dict[str, Any], str, int], ...] = (
     ("cross_momentum", {"per_side": 25, "rebalance_bars": 720, "lookback": 720}, "scan_price", ASSETS),
     ("breakout", {}, "bar_range", ASSETS),
 )

@@ -98,12 +98,12 @@ def window(case: Case, configs: list[Config], alone: int, rounds: int, name: str
     figures = []
     for _ in range(rounds):
         ours = per_second(len(configs), lambda: measure(configs, market, 0, bars, threads=THREADS))
-        figures.append((ours, per_second(alone, singles), 1.0 / run_vectorbt(one, market).seconds))
+        figures.append((ours, per_second(alone, singles), 1.0 / run_vectorbt(one, one.trace).seconds))
     ours, single, vectorbt = np.array(figures).T
     return [
         Row(f"{name}, {THREADS} threads / {peer}", float(np.median(ours)), float(np.median(other)),
             float(np.median(ours / other)), "combinations/s")
-        for peer, other in (("one recorded run after the other", single), ("vectorbt from_order_func", vectorbt))
+        for peer, other in (("one recorded run after the other", single), ("vectorbt, orders given", vectorbt))
     ]  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def main() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         home = Workspace(Path(folder))
         case = one_day(home.root)
-        run_vectorbt(case, case.market)  # compiles
+        run_vectorbt(case, case.trace)  # compiles
         configs = combinations(COMBINATIONS)
         rows = window(case, configs, ALONE, ROUNDS, "1 day")
         rows += [

@@ -1,7 +1,7 @@
-"""Our batch loop against vectorbt's ``from_order_func`` with the same decisions and the same orders.
+"""Our batch loop against vectorbt's ``from_orders`` with the same orders.
 
-Run ``python -m benchmarks.vectorbt_step``. vectorbt calls our compiled ``decide`` and fills our orders,
-so both sides do the same work and keep books of their own; compiling is left out on both.
+Run ``python -m benchmarks.vectorbt_step``. We decide and keep books; vectorbt is given our orders, only the assets that
+are traded, and keeps its own. Compiling is left out on both sides.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ def main() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         case = one_day(Path(folder))
         digests = np.zeros(case.bars, np.uint64)
-        first = run_vectorbt(case, case.market)
+        first = run_vectorbt(case, case.trace)
         batch_ns(case, None), batch_ns(case, digests)
-        assert (digests == first.digests).all(), "the two sides decide differently"
+        assert (digests == case.batch.digests).all(), "timed was something else than what was decided"
         assert unequal_orders(case, first.orders) is None, "the two sides order differently"
         figures = []
         for _ in range(ROUNDS):
-            peer = 1e9 * run_vectorbt(case, case.market).seconds / case.bars
+            peer = 1e9 * run_vectorbt(case, case.trace).seconds / case.bars
             figures.append((batch_ns(case, None), batch_ns(case, digests), peer))
     off, on, peer = np.array(figures).T
     rows = [
-        Row(f"batch step, {name} / vectorbt from_order_func", float(np.median(ours)), float(np.median(peer)),
+        Row(f"batch step, {name} / vectorbt from_orders", float(np.median(ours)), float(np.median(peer)),
             float(np.median(peer / ours)), "ns/bar")
         for name, ours in (("digest off", off), ("digest on", on))
     ]  # fmt: skip
