@@ -10,6 +10,7 @@ import typer
 
 from dolphin.cli.common import From, Json, To, emit, note, progress_bar, say, table
 from dolphin.cli.gate import CandidateText, Data
+from dolphin.errors import Refused
 
 app = typer.Typer(help="Freeze what passes the gate; roll back, tag, compare, show, verify.", no_args_is_help=True)
 
@@ -206,7 +207,6 @@ def _promote(
     as_json: bool,
 ) -> None:
     from dolphin import workspace
-    from dolphin.errors import Refused
     from dolphin.gate.apart import promote_apart
     from dolphin.gate.champions import check_reason
 
@@ -222,14 +222,9 @@ def _promote(
     except Refused as refusal:
         if not as_json:
             table("refused", ("breached",), [(line,) for line in refusal.details])
-            if len(refusal.details) < 2:
-                raise
-            # All of them are on stdout: stderr has the one line that a log needs.
-            count = len(refusal.details) - 1
-            what = f"{refusal.what.partition(': ')[0]}: {refusal.details[0]} (and {count} more)"
-            raise Refused(what, where=refusal.where) from None
+            raise _short(refusal) from None
         print(json.dumps({"promoted": False, "refusals": list(refusal.details)}, indent=1))
-        note(f"dolphin: {refusal}")
+        note(f"dolphin: {_short(refusal)}")
         raise typer.Exit(1) from None
     document = {
         "promoted": True,
@@ -240,6 +235,14 @@ def _promote(
     }
     under = " UNDER WEAKER RULES than the shipped ones" if document["weaker"] else ""
     emit(document, as_json, lambda: say(f"{pointer} is now champion {champion.hash}{under}\n{champion.folder}"))
+
+
+def _short(refusal: Refused) -> Refused:
+    """The first reason alone: all of them are on stdout, and stderr has the one line that a log needs."""
+    if len(refusal.details) < 2:
+        return refusal
+    what = f"{refusal.what.partition(': ')[0]}: {refusal.details[0]} (and {len(refusal.details) - 1} more)"
+    return Refused(what, where=refusal.where)
 
 
 def _text(value: Any) -> str:
