@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from killing import Death, begin, ended, in_child, read, told
+from killing import JOURNALED, Death, begin, ended, in_child, read, told
 
 from dolphin.catalog import generate, open_dataset
 from dolphin.cli.exchange import _recorded
@@ -121,10 +121,8 @@ def plan(place: str, after: int, rng: random.Random, died: Path) -> None:
     """Have this process die at the ``after``-th time that it comes to a place, which it then adds to a file."""
     Death(MOST_BARS, "closed", died).behind(SessionJournal, "closed", lambda *_: place not in DAYS)
     death, fills = Death(after, place, died), lambda desk, outcome: outcome.filled.qty
-    if place == "row":
-        death.behind(SessionJournal, "opened")
-    elif place == "intent":
-        death.behind(SessionJournal, "decided", lambda self, state, bar: state.intents["action"].any())
+    if place in JOURNALED:
+        death.in_journal(place)
     elif place == "submitted":
         death.behind(LiveTrader, "submit_order")
     elif place == "sent":
@@ -137,10 +135,6 @@ def plan(place: str, after: int, rng: random.Random, died: Path) -> None:
     elif place == "leaving":
         death.behind(LiveTrader, "cancel_order")
         death.before(LiveTrader, "on_order_canceled")
-    elif place == "event":
-        death.behind(SessionJournal, "event")
-    elif place == "closed":
-        death.behind(SessionJournal, "closed")
     elif place == "snapshot":
         Death(1 + after // 3, place, died).in_snapshot()
     elif place == "day begun":

@@ -22,11 +22,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from killing import Death, in_child, read, told
+from killing import JOURNALED, Death, in_child, read, told
 
 from dolphin.catalog import generate
 from dolphin.config import parse_config
-from dolphin.journal import SessionJournal
 from dolphin.live.session import Session
 from dolphin.live.strategy import KernelStrategy
 from dolphin.times import parse_time
@@ -50,18 +49,12 @@ WINDOW = "2025-01-01T22:00:00Z", "2025-01-03T02:00:00Z"
 def plan(place: str, after: int, rng: random.Random) -> None:
     """Have this process die at the ``after``-th time that it comes to a place."""
     death = Death(after)
-    if place == "row":
-        death.behind(SessionJournal, "opened")
-    elif place == "intent":
-        death.behind(SessionJournal, "decided", lambda self, state, bar: state.intents["action"].any())
+    if place in JOURNALED:
+        death.in_journal(place)
     elif place == "submit":
         death.behind(KernelStrategy, "_submit")
     elif place == "fill":
         death.before(Session, "filled")
-    elif place == "event":
-        death.behind(SessionJournal, "event")
-    elif place == "closed":
-        death.behind(SessionJournal, "closed")
     elif place == "snapshot":
         Death(1 + after // 20).in_snapshot()
     elif place == "day begun":

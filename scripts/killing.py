@@ -18,11 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from dolphin.journal import replay
+from dolphin.journal import SessionJournal, replay
 from dolphin.journal.held import hold
 from dolphin.journal.reader import Journal
 from dolphin.trade import snapshot
 from dolphin.trade.folder import StateFolder
+
+#: Places behind what a session's journal writes, by the method that writes it; an intent where something is wished.
+JOURNALED = {"row": "opened", "intent": "decided", "event": "event", "closed": "closed"}
 
 #: ``PR_SET_PDEATHSIG`` of Linux.
 _PARENT_DEATH_SIGNAL = 1
@@ -78,6 +81,12 @@ class Death:
             return inner(*args, **kwargs)
 
         setattr(owner, name, outer)
+
+    def in_journal(self, place: str) -> None:
+        """When one of :data:`JOURNALED` is written."""
+        wished: Callable[..., Any] = lambda journal, state, bar: state.intents["action"].any()  # noqa: E731
+        more = (wished,) if place == "intent" else ()
+        self.behind(SessionJournal, JOURNALED[place], *more)
 
     def in_snapshot(self) -> None:
         """When half of a snapshot is written."""

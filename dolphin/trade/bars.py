@@ -95,13 +95,14 @@ class Bars(Kept):
         else:
             known, first, start = found.market, found.first, found.bar + 1
         plugged = config.strategy.plugged(config.params)
+        params, friction = config.params_record(), config.friction_record()
         self.session = Session(
-            config.engine, config.params_record(), config.friction_record(), roomy_market(known, first, start),
+            config.engine, params, friction, roomy_market(known, first, start),
             config.account.initial_capital, start, start + ROOM, plugged, None, None if found is None else found.state,
         )  # fmt: skip
         if start - first > self.lookback:
             begun = time.monotonic()
-            rehearse(config.engine, config.params_record(), config.friction_record(), self.session.market, start - 1)
+            rehearse(config.engine, params, friction, self.session.market, start - 1)
             if (took := time.monotonic() - begun) > SLOW_S:
                 self._say(f"the strategy was compiled in {took:.0f} s; the next start reads it from the disk")
         self._garbage.begin()

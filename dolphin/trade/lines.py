@@ -6,7 +6,7 @@ from typing import Any
 
 
 def line_of(status: dict[str, Any]) -> str:
-    """The same in a line."""
+    """A session's status in a line."""
     held = ", ".join(f"{'long' if p['side'] > 0 else 'short'} {p['symbol']}" for p in status["positions"]) or "flat"
     marks = "".join(f" {mark}" for mark in ("HALTED",) if status["halted"])
     return (
